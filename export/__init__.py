@@ -1,0 +1,1 @@
+"""The network leaves Python: ONNX graphs, checked against PyTorch before they are kept."""

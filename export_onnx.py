@@ -1,0 +1,62 @@
+"""Exports a style as a checked ONNX file: `python export_onnx.py --style candy -o candy.onnx`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from safetensors import safe_open
+
+from export.model_file import export_network
+from neural_style.checkpoint import load_checkpoint
+from neural_style.errors import CheckpointError, StylizationError
+from realtime.styles import open_styles
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit status."""
+    parser = argparse.ArgumentParser(description="Export the network of a style to ONNX and compare it with PyTorch.")
+    parser.add_argument("--style", required=True, help="name of a style, or a .safetensors or .pth file")
+    parser.add_argument("-o", "--output", type=Path, help="file to write (default: beside the checkpoint)")
+    chosen = parser.parse_args(arguments)
+    try:
+        export_style(chosen.style, chosen.output)
+    except StylizationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}; give another --output", file=sys.stderr)
+        return 1
+    return 0
+
+
+def export_style(style: str, output: Path | None = None) -> None:
+    """Exports the checkpoint that holds a style, with all the styles in it, and says what came out.
+
+    Raises:
+        StylizationError: the style is unknown, its checkpoint unreadable, or the file differs from PyTorch.
+        OSError: the file cannot be written.
+    """
+    catalogue, index = open_styles(style)
+    checkpoint = catalogue.styles[index].checkpoint
+    if checkpoint is None:
+        raise CheckpointError(f"style {style}: is a model file already; give a .safetensors or .pth file")
+    network = load_checkpoint(checkpoint)
+    target = output or checkpoint.with_suffix(".onnx")
+    parity = export_network(network, target, _credits(checkpoint))
+    print(
+        f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB): {network.family} network with "
+        f"{', '.join(network.style_names)}; difference from PyTorch {parity.mean_difference:.4f} on average, "
+        f"{parity.max_difference} at most of 255, checked with {parity.provider}"
+    )
+
+
+def _credits(checkpoint: Path) -> str:
+    if checkpoint.suffix != ".safetensors":
+        return json.dumps([])
+    with safe_open(checkpoint, framework="numpy") as stored:
+        return str((stored.metadata() or {}).get("credits", "[]"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""Owns weights files: ours (safetensors with a metadata header) and the public `.pth` files.
+
+Must not know training, engines or where the catalogue lies.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from neural_style.atomic import whole_file
+from neural_style.errors import CheckpointError
+from neural_style.fast_net import FastNet, FastNetShape
+from neural_style.transformer_net import TransformerNet
+
+StyleNetwork = FastNet | TransformerNet
+
+_PUBLIC_KEY = "conv1.conv2d.weight"
+_DROPPED_SUFFIXES = (".running_mean", ".running_var", ".num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class StyleCredit:
+    """Where a style's picture comes from.
+
+    Attributes:
+        name: the style.
+        source: artist, title, year, or the file it was.
+        licence: the rights in the picture.
+    """
+
+    name: str
+    source: str
+    licence: str
+
+
+def load_checkpoint(path: str | Path) -> StyleNetwork:
+    """Reads any weights file and returns its network, in float32, on the CPU, in evaluation mode.
+
+    Args:
+        path: a `.safetensors` file of this project, or a `.pth` of the public
+            `fast_neural_style` example. Pickles are read with `weights_only=True`.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, of an unknown kind, or is a
+            pickle that wants to run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint {path}: no such file; --list-styles shows what there is")
+    network = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickle(path)
+    return network.eval().requires_grad_(False)
+
+
+def save_checkpoint(
+    path: Path, network: StyleNetwork, style_credits: list[StyleCredit], training: dict[str, str | int | float]
+) -> None:
+    """Writes a network as safetensors; the file appears only when whole.
+
+    Args:
+        path: ends in `.safetensors`.
+        network: what to store.
+        style_credits: one for each of its styles, in order.
+        training: how the weights came about, for the header.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    tensors = {name: value.detach().float().cpu().contiguous() for name, value in network.state_dict().items()}
+    header = {
+        "family": network.family,
+        "styles": json.dumps(list(network.style_names)),
+        "credits": json.dumps([asdict(credit) for credit in style_credits]),
+        "training": json.dumps(training),
+        "content_hash": content_hash(tensors),
+    }
+    if isinstance(network, FastNet):
+        header["shape"] = json.dumps(asdict(network.shape))
+    with whole_file(path) as partial:
+        save_file(tensors, str(partial), metadata=header)
+
+
+def content_hash(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and float32 values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name}{tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _load_safetensors(path: Path) -> StyleNetwork:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            header = stored.metadata() or {}
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"checkpoint {path}: is damaged or is not a safetensors file ({error})") from error
+    try:
+        family, styles = header["family"], tuple(json.loads(header["styles"]))
+        network: StyleNetwork
+        if family == "fast":
+            network = FastNet(styles, FastNetShape(**json.loads(header["shape"])))
+        elif family == "transformer":
+            network = TransformerNet(styles[0])
+        else:
+            raise CheckpointError(f"checkpoint {path}: unknown network family {family!r}; allowed: fast, transformer")
+        network.load_state_dict(tensors)
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"checkpoint {path}: its weights do not fit a network of this project ({reason})"
+        ) from error
+    if content_hash(tensors) != header.get("content_hash"):
+        raise CheckpointError(f"checkpoint {path}: its content hash does not match; the file is damaged, get it again")
+    return network
+
+
+def _load_pickle(path: Path) -> TransformerNet:
+    """Reads a public `.pth`: a flat dict of tensors, saved by any PyTorch since 0.2."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        if "Unsupported" in str(error) or "weights_only" in str(error).lower():
+            raise CheckpointError(
+                f"checkpoint {path}: refused, this pickle wants to run code and not only to hold weights"
+            ) from error
+        raise CheckpointError(
+            f"checkpoint {path}: cannot be read; expected a .safetensors or a .pth file of weights"
+        ) from error
+    if not isinstance(state, dict) or _PUBLIC_KEY not in state:
+        raise CheckpointError(
+            f"checkpoint {path}: holds no style network; expected keys like {_PUBLIC_KEY} "
+            "as in the public fast_neural_style checkpoints"
+        )
+    network = TransformerNet(path.stem)
+    kept = {name: value for name, value in state.items() if not name.endswith(_DROPPED_SUFFIXES)}
+    try:
+        network.load_state_dict(kept)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise CheckpointError(f"checkpoint {path}: its weights do not fit TransformerNet ({reason})") from error
+    return network

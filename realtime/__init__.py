@@ -1,0 +1,1 @@
+"""Frames in, stylized frames out: `source -> mailbox -> batcher -> engine -> postprocess -> sinks`."""

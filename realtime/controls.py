@@ -1,0 +1,187 @@
+"""Owns the commands, the keys that mean them, and the settings they change.
+
+Must not know windows, web pages or pipelines: whoever shows frames turns keys into
+commands, and tests send commands without any window.
+"""
+
+import threading
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from realtime.options import LookOptions
+from realtime.styles import Catalogue, Style
+
+STRENGTH_STEP = 0.1
+
+
+class Action(Enum):
+    """A command without a value; the text is what the help shows."""
+
+    NEXT_STYLE = "next style"
+    PREVIOUS_STYLE = "previous style"
+    STRENGTH_UP = "more style"
+    STRENGTH_DOWN = "less style"
+    KEEP_COLORS = "original colours"
+    MIRROR = "mirror"
+    HELP = "help"
+    OVERLAY = "overlay"
+    SNAPSHOT = "snapshot"
+    RECORD = "record on or off"
+    FREEZE = "freeze"
+    FULL_SCREEN = "full screen"
+    QUIT = "quit"
+
+
+@dataclass(frozen=True)
+class SelectStyle:
+    """Go to a style by its number, counted from 1."""
+
+    number: int
+
+
+Command = Action | SelectStyle
+
+KEYS: dict[str, Action] = {
+    "n": Action.NEXT_STYLE,
+    "right": Action.NEXT_STYLE,
+    "p": Action.PREVIOUS_STYLE,
+    "left": Action.PREVIOUS_STYLE,
+    "]": Action.STRENGTH_UP,
+    "[": Action.STRENGTH_DOWN,
+    "c": Action.KEEP_COLORS,
+    "m": Action.MIRROR,
+    "h": Action.HELP,
+    "o": Action.OVERLAY,
+    "s": Action.SNAPSHOT,
+    "r": Action.RECORD,
+    "space": Action.FREEZE,
+    "f": Action.FULL_SCREEN,
+    "q": Action.QUIT,
+    "escape": Action.QUIT,
+}
+
+
+def command_for_key(key: str) -> Command | None:
+    """What a key means: a character, or "left", "right", "space", "escape"; None when nothing."""
+    if len(key) == 1 and key in "123456789":
+        return SelectStyle(int(key))
+    return KEYS.get(key.lower())
+
+
+def help_lines() -> list[str]:
+    """The keys, a line for each meaning."""
+    lines = ["1-9  style by number"]
+    for action in Action:
+        keys = " ".join(key for key, meaning in KEYS.items() if meaning is action)
+        lines.append(f"{keys}  {action.value}")
+    return lines
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the next picture looks like.
+
+    Attributes:
+        style: whose network and vector.
+        strength: 0 is the camera's picture, 1 the painting.
+        keep_colors: paint with the colours of the camera's picture.
+        smoothing: 0..1, see `realtime.postprocess`.
+        mirror: swap left and right.
+    """
+
+    style: Style
+    strength: float
+    keep_colors: bool
+    smoothing: float
+    mirror: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What is shown around the picture, and whether it stands still."""
+
+    overlay: bool = True
+    help: bool = False
+    frozen: bool = False
+
+
+class Controls:
+    """The settings of a run; threads read whole snapshots of them.
+
+    Args:
+        catalogue: the styles to switch between.
+        first_style: the place of the style to begin with.
+        look: strength and the rest at the start.
+    """
+
+    def __init__(self, catalogue: Catalogue, first_style: int, look: LookOptions) -> None:
+        self._catalogue = catalogue
+        self._style_index = first_style
+        self._lock = threading.Lock()
+        self._look = Look(catalogue.styles[first_style], look.strength, look.keep_colors, look.smoothing)
+        self._panel = Panel()
+
+    @property
+    def look(self) -> Look:
+        """The look of the next picture."""
+        with self._lock:
+            return self._look
+
+    @property
+    def panel(self) -> Panel:
+        """What is shown around it."""
+        with self._lock:
+            return self._panel
+
+    def apply(self, command: Command) -> str | None:
+        """Carries out a command that changes a setting.
+
+        Returns:
+            A few words to show, or None when the command changes no setting.
+        """
+        with self._lock:
+            if isinstance(command, SelectStyle):
+                return self._select(command.number - 1)
+            if command is Action.NEXT_STYLE:
+                return self._select((self._style_index + 1) % len(self._catalogue))
+            if command is Action.PREVIOUS_STYLE:
+                return self._select((self._style_index - 1) % len(self._catalogue))
+            return self._change_look(command) or self._change_panel(command)
+
+    def _select(self, index: int) -> str:
+        if not 0 <= index < len(self._catalogue):
+            return f"there are {len(self._catalogue)} styles"
+        self._style_index = index
+        self._look = replace(self._look, style=self._catalogue.styles[index])
+        return f"style {self._look.style.name}"
+
+    def _change_look(self, action: Action) -> str | None:
+        look = self._look
+        if action in (Action.STRENGTH_UP, Action.STRENGTH_DOWN):
+            step = STRENGTH_STEP if action is Action.STRENGTH_UP else -STRENGTH_STEP
+            self._look = replace(look, strength=min(1.0, max(0.0, round(look.strength + step, 2))))
+            return f"strength {self._look.strength:.1f}"
+        if action is Action.KEEP_COLORS:
+            self._look = replace(look, keep_colors=not look.keep_colors)
+            return f"original colours {_on_off(self._look.keep_colors)}"
+        if action is Action.MIRROR:
+            self._look = replace(look, mirror=not look.mirror)
+            return f"mirror {_on_off(self._look.mirror)}"
+        return None
+
+    def _change_panel(self, action: Action) -> str | None:
+        panel = self._panel
+        if action is Action.HELP:
+            self._panel = replace(panel, help=not panel.help)
+            return f"help {_on_off(self._panel.help)}"
+        if action is Action.OVERLAY:
+            self._panel = replace(panel, overlay=not panel.overlay)
+            return f"overlay {_on_off(self._panel.overlay)}"
+        if action is Action.FREEZE:
+            self._panel = replace(panel, frozen=not panel.frozen)
+            return f"freeze {_on_off(self._panel.frozen)}"
+        return None
+
+
+def _on_off(value: bool) -> str:
+    return "on" if value else "off"

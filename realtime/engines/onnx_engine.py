@@ -1,0 +1,141 @@
+"""Owns running exported model files with ONNX Runtime.
+
+Must not know sources, sinks or keys, and imports neither torch nor onnx: it has to start fast.
+"""
+
+import ctypes
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from realtime.engines.protocol import EngineInfo
+from realtime.errors import EngineError
+from realtime.options import EngineOptions
+from realtime.styles import Catalogue, Style
+
+_ERRORS_ONLY, _FATAL_ONLY = 3, 4
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class OnnxEngine:
+    """Keeps one session for each model file of a catalogue.
+
+    Args:
+        catalogue: the styles to keep loaded; one without a model file is left out.
+        options: device and precision. Model files hold fp32.
+
+    Raises:
+        EngineError: the device, provider or precision cannot be had, or a model file
+            is missing, damaged or older than its checkpoint.
+    """
+
+    def __init__(self, catalogue: Catalogue, options: EngineOptions) -> None:
+        if options.precision not in ("auto", "fp32"):
+            raise EngineError(
+                f"precision {options.precision}: engine onnx has fp32 only; use --engine torch for others"
+            )
+        device, number = _device(options.device)
+        self._provider = _PROVIDERS[device]
+        self._sessions: dict[Path, onnxruntime.InferenceSession] = {}
+        self._vectors: dict[Path, NDArray[np.float32]] = {}
+        for style in catalogue.styles:
+            if style.model_file is not None and style.model_file not in self._sessions:
+                self._load(style.model_file, style.content_hash, number)
+        if not self._sessions:
+            raise EngineError(
+                "engine onnx: no style has a model file; write one with export_onnx.py, or use --engine torch"
+            )
+        self._info = EngineInfo("onnx", device if device == "cpu" else f"{device}:{number}", "fp32", self._provider)
+
+    @property
+    def info(self) -> EngineInfo:
+        """See `Engine.info`."""
+        return self._info
+
+    def stylize(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+        """See `Engine.stylize`."""
+        if style.model_file is None:
+            raise EngineError(
+                f"engine onnx: style {style.name!r} has no model file; write it with "
+                f"python export_onnx.py --style {style.name}, or use --engine torch"
+            )
+        inputs = {"frames": pictures}
+        vectors = self._vectors[style.model_file]  # (num_styles, vector_size)
+        if vectors.size:
+            inputs["style"] = np.repeat(vectors[style.index : style.index + 1], len(pictures), axis=0)
+        try:
+            (stylized,) = self._sessions[style.model_file].run(None, inputs)
+        except Exception as error:
+            raise EngineError(f"engine onnx: {style.model_file.name} failed on {pictures.shape}: {error}") from error
+        return np.asarray(stylized, np.uint8)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._sessions.clear()
+
+    def _load(self, path: Path, content_hash: str, device_number: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = len(_usable_cores())
+        options.log_severity_level = _ERRORS_ONLY if self._provider == _PROVIDERS["cpu"] else _FATAL_ONLY
+        provider = (self._provider, {"device_id": device_number} if "CUDA" in self._provider else {})
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, [provider])
+        except Exception as error:
+            reason = str(error).splitlines()[0]
+            raise EngineError(f"model file {path}: cannot be loaded with {self._provider} ({reason})") from error
+        if session.get_providers()[0] != self._provider:
+            raise EngineError(
+                f"provider {self._provider}: ONNX Runtime could not start it and offered {session.get_providers()[0]}; "
+                "install the CUDA and cuDNN libraries it needs, or use --device cpu"
+            )
+        metadata = session.get_modelmeta().custom_metadata_map
+        if content_hash and metadata.get("content_hash") != content_hash:
+            raise EngineError(
+                f"model file {path}: is not from the checkpoint beside it; "
+                f"write it again with python export_onnx.py --style {path.with_suffix('.safetensors')} -o {path}"
+            )
+        self._sessions[path] = session
+        vectors = json.loads(metadata.get("style_vectors", "[]"))
+        self._vectors[path] = np.asarray(vectors, np.float32)
+
+
+def _device(name: str) -> tuple[str, int]:
+    """The device's kind and number; "auto" is CUDA where a driver answers."""
+    kind, _, number = name.partition(":")
+    if kind == "mps":
+        raise EngineError("device mps: not with engine onnx; use --engine torch or --device cpu")
+    if kind == "cpu" or (kind == "auto" and not cuda_is_available()):
+        return "cpu", 0
+    if not cuda_is_available():
+        raise EngineError(
+            f"device {name}: no NVIDIA driver answers, or this ONNX Runtime has no CUDA provider; "
+            "use --device cpu, or install the driver and onnxruntime-gpu"
+        )
+    return "cuda", int(number or 0)
+
+
+def cuda_is_available() -> bool:
+    """Whether the CUDA provider is worth trying: it exists, and the driver counts a device.
+
+    Asking the driver first keeps ONNX Runtime from printing errors where there is none.
+    """
+    if _PROVIDERS["cuda"] not in onnxruntime.get_available_providers():
+        return False
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def _usable_cores() -> list[int]:
+    """The cores that this process may run on."""
+    if sys.platform == "linux":
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))

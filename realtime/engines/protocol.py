@@ -1,0 +1,57 @@
+"""Owns what every engine promises.
+
+Must not know any engine.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.styles import Style
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What really runs.
+
+    Attributes:
+        engine: "torch" or "onnx".
+        device: for example "cpu" or "cuda:0".
+        precision: "fp32", "fp16" or "bf16".
+        provider: the ONNX Runtime execution provider; "" for the torch engine.
+    """
+
+    engine: str
+    device: str
+    precision: str
+    provider: str = ""
+
+
+class Engine(Protocol):
+    """Runs style networks. All its styles stay loaded, so that a switch costs nothing."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What really runs."""
+        ...
+
+    def stylize(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+        """Stylizes a batch.
+
+        Args:
+            pictures: uint8 (N, H, W, 3), RGB, 0..255.
+            style: one of the styles that the engine was opened with.
+
+        Returns:
+            uint8 (N, H, W, 3), RGB, 0..255; an array of its own.
+
+        Raises:
+            EngineError: the network cannot take this batch.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees what the engine holds."""
+        ...

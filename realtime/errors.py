@@ -1,0 +1,55 @@
+"""Owns every exception that the live loop raises, and the tree of all the project's.
+
+    StylizationError            anything a user can understand, in one line
+    |-- CheckpointError         weights cannot be read, are refused, or fit no network
+    |-- TrainingError           training cannot start or go on
+    |-- MissingPackageError     an optional package is not installed
+    |-- OptionError             an option has a value that is not allowed
+    |-- FrameError              pixels are not what a frame holds
+    |-- SourceError             a camera, stream or file cannot be opened or read
+    |-- StyleError              there is no such style
+    |-- EngineError             an engine, device, precision or provider cannot be had, or failed
+    `-- SinkError               a window or a file cannot be opened or written
+
+Must not know who raises them. The first four live in `neural_style/errors.py`, because
+`neural_style` must not import `realtime`.
+"""
+
+from neural_style.errors import CheckpointError, MissingPackageError, StylizationError, TrainingError
+
+__all__ = [
+    "CheckpointError",
+    "EngineError",
+    "FrameError",
+    "MissingPackageError",
+    "OptionError",
+    "SinkError",
+    "SourceError",
+    "StyleError",
+    "StylizationError",
+    "TrainingError",
+]
+
+
+class OptionError(StylizationError):
+    """An option has a value that is not allowed."""
+
+
+class FrameError(StylizationError):
+    """Pixels are not what a frame holds."""
+
+
+class SourceError(StylizationError):
+    """A camera, stream or file cannot be opened or read."""
+
+
+class StyleError(StylizationError):
+    """There is no such style."""
+
+
+class EngineError(StylizationError):
+    """An engine, device, precision or provider cannot be had, or failed."""
+
+
+class SinkError(StylizationError):
+    """A window or a file cannot be opened or written."""

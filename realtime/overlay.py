@@ -1,0 +1,80 @@
+"""Owns what is drawn over the picture: figures, help and short messages.
+
+Must not know where the figures come from or where the picture is shown.
+"""
+
+import cv2
+import numpy as np
+
+from realtime.frame import Image
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_TEXT_COLOUR = (255, 255, 255)
+_DARKENED = 0.3
+
+
+def draw_overlay(pixels: Image, fields: list[str], message: str = "") -> Image:
+    """Draws fields on a dark strip at the bottom, as many to a line as fit, and a message above.
+
+    Args:
+        pixels: uint8 (H, W, 3) RGB.
+        fields: short texts, for example "style candy".
+        message: one more line, left out when empty.
+
+    Returns:
+        A new uint8 (H, W, 3) RGB.
+    """
+    scale = _text_scale(pixels)
+    lines = _wrap(fields, scale, pixels.shape[1])
+    return _draw_lines(pixels, ([message] if message else []) + lines, scale, at_bottom=True)
+
+
+def draw_help(pixels: Image, lines: list[str]) -> Image:
+    """Draws lines on a dark strip at the top; uint8 (H, W, 3) RGB in and out."""
+    scale = _text_scale(pixels)
+    room = pixels.shape[0] / (len(lines) + 1)
+    widest = max(_width_px(line, scale) for line in lines)
+    scale *= min(1.0, room / _line_height_px(scale), pixels.shape[1] * 0.95 / widest)
+    return _draw_lines(pixels, lines, scale, at_bottom=False)
+
+
+def _text_scale(pixels: Image) -> float:
+    """Text is a thirtieth of the picture's height, but never too small to read."""
+    return max(0.35, min(pixels.shape[0] / 30, pixels.shape[1] / 40) / 22)
+
+
+def _width_px(text: str, scale: float) -> int:
+    size, _ = cv2.getTextSize(text, _FONT, scale, _thickness(scale))
+    return int(size[0])
+
+
+def _line_height_px(scale: float) -> int:
+    return max(10, round(36 * scale))
+
+
+def _thickness(scale: float) -> int:
+    return max(1, round(1.6 * scale))
+
+
+def _wrap(fields: list[str], scale: float, width_px: int) -> list[str]:
+    lines: list[str] = []
+    for field in fields:
+        joined = f"{lines[-1]}   {field}" if lines else field
+        if lines and _width_px(joined, scale) < 0.96 * width_px:
+            lines[-1] = joined
+        else:
+            lines.append(field)
+    return lines
+
+
+def _draw_lines(pixels: Image, lines: list[str], scale: float, at_bottom: bool) -> Image:
+    drawn = pixels.copy()
+    line_px = _line_height_px(scale)
+    strip_px = min(drawn.shape[0], line_px * len(lines) + line_px // 3)
+    top = drawn.shape[0] - strip_px if at_bottom else 0
+    strip = drawn[top : top + strip_px]
+    strip[:] = (strip * _DARKENED).astype(np.uint8)
+    for number, line in enumerate(lines, start=1):
+        position = (max(2, line_px // 4), top + number * line_px - line_px // 6)
+        cv2.putText(drawn, line, position, _FONT, scale, _TEXT_COLOUR, _thickness(scale), cv2.LINE_AA)
+    return drawn

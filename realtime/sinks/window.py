@@ -1,0 +1,114 @@
+"""Owns the window: shows frames, and turns its keys into commands.
+
+Must not know what the commands do.
+"""
+
+import os
+import socket
+import sys
+
+import cv2
+
+from realtime.controls import Action, Command, command_for_key
+from realtime.errors import SinkError
+from realtime.frame import to_bgr
+from realtime.sinks.protocol import StylizedFrame
+
+TITLE = "Neural style"
+
+_KEY_NAMES = {
+    27: "escape",
+    32: "space",
+    65361: "left",
+    65363: "right",
+    2424832: "left",
+    2555904: "right",
+    63234: "left",
+    63235: "right",
+}
+"""Codes of the keys that are no characters: X11, then Windows, then macOS."""
+
+_X11_SHIFTED = 0xFE00
+
+
+def display_is_available() -> bool:
+    """Whether a window can be opened; asked first, because the window library ends the process if not."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    if os.environ.get("WAYLAND_DISPLAY"):
+        return True
+    host, _, number = os.environ.get("DISPLAY", "").rpartition(":")
+    number = number.partition(".")[0]
+    if not number.isdigit():
+        return False
+    if host not in ("", "unix"):
+        return True
+    for name in (f"\0/tmp/.X11-unix/X{number}", f"/tmp/.X11-unix/X{number}"):
+        with socket.socket(socket.AF_UNIX) as connection:
+            if connection.connect_ex(name) == 0:
+                return True
+    return False
+
+
+class WindowSink:
+    """A resizable window. Use it from the main thread only.
+
+    Raises:
+        SinkError: there is no display.
+    """
+
+    def __init__(self) -> None:
+        if not display_is_available():
+            raise SinkError("window: there is no display here; use --sink null with --record FILE")
+        self._opened = self._full_screen = False
+
+    def write(self, stylized: StylizedFrame) -> None:
+        """See `Sink.write`."""
+        if not self._opened:
+            self._open(stylized)
+        cv2.imshow(TITLE, to_bgr(stylized.shown))
+
+    def commands(self) -> list[Command]:
+        """See `Display.commands`; a closed window means quit."""
+        if not self._opened:
+            return []
+        pressed = []
+        while (code := cv2.waitKeyEx(1)) != -1:
+            command = command_for_key(_key_name(code))
+            if command is not None:
+                pressed.append(command)
+        if cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
+            pressed.append(Action.QUIT)
+        return pressed
+
+    def toggle_full_screen(self) -> None:
+        """See `Display.toggle_full_screen`."""
+        if self._opened:
+            self._full_screen = not self._full_screen
+            mode = cv2.WINDOW_FULLSCREEN if self._full_screen else cv2.WINDOW_NORMAL
+            cv2.setWindowProperty(TITLE, cv2.WND_PROP_FULLSCREEN, mode)
+
+    def close(self) -> str:
+        """See `Sink.close`."""
+        if self._opened:
+            cv2.destroyWindow(TITLE)
+            self._opened = False
+        return ""
+
+    def abandon(self) -> str:
+        """See `Sink.abandon`."""
+        return self.close()
+
+    def _open(self, stylized: StylizedFrame) -> None:
+        cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        height, width = stylized.shown.shape[:2]
+        cv2.resizeWindow(TITLE, width, height)
+        self._opened = True
+
+
+def _key_name(code: int) -> str:
+    if code in _KEY_NAMES:
+        return _KEY_NAMES[code]
+    if code & 0xFF in _KEY_NAMES and code < _X11_SHIFTED:
+        return _KEY_NAMES[code & 0xFF]
+    return chr(code & 0xFF) if 32 < code & 0xFF < 127 and (code < _X11_SHIFTED or code > 0xFFFF) else ""

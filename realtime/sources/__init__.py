@@ -1,0 +1,9 @@
+"""Owns the sources: where frames enter.
+
+Must not know mailboxes, engines or sinks.
+"""
+
+from realtime.sources.protocol import Source, SourceInfo
+from realtime.sources.selection import open_default_source, open_source
+
+__all__ = ["Source", "SourceInfo", "open_default_source", "open_source"]

@@ -1,0 +1,236 @@
+"""Owns cameras and network streams: sources that go on whether somebody reads or not.
+
+Must not know engines or sinks.
+"""
+
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+
+from realtime.errors import SourceError
+from realtime.frame import Frame, from_bgr, resize_to_fit
+from realtime.mailbox import LatestMailbox, MailboxClosedError
+from realtime.sources.protocol import SourceInfo
+
+SILENT_AFTER_S = 5.0
+FIRST_RETRY_S = 0.5
+LONGEST_RETRY_S = 8.0
+GIVE_UP_AFTER_S = 60.0
+
+
+class Capture(Protocol):
+    """The part of `cv2.VideoCapture` that is used; tests hand in a fake."""
+
+    def read(self) -> tuple[bool, Any]:
+        """Whether a picture came, and the picture, uint8 (H, W, 3) BGR (OpenCV promises no dtype)."""
+        ...
+
+    def isOpened(self) -> bool:  # noqa: N802
+        """Whether the device answers."""
+        ...
+
+    def get(self, prop: int) -> float:
+        """A property of the device."""
+        ...
+
+    def release(self) -> None:
+        """Lets go of the device."""
+        ...
+
+
+class CameraSource:
+    """Reads a camera or stream in a thread of its own; who reads gets the newest frame.
+
+    When nothing has come for a while (the camera was pulled out, or its driver hangs), the
+    device is opened again, after waits that grow, until `give_up_after_s` is over.
+
+    Args:
+        name: for people.
+        open_capture: opens the device; called again for every new try.
+        size_wh: frames are resized to fit inside; None keeps their own size.
+        silent_after_s: how long without a frame counts as silent.
+        give_up_after_s: how long reconnecting is tried.
+
+    Raises:
+        SourceError: the device does not open, or gives no picture.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        open_capture: "CaptureOpener",
+        size_wh: tuple[int, int] | None = None,
+        silent_after_s: float = SILENT_AFTER_S,
+        give_up_after_s: float = GIVE_UP_AFTER_S,
+    ) -> None:
+        self._name, self._open_capture, self._size_wh = name, open_capture, size_wh
+        self._silent_after_s, self._give_up_after_s = silent_after_s, give_up_after_s
+        self._stopped = threading.Event()
+        self._index = 0
+        self._first_s: float | None = None
+        capture = open_capture()
+        self._start_thread(capture)
+        self._waiting: Frame | None = self._wait_for_frame()
+        if self._waiting is None:
+            self.close()
+            raise SourceError(f"{name}: opened, but gives no picture; another program may be using it")
+        rate_fps = capture.get(cv2.CAP_PROP_FPS) or 30.0
+        self._info = SourceInfo(
+            name, self._waiting.size_wh, rate_fps if 1 <= rate_fps <= 1000 else 30.0, can_pause=False
+        )
+
+    @property
+    def info(self) -> SourceInfo:
+        """See `Source.info`."""
+        return self._info
+
+    def read(self) -> Frame | None:
+        """See `Source.read`; reconnects when the device has fallen silent."""
+        if self._waiting is not None:
+            frame, self._waiting = self._waiting, None
+            return frame
+        frame = self._wait_for_frame()
+        return frame if frame is not None or self._stopped.is_set() else self._reconnect()
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._stopped.set()
+        self._mailbox.close()
+        self._thread.join(timeout=1.0)
+
+    def _start_thread(self, capture: Capture) -> None:
+        """Each connection has its own mailbox, so a driver that hung cannot disturb the next one."""
+        self._mailbox: LatestMailbox[Frame] = LatestMailbox()
+        self._thread = threading.Thread(
+            target=self._grab, args=(capture, self._mailbox), name=f"{self._name} reader", daemon=True
+        )
+        self._thread.start()
+
+    def _grab(self, capture: Capture, mailbox: LatestMailbox[Frame]) -> None:
+        try:
+            while not self._stopped.is_set():
+                came, bgr = capture.read()
+                now_s = time.perf_counter()
+                if not came:
+                    return
+                self._first_s = now_s if self._first_s is None else self._first_s
+                pixels = resize_to_fit(from_bgr(bgr), self._size_wh)
+                mailbox.put(Frame(pixels, self._index, now_s, now_s - self._first_s))
+                self._index += 1
+        except MailboxClosedError:
+            return
+        finally:
+            mailbox.close()
+            capture.release()
+
+    def _wait_for_frame(self) -> Frame | None:
+        try:
+            return self._mailbox.get(self._silent_after_s)
+        except MailboxClosedError:
+            return None
+
+    def _reconnect(self) -> Frame | None:
+        self._mailbox.close()
+        started_s, retry_s = time.perf_counter(), FIRST_RETRY_S
+        while time.perf_counter() - started_s < self._give_up_after_s:
+            if self._stopped.wait(min(retry_s, self._give_up_after_s)):
+                return None
+            retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+            try:
+                self._start_thread(self._open_capture())
+            except SourceError:
+                continue
+            frame = self._wait_for_frame()
+            if frame is not None or self._stopped.is_set():
+                return frame
+        raise SourceError(
+            f"{self._name}: gives no more pictures, and could not be reached again for "
+            f"{self._give_up_after_s:.0f} s; check its cable or network"
+        )
+
+
+class CaptureOpener(Protocol):
+    """Opens a device, or raises `SourceError`."""
+
+    def __call__(self) -> Capture:
+        """Returns the opened device."""
+        ...
+
+
+def open_camera(device: int | str, size_wh: tuple[int, int]) -> CameraSource:
+    """Opens a camera by number or by path, asked for MJPG, a size and a buffer of one frame.
+
+    Raises:
+        SourceError: it does not open; the message names the likely cause.
+    """
+
+    def open_capture() -> Capture:
+        _check_device_file(device)
+        capture = cv2.VideoCapture(device)
+        if not capture.isOpened():
+            raise SourceError(f"camera {device}: does not open; {_likely_cause(device)}")
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, size_wh[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size_wh[1])
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        return capture
+
+    return CameraSource(f"camera {device}", open_capture, size_wh)
+
+
+def open_stream(url: str, size_wh: tuple[int, int] | None) -> CameraSource:
+    """Opens a network stream by its URL.
+
+    Raises:
+        SourceError: it does not open.
+    """
+
+    def open_capture() -> Capture:
+        capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG)
+        if not capture.isOpened():
+            raise SourceError(f"stream {url}: does not open; check the address, and that the sender runs")
+        return capture
+
+    return CameraSource(f"stream {url}", open_capture, size_wh)
+
+
+def list_cameras() -> list[str]:
+    """Names the cameras of this machine, as `--source` takes them."""
+    if sys.platform == "linux":
+        paths = sorted(Path("/dev").glob("video*"), key=lambda path: (len(path.name), path.name))
+        return [_describe(path) for path in paths]
+    found = []
+    for number in range(10):
+        capture = cv2.VideoCapture(number)
+        if capture.isOpened():
+            found.append(str(number))
+        capture.release()
+    return found
+
+
+def _describe(path: Path) -> str:
+    label = Path("/sys/class/video4linux") / path.name / "name"
+    return f"{path}  {label.read_text().strip()}" if label.is_file() else str(path)
+
+
+def _check_device_file(device: int | str) -> None:
+    """Linux says without opening the driver whether there is a camera, so ask first."""
+    path = Path(f"/dev/video{device}" if isinstance(device, int) else device)
+    if sys.platform == "linux" and not path.exists():
+        raise SourceError(f"camera {device}: does not open; {_likely_cause(device)}")
+
+
+def _likely_cause(device: int | str) -> str:
+    if sys.platform == "darwin":
+        return "allow this terminal to use the camera in System Settings, Privacy & Security, or close other programs"
+    if sys.platform == "win32":
+        return "allow desktop apps to use the camera in Settings, Privacy, or close other programs that use it"
+    path = Path(f"/dev/video{device}" if isinstance(device, int) else device)
+    if not path.exists():
+        others = ", ".join(list_cameras())
+        return f"there is no {path} on this machine; " + (f"there is {others}" if others else "no camera is connected")
+    return f"{path} is there, so another program uses it, or this user may not (group video)"

@@ -1,0 +1,32 @@
+"""Owns pacing: frames of a file come when they are due.
+
+Must not know files.
+"""
+
+import threading
+import time
+
+
+class Pacer:
+    """Waits until a media time is due, counted from the first one it was asked about.
+
+    A reader that is late is not made to hurry through what it missed: when it is more
+    than half a second behind (after a pause, say), the clock starts again.
+    """
+
+    _LATE_S = 0.5
+
+    def __init__(self) -> None:
+        self._start_s: float | None = None
+        self._stopped = threading.Event()
+
+    def wait_until_due(self, media_time_s: float) -> None:
+        """Sleeps until `media_time_s` of the clip is due, or `stop` is called."""
+        now_s = time.perf_counter()
+        if self._start_s is None or now_s - self._start_s - media_time_s > self._LATE_S:
+            self._start_s = now_s - media_time_s
+        self._stopped.wait(max(0.0, self._start_s + media_time_s - now_s))
+
+    def stop(self) -> None:
+        """Wakes who waits, and lets nobody wait again."""
+        self._stopped.set()

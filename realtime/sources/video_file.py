@@ -1,0 +1,123 @@
+"""Owns reading video files, decoded with FFmpeg through PyAV.
+
+Must not know engines or sinks; writing files is the sinks' business.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.reformatter import ColorRange, Colorspace
+
+from realtime.errors import SourceError
+from realtime.frame import Frame, Image, resize_to_fit
+from realtime.sources.clock import Pacer
+from realtime.sources.protocol import SourceInfo
+
+_UNSPECIFIED = 2
+_HD_HEIGHT_PX = 720
+_DEFAULT_RATE_FPS = 25.0
+
+
+class VideoFileSource:
+    """Decodes the first video track of a file, turned upright.
+
+    Args:
+        path: the file.
+        name: for people.
+        size_wh: frames are resized to fit inside; None keeps their own size.
+        paced: give frames when they are due, instead of as fast as they are read.
+        loop: begin again at the end.
+
+    Raises:
+        SourceError: there is no such file, or it holds no picture that can be decoded.
+    """
+
+    def __init__(
+        self, path: Path, name: str, size_wh: tuple[int, int] | None = None, paced: bool = True, loop: bool = False
+    ) -> None:
+        if not path.is_file():
+            what = "is a folder, not a video file" if path.is_dir() else "no such file"
+            raise SourceError(f"source {path}: {what}; give a video file, a camera number, sample or pattern")
+        self._path, self._size_wh, self._loop = path, size_wh, loop
+        self._pacer = Pacer() if paced else None
+        self._closed = False
+        self._pictures = self._decode_once(0.0)
+        first = next(self._pictures, None)
+        if first is None:
+            raise SourceError(f"source {path}: holds no picture that can be decoded")
+        self._waiting: tuple[Image, float] | None = first
+        self._index = 0
+        size = (first[0].shape[1], first[0].shape[0])
+        self._info = SourceInfo(name, size, self._rate_fps, can_pause=True)
+
+    @property
+    def info(self) -> SourceInfo:
+        """See `Source.info`."""
+        return self._info
+
+    def read(self) -> Frame | None:
+        """See `Source.read`."""
+        following = self._waiting or self._next_picture()
+        self._waiting = None
+        if following is None or self._closed:
+            return None
+        pixels, media_time_s = following
+        if self._pacer is not None:
+            self._pacer.wait_until_due(media_time_s)
+            if self._closed:
+                return None
+        frame = Frame(pixels, self._index, time.perf_counter(), media_time_s)
+        self._index += 1
+        self._end_s = media_time_s + 1.0 / self._rate_fps
+        return frame
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._closed = True
+        if self._pacer is not None:
+            self._pacer.stop()
+
+    def _next_picture(self) -> tuple[Image, float] | None:
+        picture = next(self._pictures, None)
+        if picture is None and self._loop:
+            self._pictures = self._decode_once(self._end_s)
+            picture = next(self._pictures, None)
+        return picture
+
+    def _decode_once(self, offset_s: float) -> Iterator[tuple[Image, float]]:
+        """Gives uint8 (H, W, 3) RGB and the time in s from the first picture, plus an offset."""
+        try:
+            with av.open(str(self._path)) as container:
+                if not container.streams.video:
+                    raise SourceError(f"source {self._path}: holds no video track")
+                stream = container.streams.video[0]
+                stream.thread_type = "AUTO"
+                self._rate_fps = float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE_FPS)
+                first_s: float | None = None
+                for count, picture in enumerate(container.decode(stream)):
+                    if self._closed:
+                        return
+                    own_s = picture.time if picture.time is not None else count / self._rate_fps
+                    first_s = own_s if first_s is None else first_s
+                    yield resize_to_fit(_upright_rgb(picture), self._size_wh), offset_s + own_s - first_s
+        except FFmpegError as error:
+            raise SourceError(
+                f"source {self._path}: is damaged or is not a video that FFmpeg can decode ({error.strerror})"
+            ) from error
+
+
+def _upright_rgb(picture: av.VideoFrame) -> Image:
+    """Converts to uint8 (H, W, 3) RGB by the matrix and range the file states, and turns it upright.
+
+    A file that states no matrix is taken as BT.709 from 720 lines on, and else as BT.601.
+    """
+    matrix = picture.colorspace
+    if matrix == _UNSPECIFIED:
+        matrix = Colorspace.ITU709 if picture.height >= _HD_HEIGHT_PX else Colorspace.ITU601
+    converted = picture.reformat(format="rgb24", src_colorspace=matrix, dst_color_range=ColorRange.JPEG)
+    rgb = np.asarray(converted.to_ndarray(), np.uint8)
+    return np.ascontiguousarray(np.rot90(rgb, round(picture.rotation / 90) % 4)) if picture.rotation else rgb

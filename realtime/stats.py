@@ -1,0 +1,171 @@
+"""Owns what a run measures: latency, throughput, drops, and time per stage.
+
+Must not know stages; they report to it.
+"""
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from neural_style.atomic import whole_file
+
+_KEPT = 16384
+_RECENT = 30
+
+
+class _Samples:
+    """The last 16384 values and the largest of all, in memory that does not grow."""
+
+    def __init__(self) -> None:
+        self._values = np.zeros(_KEPT, np.float64)
+        self._count = 0
+        self.max = 0.0
+
+    def add(self, value: float) -> None:
+        self._values[self._count % _KEPT] = value
+        self._count += 1
+        self.max = max(self.max, value)
+
+    def percentile(self, percent: float) -> float:
+        kept = self._values[: min(self._count, _KEPT)]
+        return float(np.percentile(kept, percent)) if kept.size else 0.0
+
+    def recent(self) -> "_Samples":
+        shorter = _Samples()
+        for i in range(max(0, self._count - _RECENT), self._count):
+            shorter.add(self._values[i % _KEPT])
+        return shorter
+
+
+@dataclass(frozen=True)
+class LiveFigures:
+    """The figures of the last second or so, for the overlay."""
+
+    fps: float
+    latency_p50_ms: float
+    latency_p95_ms: float
+    dropped: int
+
+
+@dataclass(frozen=True)
+class StatsReport:
+    """The figures of a whole run, as a stats file holds them.
+
+    Attributes:
+        frames_in: captured.
+        frames_out: stylized and written to the sinks.
+        frames_dropped: captured, never stylized.
+        fps: (N - 1) / seconds between the first and the last of N frames out.
+        latency_ms: p50, p95 and max from capture to sink.
+        stage_ms: p50 and p95 for each stage.
+        engine: which engine ran.
+        device: what it ran on.
+        precision: of its weights and features.
+        provider: the ONNX Runtime execution provider, or "".
+        style: at the end.
+        size: "WxH" of the last frame, in px.
+    """
+
+    frames_in: int
+    frames_out: int
+    frames_dropped: int
+    fps: float
+    latency_ms: dict[str, float]
+    stage_ms: dict[str, dict[str, float]]
+    engine: str = ""
+    device: str = ""
+    precision: str = ""
+    provider: str = ""
+    style: str = ""
+    size: str = ""
+
+    def write(self, path: Path) -> None:
+        """Writes JSON; the file appears only when whole.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    def summary(self) -> str:
+        """One line for the terminal."""
+        return (
+            f"{self.frames_out} frames out, {self.frames_in} in, {self.frames_dropped} dropped, {self.fps:.1f} fps, "
+            f"latency p50 {self.latency_ms['p50']:.0f} ms, p95 {self.latency_ms['p95']:.0f} ms"
+        )
+
+
+class Stats:
+    """Collects measurements from all threads of a run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stages: dict[str, _Samples] = {}
+        self._latency = _Samples()
+        self._out_times_s: deque[float] = deque(maxlen=_RECENT)
+        self._first_out_s = 0.0
+        self.frames_in = 0
+        self.frames_out = 0
+        self.frames_dropped = 0
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times what happens inside as one run of a stage."""
+        start_s = time.perf_counter()
+        yield
+        self.add_stage(name, (time.perf_counter() - start_s) * 1000)
+
+    def add_stage(self, name: str, duration_ms: float) -> None:
+        """Adds one run of a stage."""
+        with self._lock:
+            self._stages.setdefault(name, _Samples()).add(duration_ms)
+
+    def frame_out(self, capture_time_s: float) -> None:
+        """Counts a frame that all sinks have taken, captured at that `time.perf_counter()`."""
+        now_s = time.perf_counter()
+        with self._lock:
+            self._first_out_s = self._first_out_s or now_s
+            self._latency.add((now_s - capture_time_s) * 1000)
+            self._out_times_s.append(now_s)
+            self.frames_out += 1
+
+    def live(self) -> LiveFigures:
+        """The figures of the last thirty frames."""
+        with self._lock:
+            recent = self._latency.recent()
+            return LiveFigures(
+                _rate_fps(len(self._out_times_s), self._out_times_s),
+                recent.percentile(50),
+                recent.percentile(95),
+                self.frames_dropped,
+            )
+
+    def report(self) -> StatsReport:
+        """The figures of the whole run; who and what ran is left empty."""
+        with self._lock:
+            times_s = [self._first_out_s, self._out_times_s[-1]] if self._out_times_s else []
+            latency = {
+                "p50": self._latency.percentile(50),
+                "p95": self._latency.percentile(95),
+                "max": self._latency.max,
+            }
+            stages = {
+                name: {"p50": samples.percentile(50), "p95": samples.percentile(95)}
+                for name, samples in self._stages.items()
+            }
+            fps = _rate_fps(self.frames_out, times_s)
+            return StatsReport(self.frames_in, self.frames_out, self.frames_dropped, fps, latency, stages)
+
+
+def _rate_fps(count: int, times_s: "deque[float] | list[float]") -> float:
+    """N frames bound N - 1 intervals: (N - 1) / elapsed."""
+    elapsed_s = times_s[-1] - times_s[0] if count > 1 else 0.0
+    return (count - 1) / elapsed_s if elapsed_s > 0 else 0.0

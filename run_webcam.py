@@ -1,0 +1,184 @@
+"""Live: a camera, a stream or a clip goes in, a painting comes out: `python run_webcam.py`."""
+
+import argparse
+import os
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+
+from realtime.controls import Controls
+from realtime.engines import Engine, open_engine
+from realtime.errors import OptionError, SinkError, StylizationError
+from realtime.options import (
+    ENGINE_NAMES,
+    PRECISIONS,
+    SINK_NAMES,
+    EngineOptions,
+    LookOptions,
+    RunOptions,
+    parse_size_wh,
+)
+from realtime.pipeline import Pipeline, Stages
+from realtime.sinks import Display, Sink
+from realtime.sinks.null import NullSink
+from realtime.sinks.video_file import VideoFileSink
+from realtime.sinks.window import WindowSink, display_is_available
+from realtime.sources import Source, open_default_source, open_source
+from realtime.styles import load_catalogue, open_styles
+
+CPU_CAMERA_SIZE_WH = (640, 480)
+GPU_CAMERA_SIZE_WH = (1280, 720)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line; defaults are those of the options dataclasses."""
+    parser = argparse.ArgumentParser(description="Show a camera, stream or clip as a painting. Keys: press h.")
+    add = parser.add_argument
+    add("--source", help="camera number or path, URL, video file, sample or pattern (default: camera 0, or the sample)")
+    add("--style", default=LookOptions.style, help="name, or a .safetensors, .pth or .onnx file (default %(default)s)")
+    add("--strength", type=float, default=LookOptions.strength, help="0 to 1 (default %(default)s)")
+    add("--keep-colors", action="store_true", help="keep the colours of the camera's picture")
+    add("--smoothing", type=float, default=LookOptions.smoothing, help="0 to 1, against flicker (default %(default)s)")
+    add("--size", metavar="WxH", help="stylize at this size; clips are fitted inside it (default: their own)")
+    add("--unpaced", action="store_true", help="read a file as fast as possible, dropping nothing")
+    add("--engine", choices=ENGINE_NAMES, default=EngineOptions.engine)
+    add("--device", default=EngineOptions.device, help="auto, cpu, cuda, cuda:N or mps")
+    add("--precision", choices=PRECISIONS, default=EngineOptions.precision)
+    add("--batch-size", type=int, default=EngineOptions.batch_size, metavar="N")
+    add("--sink", action="append", choices=SINK_NAMES, default=[], help="where frames are shown (repeatable)")
+    add("--record", type=Path, metavar="FILE", help="also write the stylized frames to this video file")
+    add("--max-frames", type=int, metavar="N", help="stop after N stylized frames")
+    add("--stats", type=Path, metavar="FILE.json", help="write statistics at the end")
+    add("--list-cameras", action="store_true", help="show the cameras of this machine and exit")
+    add("--list-styles", action="store_true", help="show the styles and exit")
+    return parser
+
+
+def read_options(chosen: argparse.Namespace) -> RunOptions:
+    """Turns the command line into checked options.
+
+    Raises:
+        OptionError: a value is not allowed.
+    """
+    return RunOptions(
+        source=chosen.source,
+        size_wh=None if chosen.size is None else parse_size_wh(chosen.size),
+        unpaced=chosen.unpaced,
+        sinks=tuple(chosen.sink),
+        record=chosen.record,
+        max_frames=chosen.max_frames,
+        stats=chosen.stats,
+        look=LookOptions(chosen.style, chosen.strength, chosen.keep_colors, chosen.smoothing),
+        engine=EngineOptions(chosen.engine, chosen.device, chosen.precision, chosen.batch_size),
+    )
+
+
+def run(options: RunOptions) -> int:
+    """Opens the stages, says what was opened, runs them, and returns the exit status.
+
+    Raises:
+        StylizationError: something cannot be opened, or a stage failed.
+    """
+    catalogue, first_style = open_styles(options.look.style)
+    wants_window = "window" in options.sinks or (not options.sinks and display_is_available())
+    _check_folders(options)
+    engine = open_engine(catalogue, options.engine, first_style)
+    source, notice = _open_source(options, engine, wants_window)
+    notices = [notice] if notice else []
+    record = options.record
+    if not options.sinks and not wants_window and record is None:
+        record = Path(f"stylized_{datetime.now():%Y%m%d_%H%M%S}.mp4")
+        notices.append(f"no display: recording to {record}; Ctrl-C ends it")
+    print(_first_line(source, catalogue.styles[first_style].name, engine), *notices, sep="\n", flush=True)
+    display: Display | None = WindowSink() if wants_window else None
+    sinks: list[Sink] = [display] if display is not None else []
+    if "null" in options.sinks:
+        sinks.append(NullSink())
+    if record is not None:
+        sinks.append(VideoFileSink(record, source.info.rate_fps))
+    controls = Controls(catalogue, first_style, options.look)
+    pipeline = Pipeline(Stages(source, engine, controls, sinks, display), options, _say)
+    try:
+        report = pipeline.run()
+    finally:
+        engine.close()
+    _say(report.summary())
+    if options.stats is not None:
+        report.write(options.stats)
+    return 130 if pipeline.interrupted else 0
+
+
+def _open_source(options: RunOptions, engine: Engine, wants_window: bool) -> tuple[Source, str]:
+    camera_size_wh = CPU_CAMERA_SIZE_WH if engine.info.device == "cpu" else GPU_CAMERA_SIZE_WH
+    if options.source is None:
+        return open_default_source(options, camera_size_wh, loop_sample=wants_window)
+    return open_source(options.source, options, camera_size_wh, loop_sample=wants_window), ""
+
+
+def _check_folders(options: RunOptions) -> None:
+    """Finds out before the run, and not after it, that an output has nowhere to go."""
+    if "window" in options.sinks and not display_is_available():
+        raise SinkError("window: there is no display here; use --sink null with --record FILE")
+    for name, path in (("record", options.record), ("stats", options.stats)):
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            raise OptionError(f"{name} {path}: there is no folder {path.parent}; make it, or choose another place")
+        if path.is_dir() or not os.access(path.parent, os.W_OK):
+            raise OptionError(f"{name} {path}: cannot be written there; choose another place")
+
+
+def _first_line(source: Source, style: str, engine: Engine) -> str:
+    info, (width, height) = engine.info, source.info.size_wh
+    provider = f" ({info.provider})" if info.provider else ""
+    return (
+        f"source {source.info.name}, style {style}, engine {info.engine}{provider}, device {info.device}, "
+        f"precision {info.precision}, size {width}x{height}"
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _list_styles() -> None:
+    for number, style in enumerate(load_catalogue().styles, start=1):
+        print(f"{number}  {style.name}  ({style.family}, {style.checkpoint.name if style.checkpoint else ''})")
+
+
+def _list_cameras() -> None:
+    from realtime.sources.camera import list_cameras
+
+    print("\n".join(list_cameras()) or "no camera was found")
+
+
+def _interrupt(signal_number: int, _: object) -> None:
+    """A polite kill ends the run as Ctrl-C does, so that a recording is completed."""
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit status."""
+    chosen = make_parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if chosen.list_styles or chosen.list_cameras:
+            _list_styles() if chosen.list_styles else _list_cameras()
+            return 0
+        return run(read_options(chosen))
+    except StylizationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}; choose another place", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
