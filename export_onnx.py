@@ -1,14 +1,10 @@
 """Exports a style as a checked ONNX file: `python export_onnx.py --style candy -o candy.onnx`."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from safetensors import safe_open
-
-from export.model_file import export_network
-from neural_style.checkpoint import load_checkpoint
+from export.model_file import export_checkpoint
 from neural_style.errors import CheckpointError, StylizationError
 from realtime.styles import open_styles
 
@@ -41,21 +37,12 @@ def export_style(style: str, output: Path | None = None) -> None:
     checkpoint = catalogue.styles[index].checkpoint
     if checkpoint is None:
         raise CheckpointError(f"style {style}: is a model file already; give a .safetensors or .pth file")
-    network = load_checkpoint(checkpoint)
-    target = output or checkpoint.with_suffix(".onnx")
-    parity = export_network(network, target, _credits(checkpoint))
+    target, parity = export_checkpoint(checkpoint, output)
+    names = [other.name for other in catalogue.styles if other.checkpoint == checkpoint]
     print(
-        f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB): {network.family} network with "
-        f"{', '.join(network.style_names)}; difference from PyTorch {parity.mean_difference:.4f} on average, "
-        f"{parity.max_difference} at most of 255, checked with {parity.provider}"
+        f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB) with {', '.join(names)}; it differs from PyTorch by "
+        f"{parity.mean_difference:.4f} on average and {parity.max_difference} at most of 255, run by {parity.provider}"
     )
-
-
-def _credits(checkpoint: Path) -> str:
-    if checkpoint.suffix != ".safetensors":
-        return json.dumps([])
-    with safe_open(checkpoint, framework="numpy") as stored:
-        return str((stored.metadata() or {}).get("credits", "[]"))
 
 
 if __name__ == "__main__":

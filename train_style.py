@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import re
 import sys
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from export.model_file import export_checkpoint
 from neural_style.checkpoint import StyleCredit
 from neural_style.errors import StylizationError, TrainingError
 from neural_style.loss_network import LOSS_NETWORK_NAMES
 from neural_style.losses import LossWeights
 from neural_style.train import Progress as TrainProgress
 from neural_style.train import Trainer, TrainOptions
+from realtime.styles import SAVED_MODELS, load_catalogue
 
 
 def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, bool]:
@@ -52,7 +55,7 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
         style_pictures=tuple(chosen.style_image),
         credits=_credits(chosen.name, chosen.style_image, chosen.credit),
         content_dir=chosen.content_dir,
-        output=chosen.output or Path("saved_models") / f"{chosen.name[0]}.safetensors",
+        output=chosen.output or SAVED_MODELS / f"{chosen.name[0]}.safetensors",
         network=chosen.network,
         steps=chosen.steps,
         batch_size=chosen.batch_size,
@@ -72,6 +75,9 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
 def _credits(names: list[str], pictures: list[Path], texts: list[str]) -> tuple[StyleCredit, ...]:
     if len(names) != len(pictures):
         raise TrainingError(f"{len(pictures)} pictures but {len(names)} names; give each --style-image one --name")
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise TrainingError(f"style name {name!r}: use letters, digits, - and _ only")
     if len(set(names)) != len(names):
         raise TrainingError(f"style names {names}: each must be different")
     if texts and len(texts) != len(names):
@@ -81,6 +87,22 @@ def _credits(names: list[str], pictures: list[Path], texts: list[str]) -> tuple[
         StyleCredit(name, source.strip(), licence.strip() or "not stated")
         for name, (source, _, licence) in zip(names, parts, strict=True)
     )
+
+
+def check_output(options: TrainOptions, resume: bool) -> None:
+    """Finds out before training that its result would replace a style or clash with one.
+
+    Raises:
+        TrainingError: the file is there already, or the catalogue has a style of one of the names.
+    """
+    if options.output.exists() and not resume:
+        raise TrainingError(f"output {options.output}: exists; go on with --resume, or choose another --output")
+    if options.output.resolve().parent != SAVED_MODELS:
+        return
+    for style in load_catalogue().styles:
+        elsewhere = style.checkpoint is not None and style.checkpoint.name != options.output.name
+        if elsewhere and style.name in [credit.name for credit in options.credits]:
+            raise TrainingError(f"style name {style.name!r}: {style.checkpoint} has it; choose another --name")
 
 
 def _device(name: str) -> str:
@@ -109,15 +131,17 @@ def train(options: TrainOptions, resume: bool, console: Console) -> None:
                 console.print(f"step {progress.step} of {options.steps}: {losses}")
 
         trainer.run(report)
-    console.print(f"wrote {options.output} and the preview {options.preview_path}")
+    model_file, _ = export_checkpoint(options.output)
+    console.print(f"wrote {options.output}, {model_file} and the preview {options.preview_path}")
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     logging.basicConfig(format="%(message)s")
     console = Console(highlight=False, soft_wrap=True)
     try:
-        options, resume = parse_arguments()
+        options, resume = parse_arguments(arguments)
+        check_output(options, resume)
         train(options, resume, console)
     except StylizationError as error:
         print(f"error: {error}", file=sys.stderr)

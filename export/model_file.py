@@ -12,10 +12,11 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 from export.graph import build_model
 from neural_style.atomic import whole_file
-from neural_style.checkpoint import StyleNetwork, content_hash
+from neural_style.checkpoint import StyleNetwork, content_hash, load_checkpoint
 from neural_style.errors import StylizationError
 from neural_style.fast_net import FastNet
 
@@ -37,6 +38,26 @@ class Parity:
     mean_difference: float
     max_difference: int
     provider: str
+
+
+def export_checkpoint(checkpoint: Path, output: Path | None = None) -> tuple[Path, Parity]:
+    """Exports a checkpoint with all its styles, by default to the same name with `.onnx`.
+
+    Returns:
+        The file, and what the check measured.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+        ExportError: the file's pictures differ from PyTorch's.
+        OSError: the file cannot be written.
+    """
+    target = output or checkpoint.with_suffix(".onnx")
+    style_credits = "[]"
+    network = load_checkpoint(checkpoint)
+    if checkpoint.suffix == ".safetensors":
+        with safe_open(checkpoint, framework="pt") as stored:
+            style_credits = (stored.metadata() or {}).get("credits", "[]")
+    return target, export_network(network, target, style_credits)
 
 
 def export_network(network: StyleNetwork, output: Path, style_credits: str = "[]") -> Parity:

@@ -53,7 +53,7 @@ class TrainOptions:
     content_dir: Path
     output: Path
     network: Literal["fast", "transformer"] = "fast"
-    steps: int = 4000
+    steps: int = 1000
     batch_size: int = 4
     crop_px: int = 224
     style_size_px: int = 400

@@ -40,7 +40,8 @@ def draw_help(pixels: Image, lines: list[str]) -> Image:
 
 def _text_scale(pixels: Image) -> float:
     """Text is a thirtieth of the picture's height, but never too small to read."""
-    return max(0.35, min(pixels.shape[0] / 30, pixels.shape[1] / 40) / 22)
+    height_px, width_px, _ = pixels.shape
+    return max(0.35, float(min(height_px / 30, width_px / 40)) / 22)
 
 
 def _width_px(text: str, scale: float) -> int:

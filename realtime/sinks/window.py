@@ -60,10 +60,12 @@ class WindowSink:
     def __init__(self) -> None:
         if not display_is_available():
             raise SinkError("window: there is no display here; use --sink null with --record FILE")
-        self._opened = self._full_screen = False
+        self._opened = self._full_screen = self._closed_by_user = False
 
     def write(self, stylized: StylizedFrame) -> None:
         """See `Sink.write`."""
+        if self._closed_by_user:
+            return
         if not self._opened:
             self._open(stylized)
         cv2.imshow(TITLE, to_bgr(stylized.shown))
@@ -78,6 +80,7 @@ class WindowSink:
             if command is not None:
                 pressed.append(command)
         if cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
+            self._opened, self._closed_by_user = False, True
             pressed.append(Action.QUIT)
         return pressed
 

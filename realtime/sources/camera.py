@@ -93,8 +93,8 @@ class CameraSource:
         if self._waiting is not None:
             frame, self._waiting = self._waiting, None
             return frame
-        frame = self._wait_for_frame()
-        return frame if frame is not None or self._stopped.is_set() else self._reconnect()
+        newest = self._wait_for_frame()
+        return newest if newest is not None or self._stopped.is_set() else self._reconnect()
 
     def close(self) -> None:
         """See `Source.close`."""

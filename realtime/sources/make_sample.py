@@ -58,7 +58,7 @@ def main() -> None:
     """Writes `sample.mp4` beside this file."""
     from skimage import data
 
-    pictures: list[Image] = [data.astronaut(), data.coffee(), data.chelsea()]
+    pictures = [getattr(data, name)() for name in ("astronaut", "coffee", "chelsea")]
     photographs = [np.asarray(picture[:, :, :3], np.uint8) for picture in pictures]
     with av.open(str(Path(__file__).with_name("sample.mp4")), "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(_RATE_FPS))
