@@ -9,6 +9,8 @@ from pathlib import Path
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
+import cv2
+
 from realtime.controls import Controls
 from realtime.engines import Engine, open_engine
 from realtime.errors import OptionError, SinkError, StylizationError
@@ -82,6 +84,7 @@ def run(options: RunOptions) -> int:
     Raises:
         StylizationError: something cannot be opened, or a stage failed.
     """
+    cv2.setNumThreads(1)  # the engine has the cores; OpenCV only converts and resizes
     catalogue, first_style = open_styles(options.look.style)
     wants_window = "window" in options.sinks or (not options.sinks and display_is_available())
     _check_folders(options)

@@ -225,13 +225,14 @@ class Pipeline:
         return postprocess.fade(original, pixels, look.strength)
 
     def _decorated(self, pixels: Image, look: Look) -> Image:
+        """Draws the help, or else the overlay with the last message."""
         panel = self._stages.controls.panel
+        if panel.help:
+            return draw_help(pixels, help_lines())
         message = self._message if time.perf_counter() < self._message_until_s else ""
         if panel.overlay:
-            pixels = draw_overlay(pixels, self._overlay_fields(pixels, look), message)
-        elif message:
-            pixels = draw_overlay(pixels, [message])
-        return draw_help(pixels, help_lines()) if panel.help else pixels
+            return draw_overlay(pixels, self._overlay_fields(pixels, look), message)
+        return draw_overlay(pixels, [message]) if message else pixels
 
     def _overlay_fields(self, pixels: Image, look: Look) -> list[str]:
         live, info = self._stats.live(), self._stages.engine.info

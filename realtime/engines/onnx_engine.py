@@ -47,9 +47,7 @@ class OnnxEngine:
             if style.model_file is not None and style.model_file not in self._sessions:
                 self._load(style.model_file, style.content_hash, number)
         if not self._sessions:
-            raise EngineError(
-                "engine onnx: no style has a model file; write one with export_onnx.py, or use --engine torch"
-            )
+            raise _no_model_file(catalogue.styles[0])
         self._info = EngineInfo("onnx", device if device == "cpu" else f"{device}:{number}", "fp32", self._provider)
 
     @property
@@ -60,10 +58,7 @@ class OnnxEngine:
     def stylize(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
         if style.model_file is None:
-            raise EngineError(
-                f"engine onnx: style {style.name!r} has no model file; write it with "
-                f"python export_onnx.py --style {style.name}, or use --engine torch"
-            )
+            raise _no_model_file(style)
         inputs = {"frames": pictures}
         vectors = self._vectors[style.model_file]  # (num_styles, vector_size)
         if vectors.size:
@@ -81,6 +76,8 @@ class OnnxEngine:
     def _load(self, path: Path, content_hash: str, device_number: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = len(_usable_cores())
+        # Threads that spin between frames would take the cores from capture, encoder and display.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = _ERRORS_ONLY if self._provider == _PROVIDERS["cpu"] else _FATAL_ONLY
         provider = (self._provider, {"device_id": device_number} if "CUDA" in self._provider else {})
         try:
@@ -102,6 +99,13 @@ class OnnxEngine:
         self._sessions[path] = session
         vectors = json.loads(metadata.get("style_vectors", "[]"))
         self._vectors[path] = np.asarray(vectors, np.float32)
+
+
+def _no_model_file(style: Style) -> EngineError:
+    return EngineError(
+        f"engine onnx: style {style.name!r} has no model file; write it with "
+        f"python export_onnx.py --style {style.checkpoint}, or use --engine torch"
+    )
 
 
 def _device(name: str) -> tuple[str, int]:

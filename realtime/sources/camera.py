@@ -100,7 +100,7 @@ class CameraSource:
         """See `Source.close`."""
         self._stopped.set()
         self._mailbox.close()
-        self._thread.join(timeout=1.0)
+        self._thread.join(timeout=0.5)
 
     def _start_thread(self, capture: Capture) -> None:
         """Each connection has its own mailbox, so a driver that hung cannot disturb the next one."""
