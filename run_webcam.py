@@ -159,14 +159,18 @@ def _list_cameras() -> None:
 
 
 def _interrupt(signal_number: int, _: object) -> None:
-    """A polite kill ends the run as Ctrl-C does, so that a recording is completed."""
+    """A polite kill ends the run as Ctrl-C does, so that a recording is completed.
+
+    Set for SIGINT too, because a script's background jobs start with it ignored.
+    """
     raise KeyboardInterrupt
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     chosen = make_parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         if chosen.list_styles or chosen.list_cameras:
             _list_styles() if chosen.list_styles else _list_cameras()
