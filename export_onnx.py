@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}; give another --output", file=sys.stderr)
+        print(f"error: output {chosen.output}: {error.strerror}; give another --output", file=sys.stderr)
         return 1
     return 0
 
@@ -40,8 +40,8 @@ def export_style(style: str, output: Path | None = None) -> None:
     target, parity = export_checkpoint(checkpoint, output)
     names = [other.name for other in catalogue.styles if other.checkpoint == checkpoint]
     print(
-        f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB) with {', '.join(names)}; it differs from PyTorch by "
-        f"{parity.mean_difference:.4f} on average and {parity.max_difference} at most of 255, run by {parity.provider}"
+        f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB) with {', '.join(names)}; run by {parity.provider} it "
+        f"differs from PyTorch by {parity.mean_difference:.4f} of 255 on average, {parity.max_difference:.0f} at most"
     )
 
 

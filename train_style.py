@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from export.model_file import export_checkpoint
+from neural_style.atomic import partial_path
 from neural_style.checkpoint import StyleCredit
 from neural_style.errors import StylizationError, TrainingError
 from neural_style.loss_network import LOSS_NETWORK_NAMES
@@ -93,11 +94,22 @@ def check_output(options: TrainOptions, resume: bool) -> None:
     """Finds out before training that its result would replace a style or clash with one.
 
     Raises:
-        TrainingError: the file is there already, or the catalogue has a style of one of the names.
+        TrainingError: the file is there already or cannot be written, or the catalogue has a
+            style of one of the names.
     """
     if options.output.exists() and not resume:
         raise TrainingError(f"output {options.output}: exists; go on with --resume, or choose another --output")
+    try:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        with partial_path(options.output).open("wb"):
+            partial_path(options.output).unlink()
+    except OSError as error:
+        raise TrainingError(
+            f"output {options.output}: cannot be written ({error.strerror}); choose another --output"
+        ) from error
     if options.output.resolve().parent != SAVED_MODELS:
+        return
+    if not any(SAVED_MODELS.glob("*.safetensors")):
         return
     for style in load_catalogue().styles:
         elsewhere = style.checkpoint is not None and style.checkpoint.name != options.output.name

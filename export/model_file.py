@@ -20,8 +20,12 @@ from neural_style.checkpoint import StyleNetwork, content_hash, load_checkpoint
 from neural_style.errors import StylizationError
 from neural_style.fast_net import FastNet
 
-CHECKED_SIZES_NHW = ((1, 64, 96), (1, 67, 101), (1, 1, 3), (1, 130, 33), (3, 48, 50))
-"""Batch, height and width of the pictures that the check compares: whole cells, odd, tiny, tall, a batch."""
+CHECKED_SIZES_NHW = ((1, 64, 96), (1, 67, 101), (1, 5, 6), (1, 130, 33), (3, 48, 50))
+"""Batch, height and width of the pictures that the check compares: whole cells, odd, tiny, tall, a batch.
+
+None is smaller than 5 px: the norms of a picture with equal rows divide rounding errors
+by almost nothing, so that there even PyTorch in float32 and in float64 disagree.
+"""
 
 MAX_MEAN_DIFFERENCE = 0.1
 MAX_DIFFERENCE = 2
@@ -36,7 +40,7 @@ class Parity:
     """How far the model file is from PyTorch, over all checked sizes and styles, on the 0..255 scale."""
 
     mean_difference: float
-    max_difference: int
+    max_difference: float
     provider: str
 
 
@@ -72,9 +76,11 @@ def export_network(network: StyleNetwork, output: Path, style_credits: str = "[]
         What the check measured.
 
     Raises:
-        ExportError: the file's pictures differ from PyTorch's.
+        ExportError: the file's pictures differ from PyTorch's, or its name does not end in .onnx.
         OSError: the file cannot be written.
     """
+    if output.suffix != ".onnx":
+        raise ExportError(f"model file {output}: must end in .onnx")
     model = build_model(network)
     metadata = {
         "family": network.family,
@@ -88,10 +94,11 @@ def export_network(network: StyleNetwork, output: Path, style_credits: str = "[]
     with whole_file(output) as partial:
         onnx.save(model, str(partial))
         parity = compare_with_torch(network, partial)
-        if parity.mean_difference > MAX_MEAN_DIFFERENCE or parity.max_difference > MAX_DIFFERENCE:
+        if not (parity.mean_difference <= MAX_MEAN_DIFFERENCE and parity.max_difference <= MAX_DIFFERENCE):
             raise ExportError(
-                f"model file {output}: differs from PyTorch by {parity.mean_difference:.3f} on average and "
-                f"{parity.max_difference} at most; allowed {MAX_MEAN_DIFFERENCE} and {MAX_DIFFERENCE}; nothing was kept"
+                f"model file {output}: differs from PyTorch by {parity.mean_difference:.3f} on average and by "
+                f"{parity.max_difference:.0f} at most; allowed are {MAX_MEAN_DIFFERENCE} and {MAX_DIFFERENCE}; "
+                "nothing was kept"
             )
     return parity
 
@@ -114,7 +121,7 @@ def compare_with_torch(network: StyleNetwork, model_file: Path) -> Parity:
             rounded = expected.clamp(0, 255).round().permute(0, 2, 3, 1).numpy()
             differences.append(np.abs(rounded - exported.astype(np.float32)).ravel())
     everything = np.concatenate(differences)
-    return Parity(float(everything.mean()), int(everything.max()), session.get_providers()[0])
+    return Parity(float(everything.mean()), float(everything.max()), session.get_providers()[0])
 
 
 def _rounded_vectors(network: StyleNetwork) -> list[list[float]]:

@@ -3,6 +3,7 @@
 Must not know training, engines or where the catalogue lies.
 """
 
+import errno
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -21,6 +22,9 @@ from neural_style.transformer_net import TransformerNet
 StyleNetwork = FastNet | TransformerNet
 
 _PUBLIC_KEY = "conv1.conv2d.weight"
+_WORDS_OF_REFUSAL = ("unsupported global", "unsupported class", "unrecognized function", "can only build")
+"""What `torch.load(weights_only=True)` says of a pickle that wants more than tensors."""
+
 _DROPPED_SUFFIXES = (".running_mean", ".running_var", ".num_batches_tracked")
 
 
@@ -81,8 +85,11 @@ def save_checkpoint(
     }
     if isinstance(network, FastNet):
         header["shape"] = json.dumps(asdict(network.shape))
-    with whole_file(path) as partial:
-        save_file(tensors, str(partial), metadata=header)
+    try:
+        with whole_file(path) as partial:
+            save_file(tensors, str(partial), metadata=header)
+    except SafetensorError as error:
+        raise OSError(errno.EIO, str(error), str(path)) from error
 
 
 def content_hash(tensors: dict[str, Tensor]) -> str:
@@ -90,7 +97,7 @@ def content_hash(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(f"{name}{tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].numpy().tobytes())
+        digest.update(tensors[name].float().numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -111,10 +118,9 @@ def _load_safetensors(path: Path) -> StyleNetwork:
         else:
             raise CheckpointError(f"checkpoint {path}: unknown network family {family!r}; allowed: fast, transformer")
         network.load_state_dict(tensors)
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except (LookupError, ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(
-            f"checkpoint {path}: its weights do not fit a network of this project ({reason})"
+            f"checkpoint {path}: its weights do not fit a network of this project ({first_reason(error)})"
         ) from error
     if content_hash(tensors) != header.get("content_hash"):
         raise CheckpointError(f"checkpoint {path}: its content hash does not match; the file is damaged, get it again")
@@ -126,14 +132,14 @@ def _load_pickle(path: Path) -> TransformerNet:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        if "Unsupported" in str(error) or "weights_only" in str(error).lower():
+        if any(words in str(error).lower() for words in _WORDS_OF_REFUSAL):
             raise CheckpointError(
                 f"checkpoint {path}: refused, this pickle wants to run code and not only to hold weights"
             ) from error
         raise CheckpointError(
             f"checkpoint {path}: cannot be read; expected a .safetensors or a .pth file of weights"
         ) from error
-    if not isinstance(state, dict) or _PUBLIC_KEY not in state:
+    if not isinstance(state, dict) or _PUBLIC_KEY not in state or not all(isinstance(name, str) for name in state):
         raise CheckpointError(
             f"checkpoint {path}: holds no style network; expected keys like {_PUBLIC_KEY} "
             "as in the public fast_neural_style checkpoints"
@@ -143,6 +149,14 @@ def _load_pickle(path: Path) -> TransformerNet:
     try:
         network.load_state_dict(kept)
     except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
-        raise CheckpointError(f"checkpoint {path}: its weights do not fit TransformerNet ({reason})") from error
+        raise CheckpointError(
+            f"checkpoint {path}: its weights do not fit TransformerNet ({first_reason(error)})"
+        ) from error
     return network
+
+
+def first_reason(error: Exception) -> str:
+    """The first line of an error that gives a reason; PyTorch puts a headline before them."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reasons = [line for line in lines if not line.startswith("Error(s) in loading state_dict")]
+    return (reasons or lines or [type(error).__name__])[0]

@@ -80,8 +80,8 @@ class PhotoFolder(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         """Returns float (3, crop, crop), RGB, 0..255."""
         rng = np.random.default_rng((self._seed, index))
-        for _ in range(50 + len(self.paths)):
-            path = self.paths[rng.integers(len(self.paths))]
+        for number in rng.permutation(len(self.paths)):
+            path = self.paths[number]
             picture = None if path in self._unreadable else read_picture(path)
             if picture is not None:
                 return _to_tensor(self._crop(picture, rng))

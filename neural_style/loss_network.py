@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from neural_style.checkpoint import first_reason
 from neural_style.errors import MissingPackageError, TrainingError
 
 LossNetworkName = Literal["efficientnet", "vgg16"]
@@ -92,14 +93,14 @@ class _InvertedBottleneck(nn.Module):
             self.expand = _folded_convolution(state, f"{prefix}_expand_conv", f"{prefix}_bn0")
         self.depthwise = _folded_convolution(state, f"{prefix}_depthwise_conv", f"{prefix}_bn1", stride)
         self.project = _folded_convolution(state, f"{prefix}_project_conv", f"{prefix}_bn2")
-        self.adds_input = stride == 1 and self.depthwise.in_channels != self.project.out_channels
+        self.stride = stride
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         expanded = features if self.expand is None else F.relu6(self.expand(features))
         kernel = self.depthwise.kernel_size[0]
         inner = F.relu6(self.depthwise(_reflect(expanded, kernel // 2)))
         output = self.project(inner)
-        if self.adds_input and output.shape == features.shape:
+        if self.stride == 1 and output.shape == features.shape:
             output = output + features
         return output, expanded
 
@@ -119,7 +120,9 @@ def _folded_convolution(state: dict[str, Tensor], name: str, norm: str, stride: 
 class Vgg16Loss(LossNetwork):
     """VGG16 (ImageNet) with reflection padding: relu1_2, relu2_2, relu3_3, relu4_3.
 
-    The layers and the content layer relu2_2 are those of Johnson et al. 2016.
+    The layers and the content layer relu2_2 are those of Johnson et al. 2016. The
+    convolutions are built here, numbered as torchvision numbers them, because
+    torchvision's own pad with zeros, which would show as a frame around pictures.
 
     Args:
         state: torchvision's weights, names `features.0.weight` ...
@@ -127,23 +130,19 @@ class Vgg16Loss(LossNetwork):
 
     style_weights = (1.0, 1.0, 1.0, 1.0)
 
-    _LAST_LAYER = 22
-    _STYLE_LAYERS = (3, 8, 15, 22)
-    _CONTENT_LAYER = 8
+    _CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21)
+    _POOLED_BEFORE = (5, 10, 17)
+    _STYLE_CONVOLUTIONS = (2, 7, 14, 21)
+    _CONTENT_CONVOLUTION = 7
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
-        from torchvision.models import vgg16
-
-        network = vgg16(weights=None)
-        network.load_state_dict(state)
-        self.layers = network.features[: self._LAST_LAYER + 1]
-        for layer in self.layers:
-            if isinstance(layer, nn.Conv2d):
-                layer.padding_mode = "reflect"
-                layer._reversed_padding_repeated_twice = [1, 1, 1, 1]
-            elif isinstance(layer, nn.ReLU):
-                layer.inplace = False
+        self.features = nn.ModuleDict()
+        for number in self._CONVOLUTIONS:
+            weight = state[f"features.{number}.weight"]  # (out, in, 3, 3)
+            convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3)
+            convolution.load_state_dict({"weight": weight, "bias": state[f"features.{number}.bias"]})
+            self.features[str(number)] = convolution
         self.requires_grad_(False)
         self.mean = nn.Buffer(torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255)
         self.spread = nn.Buffer(torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255)
@@ -152,11 +151,13 @@ class Vgg16Loss(LossNetwork):
         """See `LossNetwork.forward`."""
         features = (pictures - self.mean) / self.spread
         style, content = [], features
-        for index, layer in enumerate(self.layers):
-            features = layer(features)
-            if index in self._STYLE_LAYERS:
+        for number in self._CONVOLUTIONS:
+            if number in self._POOLED_BEFORE:
+                features = F.max_pool2d(features, 2)
+            features = F.relu(self.features[str(number)](_reflect(features, 1)))
+            if number in self._STYLE_CONVOLUTIONS:
                 style.append(features)
-            if index == self._CONTENT_LAYER:
+            if number == self._CONTENT_CONVOLUTION:
                 content = features
         return Features(content, style)
 
@@ -173,13 +174,17 @@ def load_loss_network(name: LossNetworkName, weights: Path | None = None) -> Los
         MissingPackageError: the package with the weights is not installed.
         TrainingError: the file or the download gives no fitting weights.
     """
+    if weights is not None:
+        state = _read_state(weights)
+    elif name == "efficientnet":
+        state = _read_state(_packaged_efficientnet_weights())
+    else:
+        state = _download_vgg16_state()
     try:
-        if name == "efficientnet":
-            return EfficientNetLoss(_read_state(weights or _packaged_efficientnet_weights()))
-        return Vgg16Loss(_download_vgg16_state() if weights is None else _read_state(weights))
-    except (KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise TrainingError(f"loss network {name}: the weights {weights or ''} do not fit: {reason}") from error
+        return EfficientNetLoss(state) if name == "efficientnet" else Vgg16Loss(state)
+    except (LookupError, RuntimeError) as error:
+        source = weights or "that were found"
+        raise TrainingError(f"loss network {name}: the weights {source} do not fit ({first_reason(error)})") from error
 
 
 def _packaged_efficientnet_weights() -> Path:
@@ -195,22 +200,27 @@ def _packaged_efficientnet_weights() -> Path:
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     try:
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise TrainingError(f"loss network weights {path}: cannot be read as a PyTorch state dict") from error
+    if not isinstance(state, dict):
+        raise TrainingError(f"loss network weights {path}: hold no state dict but a {type(state).__name__}")
     return state
 
 
 def _download_vgg16_state() -> dict[str, Tensor]:
-    from torchvision.models import VGG16_Weights
-
+    advice = "fetch vgg16-397923af.pth yourself and pass --loss-weights FILE, or use --loss-network efficientnet"
+    try:
+        from torchvision.models import VGG16_Weights
+    except (ImportError, RuntimeError) as error:
+        raise MissingPackageError(
+            f"loss network vgg16: torchvision cannot be imported ({first_reason(error)}); "
+            f"run: pip install torchvision==0.28.0; or {advice}"
+        ) from error
     try:
         return dict(VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=True))
     except OSError as error:
-        raise TrainingError(
-            f"loss network vgg16: its weights could not be downloaded ({error}); "
-            "fetch vgg16-397923af.pth yourself and pass --loss-weights FILE, or use --loss-network efficientnet"
-        ) from error
+        raise TrainingError(f"loss network vgg16: its weights could not be downloaded ({error}); {advice}") from error
 
 
 def _reflect(features: Tensor, margin: int) -> Tensor:

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from neural_style.loss_network import Features, LossNetwork
 
+_FLAT_COVARIANCE = 1e-4
+"""Keeps a style picture of a single colour from dividing by zero."""
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -123,7 +126,7 @@ class PerceptualLoss:
         mean, covariance = pixel_statistics(stylized)
         mean_error = (mean - self._means[styles]).square().sum(1)
         spread_error = (covariance - self._covariances[styles]).square().sum((1, 2))
-        size = self._covariances[styles].square().sum((1, 2))
+        size = self._covariances[styles].square().sum((1, 2)) + _FLAT_COVARIANCE
         return (mean_error / 0.05 + spread_error / size).mean()
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from neural_style.atomic import whole_file
-from neural_style.checkpoint import StyleCredit, StyleNetwork, save_checkpoint
+from neural_style.checkpoint import StyleCredit, StyleNetwork, first_reason, save_checkpoint
 from neural_style.dataset import PhotoFolder, read_picture, read_style_picture
 from neural_style.errors import TrainingError
 from neural_style.fast_net import FastNet
@@ -67,7 +67,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "save_every", "style_size_px", "learning_rate"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < float("inf"):
                 raise TrainingError(f"{name.replace('_', '-')} {getattr(self, name)}: must be above 0")
         if self.crop_px < 64:
             raise TrainingError(f"crop {self.crop_px} px: must be at least 64")
@@ -166,6 +166,7 @@ class Trainer:
             "schedule": self._schedule.state_dict(),
             "step": self.step,
             "styles": list(self.network.style_names),
+            "steps": self.options.steps,
             "random": torch.get_rng_state(),
         }
         with whole_file(self.options.state_path) as partial:
@@ -195,7 +196,9 @@ class Trainer:
         first = self.step * self.options.batch_size
         rest = Subset(self._photos, range(first, len(self._photos)))
         workers = 4 if self._device.type == "cuda" else 0
-        return iter(DataLoader(rest, self.options.batch_size, num_workers=workers))
+        # A generator of its own: by default a loader takes a number from the one that draws styles.
+        own_generator = torch.Generator().manual_seed(self.options.seed)
+        return iter(DataLoader(rest, self.options.batch_size, num_workers=workers, generator=own_generator))
 
     def _train_step(self, photographs: Tensor) -> dict[str, float]:
         photographs = photographs.to(self._device)  # (N, 3, crop, crop)
@@ -228,21 +231,28 @@ class Trainer:
 
     def _restore(self) -> None:
         path = self.options.state_path
+        if not path.is_file():
+            raise TrainingError(f"cannot resume: {path} does not exist; start without --resume")
         try:
             state = torch.load(path, map_location=self._device, weights_only=True)
-            if tuple(state["styles"]) != self.network.style_names:
-                raise TrainingError(
-                    f"cannot resume from {path}: it trains {state['styles']}, not {list(self.network.style_names)}"
-                )
+        except Exception as error:
+            raise TrainingError(f"cannot resume from {path}: it is damaged; start without --resume") from error
+        try:
+            self._check_same_training(state)
             self.network.load_state_dict(state["network"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._schedule.load_state_dict(state["schedule"])
             torch.set_rng_state(state["random"].cpu())
             self.step = state["step"]
-        except FileNotFoundError as error:
-            raise TrainingError(f"cannot resume: {path} does not exist; start without --resume") from error
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise TrainingError(f"cannot resume from {path}: {str(error).splitlines()[0]}") from error
+        except (LookupError, RuntimeError, ValueError, TypeError) as error:
+            raise TrainingError(f"cannot resume from {path}: {first_reason(error)}") from error
+
+    def _check_same_training(self, state: dict[str, Any]) -> None:
+        """Raises ValueError when a state belongs to other styles or another schedule."""
+        if tuple(state["styles"]) != self.network.style_names:
+            raise ValueError(f"it trains {state['styles']}, not {list(self.network.style_names)}")
+        if state["steps"] != self.options.steps:
+            raise ValueError(f"it was started with --steps {state['steps']}, not {self.options.steps}; give the same")
 
 
 def _parameter_groups(network: StyleNetwork, learning_rate: float) -> list[dict[str, Any]]:

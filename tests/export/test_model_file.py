@@ -1,0 +1,170 @@
+"""Tests of the checked model file: kept when it is right, refused when it is not.
+
+Knows nothing of the command line.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from export import model_file
+from export.graph import build_model
+from export.model_file import CHECKED_SIZES_NHW, ExportError, compare_with_torch, export_network
+from neural_style.checkpoint import content_hash
+from neural_style.fast_net import FastNet, FastNetShape
+from neural_style.transformer_net import TransformerNet
+
+
+def _fast(seed: int = 0) -> FastNet:
+    torch.manual_seed(seed)
+    network = FastNet(("waves", "night"), FastNetShape(width=8, num_blocks=1, head_width=4))
+    with torch.no_grad():
+        network.style_vectors.add_(0.4 * torch.randn_like(network.style_vectors))
+    return network.eval().requires_grad_(False)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+
+
+def test_a_right_file_is_kept_and_measured(tmp_path: Path) -> None:
+    output = tmp_path / "style.onnx"
+    parity = export_network(_fast(), output)
+    assert list(tmp_path.iterdir()) == [output], "one file that needs no other"
+    assert parity.max_difference <= 1
+    assert 0 <= parity.mean_difference < 0.01
+    assert parity.provider == "CPUExecutionProvider"
+    assert compare_with_torch(_fast(), output) == parity
+    onnx.checker.check_model(str(output), full_check=True)
+
+
+def test_a_transformer_network_with_the_contrast_of_a_trained_one_is_kept(tmp_path: Path) -> None:
+    """A picture of one row gives 2 x 2 maps with equal rows, in which each norm enlarges rounding errors tenfold."""
+    torch.manual_seed(0)
+    network = TransformerNet("udnie").eval().requires_grad_(False)
+    for name, parameter in network.named_parameters():
+        if ".in" in f".{name}":
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    network.deconv3.conv2d.weight.mul_(130)
+    assert network.deconv3.conv2d.bias is not None
+    network.deconv3.conv2d.bias.fill_(127)
+    assert export_network(network, tmp_path / "style.onnx").max_difference <= 1
+
+
+def test_the_check_covers_odd_and_tiny_sizes_and_a_batch() -> None:
+    assert any(n > 1 for n, _, _ in CHECKED_SIZES_NHW)
+    assert any(height % 4 and width % 4 for _, height, width in CHECKED_SIZES_NHW)
+    assert any(min(height, width) <= 5 for _, height, width in CHECKED_SIZES_NHW)
+
+
+def test_the_metadata_says_what_the_file_is(tmp_path: Path) -> None:
+    network = _fast()
+    export_network(network, tmp_path / "style.onnx", '[{"name": "waves"}]')
+    metadata = _metadata(tmp_path / "style.onnx")
+    assert set(metadata) == {"family", "styles", "style_vectors", "content_hash", "credits", "frames"}
+    assert metadata["family"] == "fast"
+    assert json.loads(metadata["styles"]) == ["waves", "night"]
+    assert metadata["content_hash"] == content_hash(network.state_dict())
+    assert json.loads(metadata["credits"]) == [{"name": "waves"}]
+    assert metadata["frames"] == "uint8 (N, H, W, 3), RGB, 0..255"
+    vectors = np.array(json.loads(metadata["style_vectors"]), np.float32)
+    np.testing.assert_allclose(vectors, network.style_vectors.numpy(), rtol=1e-6)
+
+
+def test_a_transformer_network_is_kept_and_described_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = TransformerNet("udnie").eval().requires_grad_(False)
+    assert export_network(network, tmp_path / "style.onnx").max_difference <= 1
+    metadata = _metadata(tmp_path / "style.onnx")
+    assert metadata["family"] == "transformer"
+    assert json.loads(metadata["styles"]) == ["udnie"]
+    assert json.loads(metadata["style_vectors"]) == []
+    assert metadata["content_hash"] == content_hash(network.state_dict())
+
+
+@pytest.fixture
+def wrong_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is exported, the graph is that of another network."""
+    monkeypatch.setattr(model_file, "build_model", lambda network: build_model(_fast(seed=1)))
+
+
+@pytest.mark.usefixtures("wrong_graph")
+def test_a_wrong_graph_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="differs from PyTorch") as caught:
+        export_network(_fast(), tmp_path / "style.onnx")
+    assert str(tmp_path / "style.onnx") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("wrong_graph")
+def test_a_wrong_graph_does_not_replace_a_good_file(tmp_path: Path) -> None:
+    (tmp_path / "style.onnx").write_bytes(b"good")
+    with pytest.raises(ExportError):
+        export_network(_fast(), tmp_path / "style.onnx")
+    assert (tmp_path / "style.onnx").read_bytes() == b"good"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_graph_that_is_one_level_too_bright_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    brighter = _fast()
+    assert brighter.to_pixels.bias is not None
+    brighter.to_pixels.bias.add_(1 / 127.5)
+    monkeypatch.setattr(model_file, "build_model", lambda network: build_model(brighter))
+    with pytest.raises(ExportError, match="differs from PyTorch"):
+        export_network(_fast(), tmp_path / "style.onnx")
+
+
+def test_a_graph_that_is_wrong_for_one_style_alone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph has no values of its own for the second style, so a wrong one must come from its input."""
+
+    def build_with_shifts_cut_off(network: FastNet) -> onnx.ModelProto:
+        model = build_model(network)
+        limits = {"low": 0.0, "high": 1.2}
+        for name, value in limits.items():
+            model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(value, np.float32), name))
+        for node in model.graph.node:
+            if node.input[0] == "style":
+                node.input[0] = "clipped"
+        model.graph.node.insert(0, onnx.helper.make_node("Clip", ["style", *limits], ["clipped"]))
+        return model
+
+    network = _fast()
+    network.style_vectors[0].clamp_(0.0, 1.2)
+    monkeypatch.setattr(model_file, "build_model", build_with_shifts_cut_off)
+    with pytest.raises(ExportError):
+        export_network(network, tmp_path / "style.onnx")
+
+
+def test_a_network_with_weights_that_are_no_numbers_is_refused(tmp_path: Path) -> None:
+    network = _fast()
+    network.style_vectors[0, 0] = torch.nan
+    with pytest.raises(ExportError):
+        export_network(network, tmp_path / "style.onnx")
+
+
+def test_a_folder_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="gone"):
+        export_network(_fast(), tmp_path / "gone" / "style.onnx")
+
+
+def test_writing_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "style.onnx"
+    output.write_bytes(b"good")
+
+    def write_half_and_fail(model: onnx.ModelProto, name: str, **options: Any) -> None:
+        Path(name).write_bytes(b"half")
+        raise OSError(28, "No space left on device", name)
+
+    monkeypatch.setattr("onnx.save", write_half_and_fail)
+    with pytest.raises(OSError, match="No space left"):
+        export_network(_fast(), output)
+    assert output.read_bytes() == b"good"
+    assert list(tmp_path.iterdir()) == [output]

@@ -1,0 +1,191 @@
+"""Tests of the pictures that training reads.
+
+Knows nothing of networks; every picture is made here.
+"""
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from neural_style.dataset import PhotoFolder, read_picture, read_style_picture
+from neural_style.errors import TrainingError
+
+
+def _noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _write(path: Path, rgb: NDArray[np.uint8]) -> Path:
+    """Writes a picture; names with any letters work, which `cv2.imwrite` does not promise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done, encoded = cv2.imencode(path.suffix, rgb[..., ::-1])
+    assert done
+    path.write_bytes(encoded.tobytes())
+    return path
+
+
+def _photos(folder: Path, count: int = 5) -> Path:
+    for i in range(count):
+        _write(folder / f"{i}.png", _noise(70 + 10 * i, 100, seed=i))
+    return folder
+
+
+def test_a_picture_is_read_as_rgb(tmp_path: Path) -> None:
+    pixels = _noise(6, 9)
+    assert np.array_equal(read_picture(_write(tmp_path / "a.png", pixels)), pixels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_grey_pictures_and_ones_with_alpha_have_three_colours(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.full((5, 7, channels), 99, np.uint8))
+    picture = read_picture(path)
+    assert picture is not None
+    assert picture.shape == (5, 7, 3)
+    assert (picture == 99).all()
+
+
+def test_a_name_may_have_any_letters(tmp_path: Path) -> None:
+    assert read_picture(_write(tmp_path / "gemälde 絵.png", _noise(5, 5))) is not None
+
+
+def test_what_is_no_picture_reads_as_none(tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "folder.jpg").mkdir()
+    assert [read_picture(tmp_path / name) for name in ("empty.jpg", "text.jpg", "folder.jpg", "gone.jpg")] == [None] * 4
+
+
+def test_items_are_square_crops_of_0_to_255(tmp_path: Path) -> None:
+    photos = PhotoFolder(_photos(tmp_path), crop_px=64, length=20, seed=0)
+    assert len(photos) == 20
+    for i in range(20):
+        crop = photos[i]
+        assert crop.shape == (3, 64, 64)
+        assert crop.dtype == torch.float32
+        assert crop.min() >= 0
+        assert crop.max() <= 255
+        assert crop.max() > 100, "values are not scaled to 0..1"
+
+
+def test_crops_are_rgb(tmp_path: Path) -> None:
+    orange = np.full((80, 80, 3), (250, 120, 10), np.uint8)
+    _write(tmp_path / "orange.png", orange)
+    crop = PhotoFolder(tmp_path, 64, 1, 0)[0]
+    assert crop.mean((1, 2)).tolist() == [250, 120, 10]
+
+
+def test_an_item_depends_on_seed_and_index_alone(tmp_path: Path) -> None:
+    forwards = PhotoFolder(_photos(tmp_path), 64, 6, seed=3)
+    items = [forwards[i] for i in range(6)]
+    backwards = PhotoFolder(tmp_path, 64, 6, seed=3)
+    again = [backwards[i] for i in reversed(range(6))][::-1]
+    assert all(torch.equal(a, b) for a, b in zip(items, again, strict=True))
+
+
+def test_items_and_seeds_differ(tmp_path: Path) -> None:
+    photos = PhotoFolder(_photos(tmp_path), 64, 6, seed=3)
+    other_seed = PhotoFolder(tmp_path, 64, 6, seed=4)
+    items = [photos[i] for i in range(6)] + [other_seed[i] for i in range(6)]
+    for i, item in enumerate(items):
+        assert not any(torch.equal(item, other) for other in items[i + 1 :])
+
+
+def test_all_photographs_are_drawn_also_those_in_subfolders(tmp_path: Path) -> None:
+    for i, name in enumerate(["a.png", "b.JPG", "deep/er/c.webp"]):
+        _write(tmp_path / name, np.full((80, 80, 3), 60 * (i + 1), np.uint8))
+    (tmp_path / "notes.txt").write_text("not a picture, and not to be tried")
+    photos = PhotoFolder(tmp_path, 64, 30, 0)
+    greys = {60 * round(photos[i].mean().item() / 60) for i in range(30)}
+    assert greys == {60, 120, 180}
+
+
+def test_a_tiny_picture_is_enlarged(tmp_path: Path) -> None:
+    _write(tmp_path / "tiny.png", _noise(6, 8))
+    assert PhotoFolder(tmp_path, 64, 3, 0)[2].shape == (3, 64, 64)
+
+
+def test_a_picture_as_small_as_the_crop_is_used(tmp_path: Path) -> None:
+    _write(tmp_path / "exact.png", _noise(64, 64))
+    _write(tmp_path / "wide.png", _noise(64, 65))
+    photos = PhotoFolder(tmp_path, 64, 10, 0)
+    assert {photos[i].shape for i in range(10)} == {(3, 64, 64)}
+
+
+def test_crops_are_mirrored_half_of_the_time(tmp_path: Path) -> None:
+    ramp = np.broadcast_to(np.arange(0, 250, 2, dtype=np.uint8)[None, :, None], (125, 125, 3))
+    _write(tmp_path / "ramp.png", np.ascontiguousarray(ramp))
+    photos = PhotoFolder(tmp_path, 64, 40, 0)
+    rising = sum(bool((photos[i][0, 0, -1] > photos[i][0, 0, 0]).item()) for i in range(40))
+    assert 8 < rising < 32
+
+
+def test_an_unreadable_picture_is_skipped_and_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _photos(tmp_path, 2)
+    (tmp_path / "broken.jpg").write_text("no picture")
+    photos = PhotoFolder(tmp_path, 64, 20, 0)
+    with caplog.at_level(logging.WARNING):
+        assert all(photos[i].shape == (3, 64, 64) for i in range(20))
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 1
+    assert str(tmp_path / "broken.jpg") in messages[0]
+
+
+def test_a_folder_whose_pictures_are_all_unreadable_is_an_error(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.png"):
+        (tmp_path / name).write_text("no picture")
+    with pytest.raises(TrainingError, match="none of its 2 pictures can be read") as caught:
+        PhotoFolder(tmp_path, 64, 5, 0)[0]
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_one_good_picture_among_many_unreadable_ones_is_always_found(tmp_path: Path) -> None:
+    _photos(tmp_path, 1)
+    for i in range(60):
+        (tmp_path / f"broken{i}.jpg").write_text("no picture")
+    photos = PhotoFolder(tmp_path, 64, 100, 0)
+    assert all(photos[i].shape == (3, 64, 64) for i in range(100))
+
+
+@pytest.mark.parametrize("kind", ["missing", "file", "empty"])
+def test_a_folder_without_pictures_is_an_error_that_names_it(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "photographs"
+    if kind == "file":
+        folder.write_text("a file")
+    elif kind == "empty":
+        folder.mkdir()
+        (folder / "notes.txt").touch()
+    with pytest.raises(TrainingError) as caught:
+        PhotoFolder(folder, 64, 5, 0)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("size", "expected"), [((40, 80), (32, 64)), ((90, 30), (96, 32)), ((10, 20), (32, 64))])
+def test_a_style_picture_has_the_wanted_shorter_side(
+    tmp_path: Path, size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    picture = read_style_picture(_write(tmp_path / "style.png", _noise(*size)), 32)
+    assert picture.shape == (1, 3, *expected)
+    assert picture.dtype == torch.float32
+
+
+def test_a_style_picture_of_the_wanted_size_keeps_its_pixels(tmp_path: Path) -> None:
+    pixels = _noise(32, 40)
+    picture = read_style_picture(_write(tmp_path / "style.png", pixels), 32)
+    assert np.array_equal(picture[0].permute(1, 2, 0).numpy(), pixels)
+
+
+@pytest.mark.parametrize("kind", ["missing", "text"])
+def test_an_unreadable_style_picture_is_an_error_that_names_it(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "style.jpg"
+    if kind == "text":
+        path.write_text("no picture")
+    with pytest.raises(TrainingError, match="cannot be read as a picture") as caught:
+        read_style_picture(path, 32)
+    assert str(path) in str(caught.value)

@@ -1,0 +1,165 @@
+"""Tests of `FastNet`: sizes, styles, precision and what its layout promises.
+
+Knows nothing of training or files.
+"""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from neural_style.fast_net import ConditionalInstanceNorm, FastNet, FastNetShape
+
+SMALL = FastNetShape(width=8, num_blocks=2, head_width=4)
+
+
+def _network(styles: int = 3, shape: FastNetShape | None = None) -> FastNet:
+    """Random weights; every style a different random vector."""
+    torch.manual_seed(0)
+    network = FastNet(tuple(f"style{i}" for i in range(styles)), shape)
+    with torch.no_grad():
+        network.style_vectors.add_(0.4 * torch.randn_like(network.style_vectors))
+    return network.eval()
+
+
+def _pictures(n: int, height: int, width: int) -> Tensor:
+    """Smooth random pictures with the full range of values."""
+    coarse = torch.rand((n, 3, height // 8 + 2, width // 8 + 2), generator=torch.Generator().manual_seed(n))
+    return F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False) * 255
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (4, 4), (8, 8), (1, 50), (480, 640)])
+@torch.inference_mode()
+def test_any_size_comes_out_as_it_went_in(size: tuple[int, int]) -> None:
+    stylized = _network()(_pictures(1, *size))
+    assert stylized.shape == (1, 3, *size)
+    assert stylized.dtype == torch.float32
+    assert stylized.isfinite().all()
+
+
+@torch.inference_mode()
+def test_odd_sizes_are_stylized_as_if_their_last_row_and_column_went_on() -> None:
+    network, picture = _network(), _pictures(1, 21, 26)
+    rows, columns = [min(i, 20) for i in range(24)], [min(i, 25) for i in range(28)]
+    whole = picture[:, :, rows][:, :, :, columns]
+    torch.testing.assert_close(network(picture), network(whole)[:, :, :21, :26], atol=1e-3, rtol=0)
+
+
+@torch.inference_mode()
+def test_different_vectors_give_different_pictures() -> None:
+    network, picture = _network(), _pictures(1, 40, 40)
+    first, second = (network(picture, network.style_vectors[i : i + 1]) for i in (0, 1))
+    assert (first - second).abs().mean() > 1
+
+
+@torch.inference_mode()
+def test_each_frame_of_a_batch_has_its_own_style() -> None:
+    network, pictures = _network(), _pictures(3, 24, 33)
+    order = [2, 0, 1]
+    singles = [network(pictures[i : i + 1], network.style_vectors[s : s + 1]) for i, s in enumerate(order)]
+    batch = network(pictures, network.style_vectors[order])
+    torch.testing.assert_close(batch, torch.cat(singles), atol=1e-3, rtol=0)
+
+
+@torch.inference_mode()
+def test_one_vector_serves_a_whole_batch() -> None:
+    network, pictures = _network(), _pictures(2, 24, 24)
+    vector = network.style_vectors[1:2]
+    torch.testing.assert_close(network(pictures, vector), network(pictures, vector.repeat(2, 1)))
+
+
+@torch.inference_mode()
+def test_a_blend_of_two_vectors_lies_between_their_pictures() -> None:
+    network, picture = _network(), _pictures(1, 40, 40)
+    first = network.style_vectors[0:1]
+    second = first + 0.1 * (network.style_vectors[1:2] - first)
+    start, middle, end = (network(picture, (1 - t) * first + t * second) for t in (0.0, 0.5, 1.0))
+    assert torch.equal(start, network(picture, first))
+    whole_way = (end - start).abs().mean()
+    assert 0 < (middle - start).abs().mean() < whole_way
+    assert 0 < (middle - end).abs().mean() < whole_way
+
+
+@torch.inference_mode()
+def test_the_first_style_is_the_default() -> None:
+    network, pictures = _network(), _pictures(2, 24, 24)
+    assert torch.equal(network(pictures), network(pictures, network.style_vectors[:1]))
+    assert not torch.equal(network(pictures), network(pictures, network.style_vectors[1:2]))
+
+
+def test_a_new_style_can_be_trained_by_its_vector_alone() -> None:
+    network = _network(shape=SMALL)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name == "style_vectors")
+    network(_pictures(1, 16, 16), network.style_vectors[1:2]).square().mean().backward()
+    with_gradient = [name for name, parameter in network.named_parameters() if parameter.grad is not None]
+    assert with_gradient == ["style_vectors"]
+    assert network.style_vectors.grad is not None
+    reached = network.style_vectors.grad.abs().sum(1) > 0
+    assert reached.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("value", [0.0, 255.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_flat_frames_give_no_nan(value: float, dtype: torch.dtype) -> None:
+    stylized = _network().to(dtype)(torch.full((1, 3, 30, 30), value))
+    assert stylized.isfinite().all()
+
+
+@torch.inference_mode()
+def test_bf16_weights_take_float32_frames_and_stay_near() -> None:
+    network, pictures = _network(), _pictures(1, 64, 64)
+    expected = network(pictures)
+    stylized = network.bfloat16()(pictures)
+    assert stylized.dtype == torch.float32
+    assert 0 < (stylized - expected).abs().mean() < 0.05 * expected.std()
+
+
+@torch.inference_mode()
+def test_a_new_network_paints_no_pixel_grid_on_a_flat_picture() -> None:
+    network = _network()
+    stylized = network(torch.full((1, 3, 16, 16), 90.0), network.style_vectors[1:2])
+    cells = stylized[0].reshape(3, 8, 2, 8, 2)
+    assert (stylized - 127.5).abs().max() > 1, "the shifts of the style must be seen in the picture"
+    assert (cells - cells[:, :, :1, :, :1]).abs().max() < 1e-3
+
+
+@torch.inference_mode()
+def test_a_new_network_gives_the_four_pixels_of_a_cell_one_value_on_any_picture() -> None:
+    stylized = _network()(_pictures(1, 16, 16))
+    cells = stylized[0].reshape(3, 8, 2, 8, 2)
+    assert (cells - cells[:, :, :1, :, :1]).abs().max() < 1e-3
+    assert (stylized[0, 0] - stylized[0, 1]).abs().max() > 1, "the three colours differ"
+
+
+def test_a_conditional_norm_scales_and_shifts_each_channel_of_each_picture() -> None:
+    torch.manual_seed(0)
+    features, scale, shift = torch.randn(2, 3, 5, 7) * 4 + 2, torch.randn(2, 3), torch.randn(2, 3)
+    features[:, 2] *= 1e-3  # a variance near the epsilon
+    normalized = ConditionalInstanceNorm(3)(features, scale, shift)
+    for n in range(2):
+        for c in range(3):
+            plane = features[n, c]
+            expected = (plane - plane.mean()) / (plane.var(correction=0) + 1e-5).sqrt() * scale[n, c] + shift[n, c]
+            torch.testing.assert_close(normalized[n, c], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_vector_holds_norm_by_norm_all_scales_then_all_shifts() -> None:
+    network = FastNet(("a", "b"), SMALL)
+    one_trunk_norm, head_norm = [1.0] * 8 + [0.0] * 8, [1.0] * 4 + [0.0] * 4
+    assert network.norm_channels == [8, 8, 8, 8, 8, 4]
+    assert network.vector_size == 5 * 16 + 8
+    assert network.style_vectors.tolist() == [one_trunk_norm * 5 + head_norm] * 2
+
+
+@torch.inference_mode()
+def test_the_last_values_of_a_vector_are_the_shifts_of_the_head() -> None:
+    network = _network(1, SMALL)
+    flat = torch.zeros(1, network.vector_size)
+    flat[:, -SMALL.head_width :] = torch.tensor([1.0, 2.0, 0.5, 0.25])
+    stylized = network(_pictures(1, 16, 16), flat)
+    weight, bias = network.to_pixels.weight, network.to_pixels.bias
+    assert bias is not None
+    values = (weight.sum((2, 3)) @ flat[0, -SMALL.head_width :] + bias + 1) * 127.5
+    torch.testing.assert_close(stylized[0].mean((1, 2)), values[::4], atol=1e-3, rtol=0)

