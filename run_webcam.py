@@ -12,7 +12,7 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 import cv2
 
 from realtime.controls import Controls
-from realtime.engines import Engine, open_engine
+from realtime.engines import Engine, open_engine, runs_on_gpu
 from realtime.errors import OptionError, SinkError, StylizationError
 from realtime.options import (
     ENGINE_NAMES,
@@ -87,15 +87,16 @@ def run(options: RunOptions) -> int:
     cv2.setNumThreads(1)  # the engine has the cores; OpenCV only converts and resizes
     catalogue, first_style = open_styles(options.look.style)
     wants_window = "window" in options.sinks or (not options.sinks and display_is_available())
-    _check_folders(options)
-    engine = open_engine(catalogue, options.engine, first_style)
-    source, notice = _open_source(options, engine, wants_window)
-    notices = [notice] if notice else []
-    record = options.record
-    if not options.sinks and not wants_window and record is None:
-        record = Path(f"stylized_{datetime.now():%Y%m%d_%H%M%S}.mp4")
-        notices.append(f"no display: recording to {record}; Ctrl-C ends it")
-    print(_first_line(source, catalogue.styles[first_style].name, engine), *notices, sep="\n", flush=True)
+    _check_outputs(options)
+    source, notice = _open_source(options, wants_window)
+    try:
+        engine = open_engine(catalogue, options.engine, first_style)
+    except BaseException:
+        source.close()
+        raise
+    record, record_notice = _recording(options, wants_window)
+    first_line = _first_line(source, catalogue.styles[first_style].name, engine)
+    print("\n".join(line for line in (first_line, notice, record_notice) if line), flush=True)
     display: Display | None = WindowSink() if wants_window else None
     sinks: list[Sink] = [display] if display is not None else []
     if "null" in options.sinks:
@@ -114,14 +115,22 @@ def run(options: RunOptions) -> int:
     return 130 if pipeline.interrupted else 0
 
 
-def _open_source(options: RunOptions, engine: Engine, wants_window: bool) -> tuple[Source, str]:
-    camera_size_wh = CPU_CAMERA_SIZE_WH if engine.info.device == "cpu" else GPU_CAMERA_SIZE_WH
+def _recording(options: RunOptions, wants_window: bool) -> tuple[Path | None, str]:
+    """The file to record to, and a line that says why when nobody asked for one."""
+    if options.record is not None or options.sinks or wants_window:
+        return options.record, ""
+    record = Path(f"stylized_{datetime.now():%Y%m%d_%H%M%S}.mp4")
+    return record, f"no display: recording to {record}; Ctrl-C ends it"
+
+
+def _open_source(options: RunOptions, wants_window: bool) -> tuple[Source, str]:
+    camera_size_wh = GPU_CAMERA_SIZE_WH if runs_on_gpu(options.engine) else CPU_CAMERA_SIZE_WH
     if options.source is None:
         return open_default_source(options, camera_size_wh, loop_sample=wants_window)
     return open_source(options.source, options, camera_size_wh, loop_sample=wants_window), ""
 
 
-def _check_folders(options: RunOptions) -> None:
+def _check_outputs(options: RunOptions) -> None:
     """Finds out before the run, and not after it, that an output has nowhere to go."""
     if "window" in options.sinks and not display_is_available():
         raise SinkError("window: there is no display here; use --sink null with --record FILE")
@@ -130,7 +139,7 @@ def _check_folders(options: RunOptions) -> None:
             continue
         if not path.parent.is_dir():
             raise OptionError(f"{name} {path}: there is no folder {path.parent}; make it, or choose another place")
-        if path.is_dir() or not os.access(path.parent, os.W_OK):
+        if (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK):
             raise OptionError(f"{name} {path}: cannot be written there; choose another place")
 
 
@@ -180,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}; choose another place", file=sys.stderr)
+        print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

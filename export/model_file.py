@@ -58,7 +58,7 @@ def export_checkpoint(checkpoint: Path, output: Path | None = None) -> tuple[Pat
     target = output or checkpoint.with_suffix(".onnx")
     style_credits = "[]"
     network = load_checkpoint(checkpoint)
-    if checkpoint.suffix == ".safetensors":
+    if checkpoint.suffix.lower() == ".safetensors":
         with safe_open(checkpoint, framework="pt") as stored:
             style_credits = (stored.metadata() or {}).get("credits", "[]")
     return target, export_network(network, target, style_credits)

@@ -57,7 +57,7 @@ def load_checkpoint(path: str | Path) -> StyleNetwork:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path}: no such file; --list-styles shows what there is")
-    network = _load_safetensors(path) if path.suffix == ".safetensors" else _load_pickle(path)
+    network = _load_safetensors(path) if path.suffix.lower() == ".safetensors" else _load_pickle(path)
     return network.eval().requires_grad_(False)
 
 

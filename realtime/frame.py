@@ -78,8 +78,9 @@ def check_image(pixels: object) -> None:
 
 
 def from_bgr(pixels: Image) -> Image:
-    """OpenCV's order to ours; uint8 (H, W, 3) both."""
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    """OpenCV's order to ours: uint8 (H, W, 3), or grey (H, W) as infrared cameras give it, to (H, W, 3)."""
+    grey = pixels.ndim == 2 or pixels.shape[2] == 1
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if grey else cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def to_bgr(pixels: Image) -> Image:

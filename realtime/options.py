@@ -43,7 +43,7 @@ class EngineOptions:
         _check_choice("precision", self.precision, PRECISIONS)
         kind, _, number = self.device.partition(":")
         if kind not in ("auto", "cpu", "cuda", "mps") or (
-            ":" in self.device and not (kind == "cuda" and number.isdigit())
+            ":" in self.device and not (kind == "cuda" and number.isdecimal())
         ):
             raise OptionError(f"device {self.device!r}: unknown; allowed: auto, cpu, cuda, cuda:N, mps")
         if not 1 <= self.batch_size <= 256:
@@ -117,7 +117,7 @@ def parse_size_wh(text: str) -> tuple[int, int]:
         OptionError: it is written differently.
     """
     width, separator, height = text.lower().partition("x")
-    if not (separator and width.isdigit() and height.isdigit()):
+    if not (separator and width.isdecimal() and height.isdecimal()):
         raise OptionError(f"size {text!r}: write WIDTHxHEIGHT in px, for example 640x480")
     return int(width), int(height)
 

@@ -50,7 +50,7 @@ def _width_px(text: str, scale: float) -> int:
 
 
 def _line_height_px(scale: float) -> int:
-    return max(10, round(36 * scale))
+    return max(1, round(36 * scale))
 
 
 def _thickness(scale: float) -> int:

@@ -4,9 +4,11 @@ Must not know the command line, nor which source, engine or sinks there are.
 """
 
 import queue
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -108,16 +110,39 @@ class Pipeline:
             threading.Thread(target=self._guard, args=(stage,), name=stage.__name__, daemon=True)
             for stage in (self._capture, self._stylize)
         ]
-        for thread in threads:
-            thread.start()
-        self._guard(self._show_until_quit)
-        self._stop()
-        for thread in threads:
-            thread.join(_JOIN_S)
-        self._close_sinks()
+        with self._interrupts_wait():
+            for thread in threads:
+                thread.start()
+            self._guard(self._show_until_quit)
+            self._guard(self._stop)
+            for thread in threads:
+                thread.join(_JOIN_S)
+            self._close_sinks()
         if self._failure is not None:
             raise self._failure
         return self._final_report()
+
+    @contextmanager
+    def _interrupts_wait(self) -> Iterator[None]:
+        """Lets Ctrl-C and a polite kill end the run between two frames, and never inside the closing of a file.
+
+        The second one raises KeyboardInterrupt where it comes, for a stage that hangs.
+        """
+
+        def interrupt(number: int, _: object) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = True
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _guard(self, stage: Callable[[], None]) -> None:
         """Runs a stage; what it raises ends the run and is raised again by `run`."""
@@ -192,16 +217,12 @@ class Pipeline:
     def _show_until_quit(self) -> None:
         """Main thread: commands, postprocess and sinks."""
         while True:
-            try:
-                self._carry_out_commands()
-                painting = self._paintings.get(_POLL_S)
-                if painting is not None:
-                    self._show(painting)
-            except KeyboardInterrupt:
-                if self.interrupted:
-                    raise
-                self.interrupted = True
+            self._carry_out_commands()
+            if self.interrupted and not self._stopped.is_set():
                 self._stop()
+            painting = self._paintings.get(_POLL_S)
+            if painting is not None:
+                self._show(painting)
 
     def _show(self, painting: _Painting) -> None:
         with self._stats.stage("postprocess"):
@@ -291,7 +312,7 @@ class Pipeline:
                 line = sink.close() if self._failure is None else sink.abandon()
                 if line:
                     self._report(line)
-            except SinkError as error:
+            except Exception as error:  # noqa: BLE001
                 self._failure = self._failure or error
 
     def _final_report(self) -> StatsReport:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neural_style.atomic import whole_file
 
@@ -34,14 +35,7 @@ class _Samples:
         self.max = max(self.max, value)
 
     def percentile(self, percent: float) -> float:
-        kept = self._values[: min(self._count, _KEPT)]
-        return float(np.percentile(kept, percent)) if kept.size else 0.0
-
-    def recent(self) -> "_Samples":
-        shorter = _Samples()
-        for i in range(max(0, self._count - _RECENT), self._count):
-            shorter.add(self._values[i % _KEPT])
-        return shorter
+        return _percentile(self._values[: min(self._count, _KEPT)], percent)
 
 
 @dataclass(frozen=True)
@@ -111,6 +105,7 @@ class Stats:
         self._stages: dict[str, _Samples] = {}
         self._latency = _Samples()
         self._out_times_s: deque[float] = deque(maxlen=_RECENT)
+        self._recent_latency_ms: deque[float] = deque(maxlen=_RECENT)
         self._first_out_s = 0.0
         self.frames_in = 0
         self.frames_out = 0
@@ -134,17 +129,18 @@ class Stats:
         with self._lock:
             self._first_out_s = self._first_out_s or now_s
             self._latency.add((now_s - capture_time_s) * 1000)
+            self._recent_latency_ms.append((now_s - capture_time_s) * 1000)
             self._out_times_s.append(now_s)
             self.frames_out += 1
 
     def live(self) -> LiveFigures:
         """The figures of the last thirty frames."""
         with self._lock:
-            recent = self._latency.recent()
+            recent = np.array(self._recent_latency_ms)
             return LiveFigures(
                 _rate_fps(len(self._out_times_s), self._out_times_s),
-                recent.percentile(50),
-                recent.percentile(95),
+                _percentile(recent, 50),
+                _percentile(recent, 95),
                 self.frames_dropped,
             )
 
@@ -163,6 +159,10 @@ class Stats:
             }
             fps = _rate_fps(self.frames_out, times_s)
             return StatsReport(self.frames_in, self.frames_out, self.frames_dropped, fps, latency, stages)
+
+
+def _percentile(values: NDArray[np.float64], percent: float) -> float:
+    return float(np.percentile(values, percent)) if values.size else 0.0
 
 
 def _rate_fps(count: int, times_s: "deque[float] | list[float]") -> float:

@@ -100,9 +100,9 @@ def open_styles(style: str) -> tuple[Catalogue, int]:
     path = Path(style)
     if not path.is_file():
         raise StyleError(f"style {style}: no such file; give a file, or a name: {', '.join(load_catalogue().names)}")
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return Catalogue(_styles_of_safetensors(path)), 0
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         return Catalogue(_styles_of_model_file(path)), 0
     return Catalogue((Style(path.stem, "transformer", 0, path, _model_file_beside(path), ""),)), 0
 
@@ -111,7 +111,7 @@ def _styles_of_safetensors(path: Path) -> tuple[Style, ...]:
     try:
         with safe_open(path, framework="numpy") as stored:
             header = stored.metadata() or {}
-        names, family = json.loads(header["styles"]), header["family"]
+        names, family = _style_names(header["styles"]), header["family"]
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise StyleError(f"checkpoint {path}: is damaged or was not written by train_style.py ({error})") from error
     model_file = _model_file_beside(path)
@@ -126,11 +126,19 @@ def _styles_of_model_file(path: Path) -> tuple[Style, ...]:
     try:
         model = onnx.load(path)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
-        names, family = json.loads(metadata["styles"]), metadata["family"]
+        names, family = _style_names(metadata["styles"]), metadata["family"]
     except (DecodeError, OSError, KeyError, ValueError) as error:
         raise StyleError(f"model file {path}: is damaged or was not written by export_onnx.py ({error})") from error
     content_hash = metadata.get("content_hash", "")
     return tuple(Style(name, family, i, None, path, content_hash) for i, name in enumerate(names))
+
+
+def _style_names(text: str) -> list[str]:
+    """Reads a JSON list of names; ValueError when it is anything else."""
+    names = json.loads(text)
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"styles are {text[:40]!r}, not a list of names")
+    return names
 
 
 def _model_file_beside(checkpoint: Path) -> Path | None:

@@ -38,13 +38,19 @@ def open_engine(catalogue: Catalogue, options: EngineOptions, first_style: int =
 
 
 def _needs_torch(catalogue: Catalogue, options: EngineOptions, first_style: int) -> bool:
-    if catalogue.styles[first_style].model_file is None:
-        return True
+    style = catalogue.styles[first_style]
+    if style.model_file is None or style.checkpoint is None:
+        return style.model_file is None
     if options.precision in ("fp16", "bf16") or options.device == "mps":
         return True
     if options.precision == "fp32":
         return False
-    return _cpu_has_bf16() or (options.device != "cpu" and _has_cuda())
+    return _cpu_has_bf16() or runs_on_gpu(options)
+
+
+def runs_on_gpu(options: EngineOptions) -> bool:
+    """Whether frames would be stylized on a GPU, found out without opening an engine."""
+    return options.device == "mps" or (options.device != "cpu" and _has_cuda())
 
 
 def _cpu_has_bf16() -> bool:

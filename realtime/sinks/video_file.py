@@ -13,7 +13,7 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
-from neural_style.atomic import partial_path
+from neural_style.atomic import check_replaceable, partial_path
 from realtime.errors import SinkError
 from realtime.frame import Image, resize_to_fit
 from realtime.sinks.protocol import StylizedFrame
@@ -23,6 +23,8 @@ _TIME_BASE = Fraction(1, 90000)
 
 class VideoFileSink:
     """Encodes H.264 (4:2:0, BT.709) into a hidden file that takes the asked name at the end.
+
+    The first frame is at time 0, and the others as much later as they were captured.
 
     H.264 in 4:2:0 has even sides only: an odd frame is encoded with its last row or
     column repeated. A frame of another size than the first is fitted into the first's.
@@ -40,15 +42,15 @@ class VideoFileSink:
         self._rate = Fraction(rate_fps).limit_denominator(1001)
         self._stream: VideoStream | None = None
         self._frames, self._last_pts = 0, -1
-        self._padded = False
+        self._first_size_wh, self._first_time_s = (0, 0), 0.0
         try:
-            if path.is_dir():
-                raise IsADirectoryError(21, "is a folder")
+            check_replaceable(path)
             self._partial.touch()
         except OSError as error:
             raise self._error(error.strerror or str(error)) from error
         try:
-            self._container = av.open(str(self._partial), "w", options={"movflags": "+faststart"})
+            options = {} if path.suffix.lower() == ".mkv" else {"movflags": "+faststart"}
+            self._container = av.open(str(self._partial), "w", options=options)
         except (FFmpegError, OSError) as error:
             self._partial.unlink(missing_ok=True)
             raise self._error(str(error)) from error
@@ -56,11 +58,11 @@ class VideoFileSink:
     def write(self, stylized: StylizedFrame) -> None:
         """See `Sink.write`."""
         try:
-            stream = self._stream or self._open_stream(stylized.pixels)
+            stream = self._stream or self._open_stream(stylized)
             picture = av.VideoFrame.from_ndarray(self._fit(stylized.pixels, stream), format="rgb24").reformat(
                 format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
             )
-            pts = max(self._last_pts + 1, round(stylized.frame.media_time_s / _TIME_BASE))
+            pts = max(self._last_pts + 1, round((stylized.frame.media_time_s - self._first_time_s) / _TIME_BASE))
             picture.pts, picture.time_base = pts, _TIME_BASE
             self._last_pts = pts
             self._container.mux(stream.encode(picture))
@@ -79,7 +81,8 @@ class VideoFileSink:
             self._partial.unlink(missing_ok=True)
             raise self._error(str(error)) from error
         size = f"{self._stream.width}x{self._stream.height}"
-        padded = " (H.264 needs even sides: one more row or column)" if self._padded else ""
+        even = (self._stream.width, self._stream.height) == self._first_size_wh
+        padded = "" if even else " (H.264 needs even sides: one more row or column)"
         return f"wrote {self._path}: {self._frames} frames, {size}{padded}"
 
     def abandon(self) -> str:
@@ -95,8 +98,9 @@ class VideoFileSink:
             return ""
         return f"kept the {self._frames} frames recorded before the error as {kept}"
 
-    def _open_stream(self, pixels: Image) -> VideoStream:
-        height, width = pixels.shape[:2]
+    def _open_stream(self, first: StylizedFrame) -> VideoStream:
+        height, width = first.pixels.shape[:2]
+        self._first_size_wh, self._first_time_s = (width, height), first.frame.media_time_s
         stream: VideoStream = self._container.add_stream("libx264", rate=self._rate)
         stream.width, stream.height = width + width % 2, height + height % 2
         stream.pix_fmt = "yuv420p"
@@ -105,19 +109,16 @@ class VideoFileSink:
         context.time_base = _TIME_BASE
         context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-        self._padded = (stream.width, stream.height) != (width, height)
         self._stream = stream
         return stream
 
     def _fit(self, pixels: Image, stream: VideoStream) -> Image:
-        height, width = pixels.shape[:2]
-        if height > stream.height or width > stream.width or (self._frames and max(height, width) < stream.height // 2):
-            pixels = resize_to_fit(pixels, (stream.width, stream.height))
-            height, width = pixels.shape[:2]
-        if (width, height) == (stream.width, stream.height):
-            return pixels
-        bottom, right = stream.height - height, stream.width - width
-        return np.asarray(cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+        """Fits a frame into the first one's size, and repeats rows and columns to fill what is left."""
+        fitted = resize_to_fit(pixels, self._first_size_wh)
+        bottom, right = stream.height - fitted.shape[0], stream.width - fitted.shape[1]
+        if bottom == right == 0:
+            return fitted
+        return np.asarray(cv2.copyMakeBorder(fitted, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
 
     def _finish(self) -> None:
         assert self._stream is not None

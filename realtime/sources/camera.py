@@ -71,6 +71,7 @@ class CameraSource:
         self._silent_after_s, self._give_up_after_s = silent_after_s, give_up_after_s
         self._stopped = threading.Event()
         self._index = 0
+        self._failure: Exception | None = None
         self._first_s: float | None = None
         capture = open_capture()
         self._start_thread(capture)
@@ -123,11 +124,14 @@ class CameraSource:
                 self._index += 1
         except MailboxClosedError:
             return
+        except Exception as error:  # noqa: BLE001
+            self._failure = error
         finally:
             mailbox.close()
             capture.release()
 
     def _wait_for_frame(self) -> Frame | None:
+        """The newest frame, or None when the device is silent, has ended or failed."""
         try:
             return self._mailbox.get(self._silent_after_s)
         except MailboxClosedError:
@@ -150,7 +154,7 @@ class CameraSource:
         raise SourceError(
             f"{self._name}: gives no more pictures, and could not be reached again for "
             f"{self._give_up_after_s:.0f} s; check its cable or network"
-        )
+        ) from self._failure
 
 
 class CaptureOpener(Protocol):

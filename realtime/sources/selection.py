@@ -26,7 +26,7 @@ def open_source(name: str, options: RunOptions, camera_size_wh: tuple[int, int],
         SourceError: it does not open.
         OptionError: it cannot be read unpaced.
     """
-    is_camera = name.isdigit() or name.startswith("/dev/")
+    is_camera = name.isdecimal() or name.startswith("/dev/")
     is_stream = "://" in name
     if options.unpaced and (is_camera or is_stream):
         raise OptionError(f"unpaced with source {name}: cameras and streams set their own pace; leave --unpaced out")
@@ -35,7 +35,7 @@ def open_source(name: str, options: RunOptions, camera_size_wh: tuple[int, int],
 
         if is_stream:
             return open_stream(name, options.size_wh)
-        return open_camera(int(name) if name.isdigit() else name, options.size_wh or camera_size_wh)
+        return open_camera(int(name) if name.isdecimal() else name, options.size_wh or camera_size_wh)
     if name == "pattern":
         return PatternSource(options.size_wh or DEFAULT_SIZE_WH, paced=not options.unpaced)
     from realtime.sources.video_file import VideoFileSource

@@ -4,7 +4,8 @@ Must not know engines or sinks; writing files is the sinks' business.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -64,6 +65,7 @@ class VideoFileSource:
         following = self._waiting or self._next_picture()
         self._waiting = None
         if following is None or self._closed:
+            self._let_go()
             return None
         pixels, media_time_s = following
         if self._pacer is not None:
@@ -80,6 +82,12 @@ class VideoFileSource:
         self._closed = True
         if self._pacer is not None:
             self._pacer.stop()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Closes the file, unless another thread is decoding: that one then does it itself."""
+        with suppress(ValueError):
+            self._pictures.close()
 
     def _next_picture(self) -> tuple[Image, float] | None:
         picture = next(self._pictures, None)
@@ -88,7 +96,7 @@ class VideoFileSource:
             picture = next(self._pictures, None)
         return picture
 
-    def _decode_once(self, offset_s: float) -> Iterator[tuple[Image, float]]:
+    def _decode_once(self, offset_s: float) -> Generator[tuple[Image, float]]:
         """Gives uint8 (H, W, 3) RGB and the time in s from the first picture, plus an offset."""
         try:
             with av.open(str(self._path)) as container:

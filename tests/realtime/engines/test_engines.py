@@ -1,0 +1,302 @@
+"""Tests of the torch and the onnx engine: the same pictures, and one line for what cannot be had.
+
+Must not need a GPU; a session that offers another provider is faked.
+"""
+
+import ctypes
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from fakes import difference, make_catalogue, noise
+
+from realtime.engines import Engine, open_engine
+from realtime.engines import onnx_engine as onnx_module
+from realtime.engines.onnx_engine import OnnxEngine, cuda_is_available
+from realtime.engines.torch_engine import TorchEngine
+from realtime.errors import CheckpointError, EngineError
+from realtime.options import EngineOptions
+from realtime.styles import SAVED_MODELS, Catalogue, load_catalogue, open_styles
+
+pytestmark = pytest.mark.skipif(
+    not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"
+)
+
+CPU_FP32 = EngineOptions(device="cpu", precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return load_catalogue()
+
+
+@pytest.fixture(scope="module")
+def engines(catalogue: Catalogue) -> Iterator[dict[str, Engine]]:
+    opened: dict[str, Engine] = {"torch": TorchEngine(catalogue, CPU_FP32), "onnx": OnnxEngine(catalogue, CPU_FP32)}
+    yield opened
+    for engine in opened.values():
+        engine.close()
+
+
+@pytest.mark.parametrize("size_wh", [(96, 64), (101, 67), (3, 1), (1, 1), (33, 130)])
+def test_both_engines_paint_the_same_picture(
+    engines: dict[str, Engine], catalogue: Catalogue, size_wh: tuple[int, int]
+) -> None:
+    pictures = noise(size_wh, seed=5)[None]
+    for style in catalogue.styles:
+        by_torch, by_onnx = (engines[name].stylize(pictures, style) for name in ("torch", "onnx"))
+        assert by_torch.shape == by_onnx.shape == pictures.shape
+        assert by_torch.dtype == by_onnx.dtype == np.uint8
+        assert difference(by_torch, by_onnx) < 2
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_a_batch_is_painted_like_its_pictures_one_by_one(
+    engines: dict[str, Engine], catalogue: Catalogue, name: str
+) -> None:
+    pictures = np.stack([noise((64, 48), seed) for seed in range(3)])
+    style = catalogue.styles[1]
+    batch = engines[name].stylize(pictures, style)
+    singles = np.concatenate([engines[name].stylize(pictures[i : i + 1], style) for i in range(3)])
+    assert batch.shape == pictures.shape
+    assert int(np.abs(batch.astype(int) - singles.astype(int)).max()) <= 1
+    assert difference(batch[0], batch[1]) > 5
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_every_style_paints_differently_and_none_paints_nothing(
+    engines: dict[str, Engine], catalogue: Catalogue, name: str
+) -> None:
+    pictures = noise((96, 64), seed=6)[None]
+    paintings = [engines[name].stylize(pictures, style) for style in catalogue.styles]
+    for i, painting in enumerate(paintings):
+        assert difference(painting, pictures) > 5
+        assert painting.std() > 5
+        for other in paintings[:i]:
+            assert difference(painting, other) > 2
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_a_painting_is_an_array_of_its_own(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
+    pictures = noise()[None]
+    kept = pictures.copy()
+    first = engines[name].stylize(pictures, catalogue.styles[0])
+    before = first.copy()
+    engines[name].stylize(255 - pictures, catalogue.styles[0])
+    assert (pictures == kept).all()
+    assert (first == before).all()
+    assert not np.shares_memory(first, pictures)
+
+
+def test_bf16_is_close_to_fp32(catalogue: Catalogue, engines: dict[str, Engine]) -> None:
+    engine = TorchEngine(catalogue, EngineOptions(device="cpu", precision="bf16"))
+    assert engine.info.precision == "bf16"
+    pictures = noise((96, 64), seed=7)[None]
+    expected = engines["torch"].stylize(pictures, catalogue.styles[0])
+    assert difference(engine.stylize(pictures, catalogue.styles[0]), expected) < 6
+
+
+def test_info_says_what_really_runs(engines: dict[str, Engine]) -> None:
+    torch_info, onnx_info = engines["torch"].info, engines["onnx"].info
+    assert (torch_info.engine, torch_info.device, torch_info.precision, torch_info.provider) == (
+        ("torch", "cpu", "fp32", "")
+    )
+    assert (onnx_info.engine, onnx_info.device, onnx_info.precision) == ("onnx", "cpu", "fp32")
+    assert onnx_info.provider == "CPUExecutionProvider"
+
+
+NO_GPU_CASES = [
+    ("torch", {"device": "cuda"}, ["device cuda", "no CUDA device", "--device cpu"]),
+    ("torch", {"device": "cuda:3"}, ["device cuda:3", "no CUDA device"]),
+    ("torch", {"device": "mps"}, ["device mps", "--device cpu"]),
+    ("torch", {"device": "cpu", "precision": "fp16"}, ["precision fp16", "device cpu", "fp32 or bf16"]),
+    ("onnx", {"device": "cuda"}, ["device cuda", "no NVIDIA driver", "--device cpu"]),
+    ("onnx", {"device": "cuda:3"}, ["device cuda:3", "no NVIDIA driver"]),
+    ("onnx", {"device": "mps"}, ["device mps", "--engine torch"]),
+    ("onnx", {"device": "cpu", "precision": "fp16"}, ["precision fp16", "--engine torch"]),
+    ("onnx", {"device": "cpu", "precision": "bf16"}, ["precision bf16", "--engine torch"]),
+    ("auto", {"device": "cuda"}, ["device cuda"]),
+    ("auto", {"device": "cpu", "precision": "fp16"}, ["precision fp16"]),
+]
+
+
+@pytest.mark.parametrize(("engine", "wish", "parts"), NO_GPU_CASES)
+def test_what_this_machine_cannot_do_is_refused_in_one_line(
+    catalogue: Catalogue,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: Any,
+    wish: dict[str, Any],
+    parts: list[str],
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: False)
+    with pytest.raises(EngineError) as refused:
+        open_engine(catalogue, EngineOptions(engine=engine, **wish))
+    message = str(refused.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_a_model_file_older_than_its_checkpoint_is_refused(tmp_path: Path) -> None:
+    for name in ("fast.safetensors", "fast.onnx"):
+        shutil.copy(SAVED_MODELS / name, tmp_path / name)
+    _change_hash(tmp_path / "fast.onnx")
+    with pytest.raises(EngineError) as refused:
+        OnnxEngine(load_catalogue(tmp_path), CPU_FP32)
+    message = str(refused.value)
+    assert f"model file {tmp_path / 'fast.onnx'}: is not from the checkpoint beside it" in message
+    assert "export_onnx.py" in message
+    assert "\n" not in message
+
+
+def _change_hash(model_file: Path) -> None:
+    import onnx
+
+    model = onnx.load(str(model_file))
+    for entry in model.metadata_props:
+        if entry.key == "content_hash":
+            entry.value = "0" * 64
+    onnx.save(model, str(model_file))
+
+
+def test_a_damaged_model_file_is_named_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(SAVED_MODELS / "fast.safetensors", tmp_path / "fast.safetensors")
+    (tmp_path / "fast.onnx").write_bytes((SAVED_MODELS / "fast.onnx").read_bytes()[:100_000])
+    with pytest.raises(EngineError) as refused:
+        OnnxEngine(load_catalogue(tmp_path), CPU_FP32)
+    assert str(tmp_path / "fast.onnx") in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_damaged_checkpoint_is_named_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "fast.safetensors"
+    content = bytearray((SAVED_MODELS / "fast.safetensors").read_bytes())
+    content[-1000] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(CheckpointError, match="content hash") as refused:
+        TorchEngine(load_catalogue(tmp_path), CPU_FP32)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_styles_without_the_file_that_an_engine_needs_are_refused(name: Any) -> None:
+    with pytest.raises(EngineError) as refused:
+        open_engine(make_catalogue("candy"), EngineOptions(engine=name, device="cpu"))
+    other = {"torch": "--engine onnx", "onnx": "--engine torch"}[name]
+    assert other in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_a_style_that_was_not_opened_is_refused(engines: dict[str, Engine], name: str) -> None:
+    with pytest.raises(EngineError, match="'foreign'"):
+        engines[name].stylize(noise()[None], make_catalogue("foreign").styles[0])
+
+
+def test_a_picture_that_a_network_cannot_take_is_an_engine_error(
+    engines: dict[str, Engine], catalogue: Catalogue
+) -> None:
+    with pytest.raises(EngineError, match=r"fast\.onnx failed on \(1, 4, 4, 4\)"):
+        engines["onnx"].stylize(np.zeros((1, 4, 4, 4), np.uint8), catalogue.styles[0])
+
+
+class FakeSession:
+    """A session that fell back to another provider than it was asked for."""
+
+    def __init__(self, *_: object) -> None:
+        self.asked = True
+
+    def get_providers(self) -> list[str]:
+        return ["CPUExecutionProvider"]
+
+    def get_modelmeta(self) -> SimpleNamespace:
+        return SimpleNamespace(custom_metadata_map={})
+
+
+def test_a_provider_that_is_silently_replaced_is_an_error(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: True)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", FakeSession)
+    with pytest.raises(EngineError) as refused:
+        OnnxEngine(catalogue, EngineOptions(device="cuda"))
+    message = str(refused.value)
+    assert "CUDAExecutionProvider" in message
+    assert "offered CPUExecutionProvider" in message
+    assert "--device cpu" in message
+
+
+def test_the_gpu_that_was_asked_for_is_the_one_that_is_used(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    class Session(FakeSession):
+        def __init__(self, path: str, options: object, providers: list[object]) -> None:
+            super().__init__(path, options)
+            asked.extend(providers)
+
+        def get_providers(self) -> list[str]:
+            return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+        def get_modelmeta(self) -> SimpleNamespace:
+            return SimpleNamespace(custom_metadata_map={"content_hash": catalogue.styles[0].content_hash})
+
+    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: True)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    info = OnnxEngine(catalogue, EngineOptions(device="cuda:2")).info
+    assert asked == [("CUDAExecutionProvider", {"device_id": 2})]
+    assert (info.device, info.provider) == ("cuda:2", "CUDAExecutionProvider")
+
+
+def test_without_a_driver_there_is_no_cuda_and_nothing_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+    assert cuda_is_available() is False
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("init", "count", "expected"), [(0, 1, True), (0, 0, False), (100, 0, False), (100, 1, False), (0, 4, True)]
+)
+def test_the_driver_is_asked_whether_there_is_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, init: int, count: int, expected: bool
+) -> None:
+    def count_devices(pointer: Any) -> int:
+        pointer._obj.value = count
+        return 0
+
+    driver = SimpleNamespace(cuInit=lambda _: init, cuDeviceGetCount=count_devices)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: driver)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    assert cuda_is_available() is expected
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert cuda_is_available() is False
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_an_onnx_file_alone_runs_where_it_can(name: Any) -> None:
+    catalogue, first = open_styles(str(SAVED_MODELS / "fast.onnx"))
+    options = EngineOptions(engine=name, device="cpu", precision="fp32")
+    if name == "torch":
+        with pytest.raises(EngineError, match="use --engine onnx"):
+            open_engine(catalogue, options, first)
+        return
+    pictures = noise()[None]
+    engine = open_engine(catalogue, options, first)
+    expected = OnnxEngine(load_catalogue(), CPU_FP32).stylize(pictures, load_catalogue().styles[3])
+    assert (engine.stylize(pictures, catalogue.styles[3]) == expected).all()

@@ -1,0 +1,47 @@
+"""Tests of snapshots: two pictures, whole or not at all.
+
+Must not need a display.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fakes import RED, make_frame, noise, solid
+
+from realtime.errors import SinkError
+from realtime.sinks.protocol import StylizedFrame
+from realtime.sinks.snapshot import write_png, write_snapshot
+
+
+def test_input_and_output_are_written_without_loss_or_overlay(tmp_path: Path) -> None:
+    original, painting = noise((33, 21), 1), noise((33, 21), 2)
+    stylized = StylizedFrame(make_frame(original), painting, solid(RED, (33, 21)))
+    paths = write_snapshot(stylized, tmp_path / "snapshot_1.5")
+    assert [path.name for path in paths] == ["snapshot_1.5_input.png", "snapshot_1.5_output.png"]
+    assert sorted(tmp_path.iterdir()) == list(paths)
+    for path, pixels in zip(paths, (original, painting), strict=True):
+        assert np.array_equal(np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)), pixels)
+
+
+def test_red_stays_red(tmp_path: Path) -> None:
+    write_png(tmp_path / "red.png", solid(RED))
+    pixels = cv2.imread(str(tmp_path / "red.png"), cv2.IMREAD_COLOR_RGB)
+    assert pixels is not None
+    assert (pixels == RED).all()
+
+
+def test_a_place_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "red.png"
+    with pytest.raises(SinkError) as refused:
+        write_png(path, solid(RED))
+    assert str(path) in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_cannot_take_its_name_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "red.png").mkdir()
+    with pytest.raises(SinkError):
+        write_png(tmp_path / "red.png", solid(RED))
+    assert list(tmp_path.iterdir()) == [tmp_path / "red.png"]

@@ -1,0 +1,165 @@
+"""Tests of the flow with fakes: order, counts, pictures and memory.
+
+Must not need a camera, a network or a display; time-outs only detect hangs.
+"""
+
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from fakes import (
+    RED,
+    CollectingSink,
+    FakeSource,
+    IdentityEngine,
+    InvertingEngine,
+    SlowEngine,
+    difference,
+    make_catalogue,
+    read_clip,
+    solid,
+    write_clip,
+)
+from pipeline_run import Run
+
+from realtime.controls import Controls, SelectStyle
+from realtime.options import EngineOptions, LookOptions, RunOptions
+from realtime.pipeline import Pipeline, Stages
+from realtime.sinks.protocol import StylizedFrame
+from realtime.sinks.video_file import VideoFileSink
+from realtime.sources.pattern import PatternSource
+from realtime.sources.video_file import VideoFileSource
+
+pytestmark = [pytest.mark.usefixtures("no_threads_left"), pytest.mark.timeout(60)]
+
+MODES = [pytest.param(True, id="unpaced"), pytest.param(False, id="live")]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7])
+def test_unpaced_frames_all_come_out_once_and_in_order(batch_size: int) -> None:
+    engine = InvertingEngine()
+    run = Run(FakeSource(50), engine, batch_size=batch_size, unpaced=True)()
+    assert run.sink.indices == run.greys == list(range(50))
+    assert run.painted == [255 - i for i in range(50)]
+    assert (run.report.frames_in, run.report.frames_out, run.report.frames_dropped) == (50, 50, 0)
+    assert sum(size for size, _ in engine.batches) == 50
+    assert max(size for size, _ in engine.batches) <= batch_size
+    assert run.sink.ended == ["closed"]
+    assert not run.pipeline.interrupted
+
+
+def test_unpaced_waits_for_a_slow_engine() -> None:
+    run = Run(FakeSource(12), SlowEngine(0.02), unpaced=True)()
+    assert run.sink.indices == list(range(12))
+    assert run.report.frames_dropped == 0
+
+
+def test_live_frames_are_dropped_counted_and_stay_in_order() -> None:
+    delay_s = 0.04
+    run = Run(FakeSource(interval_s=0.004), SlowEngine(delay_s), max_frames=25)()
+    indices = run.sink.indices
+    assert indices == sorted(set(indices))
+    assert run.greys == [index % 256 for index in indices]
+    report = run.report
+    assert report.frames_out == 25
+    assert report.frames_dropped > 25
+    assert report.frames_in == report.frames_out + report.frames_dropped
+    # A queue in front of the engine would make the latency grow with every frame.
+    assert report.latency_ms["p50"] < 8 * delay_s * 1000
+    assert report.stage_ms["engine"]["p50"] >= delay_s * 1000
+
+
+def test_live_frames_of_a_slow_source_are_all_shown() -> None:
+    run = Run(FakeSource(10, interval_s=0.03))()
+    assert run.sink.indices == list(range(10))
+    assert run.report.frames_dropped == 0
+
+
+@pytest.mark.parametrize("unpaced", MODES)
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("max_frames", [None, 1, 6, 100])
+def test_frames_in_are_frames_out_and_dropped(unpaced: bool, batch_size: int, max_frames: int | None) -> None:
+    source = FakeSource(20, interval_s=0.0 if unpaced else 0.002)
+    run = Run(source, SlowEngine(0.003), batch_size=batch_size, unpaced=unpaced, max_frames=max_frames)()
+    report = run.report
+    assert report.frames_in == report.frames_out + report.frames_dropped
+    assert report.frames_out == len(run.sink.frames)
+    if unpaced:
+        assert (report.frames_out, report.frames_dropped) == (min(20, max_frames or 20), 0)
+    elif max_frames is not None:
+        assert report.frames_out <= max_frames
+
+
+@pytest.mark.parametrize("unpaced", MODES)
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("max_frames", [1, 7])
+def test_max_frames_is_exact(unpaced: bool, batch_size: int, max_frames: int) -> None:
+    run = Run(FakeSource(), IdentityEngine(), batch_size=batch_size, unpaced=unpaced, max_frames=max_frames)()
+    assert len(run.sink.frames) == run.report.frames_out == max_frames
+    if unpaced:
+        assert run.report.frames_in == max_frames
+
+
+def test_a_source_without_a_frame_ends_well() -> None:
+    run = Run(FakeSource(0), unpaced=True)()
+    assert (run.report.frames_in, run.report.frames_out, run.report.fps, run.report.size) == (0, 0, 0.0, "")
+    assert run.sink.ended == ["closed"]
+
+
+def test_the_report_says_who_ran_and_how_it_ended() -> None:
+    source = FakeSource(6, size_wh=(20, 10))
+    report = Run(source, script={2: [SelectStyle(3)]}, unpaced=True)().report
+    assert (report.engine, report.device, report.precision, report.provider) == ("identity", "cpu", "fp32", "")
+    assert (report.style, report.size) == ("udnie", "20x10")
+    assert set(report.stage_ms) == {"source", "engine", "postprocess", "sinks"}
+    assert report.latency_ms["p50"] <= report.latency_ms["p95"] <= report.latency_ms["max"]
+    assert report.fps > 0
+
+
+def test_red_stays_red_from_file_to_file(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "red.mp4", [solid(RED)] * 6)
+    source = VideoFileSource(clip, "red.mp4", None, paced=False)
+    Run(source, sinks=[VideoFileSink(tmp_path / "out.mp4", source.info.rate_fps)], unpaced=True)()
+    pictures = read_clip(tmp_path / "out.mp4").pictures
+    assert len(pictures) == 6
+    for pixels in pictures:
+        assert difference(pixels, solid(RED)) < 4
+
+
+def test_the_times_of_a_clip_survive(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", [solid((i * 20, 0, 0)) for i in range(8)])
+    source = VideoFileSource(clip, "clip.mp4", None, paced=False)
+    Run(source, SlowEngine(0.01), sinks=[VideoFileSink(tmp_path / "out.mp4", 10)], unpaced=True, batch_size=3)()
+    assert read_clip(tmp_path / "out.mp4").times_s == pytest.approx([i / 10 for i in range(8)], abs=2e-3)
+
+
+class Watcher(CollectingSink):
+    """Keeps the size of the process and the number of threads instead of the frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.bytes: list[int] = []
+        self.threads: list[int] = []
+
+    def write(self, _: StylizedFrame) -> None:
+        self.count += 1
+        if self.count % 500 == 0:
+            self.bytes.append(psutil.Process().memory_info().rss)
+            self.threads.append(threading.active_count())
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_memory_and_threads_stay_flat(batch_size: int) -> None:
+    watcher = Watcher()
+    before = threading.active_count()
+    controls = Controls(make_catalogue("candy"), 0, LookOptions())
+    source = PatternSource((160, 120), paced=False)
+    options = RunOptions(unpaced=True, max_frames=2500, engine=EngineOptions(batch_size=batch_size))
+    report = Pipeline(Stages(source, IdentityEngine(), controls, [watcher]), options, lambda _: None).run()
+    assert report.frames_out == watcher.count == 2500
+    assert max(watcher.threads) <= before + 2
+    # 2000 frames of 57 kB that were kept would be 115 MB.
+    assert watcher.bytes[-1] - watcher.bytes[0] < 10_000_000
+    assert threading.active_count() == before

@@ -1,0 +1,276 @@
+"""Tests of `python run_webcam.py` as a command: what it prints, what it writes, how it ends.
+
+Must not need a camera, a network, a GPU or a display. Most runs name the onnx engine,
+because it starts in half a second.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import ClipFormat, difference, noise, read_clip, write_clip
+
+from realtime.frame import resize_to_fit
+from realtime.styles import SAVED_MODELS, load_catalogue
+
+pytestmark = [
+    pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"),
+    pytest.mark.timeout(100),
+]
+
+ROOT = Path(__file__).resolve().parent.parent
+HANGS_AFTER_S = 60
+ENVIRONMENT = {**os.environ, "DISPLAY": "", "WAYLAND_DISPLAY": "", "CUDA_VISIBLE_DEVICES": ""}
+NO_CAMERA = pytest.mark.skipif(
+    sys.platform != "linux" or Path("/dev/video0").exists(), reason="this machine may have a camera"
+)
+NO_GPU = pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has a GPU")
+QUICK = ["--engine", "onnx", "--device", "cpu"]
+
+
+def _command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, str(ROOT / "run_webcam.py"), *map(str, arguments)]
+
+
+def _run(folder: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        _command(*arguments),
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=HANGS_AFTER_S,
+        check=False,
+    )
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Twenty frames of soft colours, ten in a second."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    return write_clip(folder / "clip.mp4", [noise((96, 64), seed) for seed in range(20)], ClipFormat(rate_fps=10))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where commands run and write."""
+    made = tmp_path / "out"
+    made.mkdir()
+    return made
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_a_clip_becomes_a_painted_clip_with_statistics(folder: Path, clip: Path, engine: str) -> None:
+    limits = ["--max-frames", "12", "--stats", "s.json", "--engine", engine, "--device", "cpu"]
+    done = _run(
+        folder, "--source", clip, "--unpaced", "--sink", "null", "--record", "out.mp4", "--style", "candy", *limits
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in folder.iterdir()) == ["out.mp4", "s.json"]
+
+    painted = read_clip(folder / "out.mp4")
+    assert (len(painted.pictures), painted.size_wh, painted.codec) == (12, (96, 64), "h264")
+    assert painted.times_s == pytest.approx([i / 10 for i in range(12)], abs=2e-3)
+    original = read_clip(clip).pictures
+    for before, after in zip(original, painted.pictures, strict=False):
+        assert difference(before, after) > 5
+
+    stats = json.loads((folder / "s.json").read_text())
+    assert (stats["frames_in"], stats["frames_out"], stats["frames_dropped"]) == (12, 12, 0)
+    assert (stats["engine"], stats["device"], stats["style"], stats["size"]) == (engine, "cpu", "candy", "96x64")
+    assert stats["provider"] == ("CPUExecutionProvider" if engine == "onnx" else "")
+    assert stats["precision"] in ("fp32", "bf16")
+    assert stats["fps"] > 0
+    assert 0 < stats["latency_ms"]["p50"] <= stats["latency_ms"]["p95"] <= stats["latency_ms"]["max"]
+    assert set(stats["stage_ms"]) == {"source", "engine", "postprocess", "sinks"}
+
+    provider = " (CPUExecutionProvider)" if engine == "onnx" else ""
+    lines = done.stdout.splitlines()
+    assert lines[0] == (
+        f"source clip.mp4, style candy, engine {engine}{provider}, device cpu, "
+        f"precision {stats['precision']}, size 96x64"
+    )
+    assert lines[1] == "wrote out.mp4: 12 frames, 96x64"
+    assert lines[2].startswith("12 frames out, 12 in, 0 dropped, ")
+    assert len(lines) == 3
+
+
+def test_style_strength_size_and_batches_are_used(folder: Path, clip: Path) -> None:
+    look = ["--style", "mosaic", "--strength", "0", "--size", "48x48", "--batch-size", "4", "--precision", "fp32"]
+    done = _run(folder, "--source", clip, "--unpaced", "--sink", "null", "--record", "out.mkv", *look, *QUICK)
+    assert done.returncode == 0
+    assert "style mosaic" in done.stdout
+    assert done.stdout.splitlines()[0].endswith("size 48x32")
+    unpainted = read_clip(folder / "out.mkv")
+    assert len(unpainted.pictures) == 20
+    # At strength 0 the picture comes out as it went in, so this also compares colours from end to end.
+    small = [resize_to_fit(picture, (48, 48)) for picture in read_clip(clip).pictures]
+    for before, after in zip(small, unpainted.pictures, strict=True):
+        assert difference(before, after) < 12
+        assert difference(np.ascontiguousarray(before[:, :, ::-1]), after) > 25
+
+
+@NO_CAMERA
+def test_the_bare_command_plays_the_sample_and_records_it(folder: Path) -> None:
+    done = _run(folder, "--max-frames", "5")
+    assert (done.returncode, done.stderr) == (0, "")
+    (recording,) = folder.iterdir()
+    assert re.fullmatch(r"stylized_\d{8}_\d{6}\.mp4", recording.name)
+    first, camera, display, wrote, summary = done.stdout.splitlines()
+    assert re.match(r"source sample clip, style candy, engine \w+.*, device .*, precision \w+, size 640x480$", first)
+    assert camera.startswith("no camera (camera 0: does not open; there is no /dev/video0")
+    assert "playing the sample clip" in camera
+    assert display == f"no display: recording to {recording.name}; Ctrl-C ends it"
+    assert wrote == f"wrote {recording.name}: 5 frames, 640x480"
+    assert summary.startswith("5 frames out, ")
+    assert len(read_clip(recording).pictures) == 5
+
+
+def _broken_clip(folder: Path) -> Path:
+    path = folder / "broken.mp4"
+    path.write_text("this is a diary, and no film")
+    return path
+
+
+BAD_INPUT = {
+    "missing file": (["--source", "nowhere.mp4"], ["nowhere.mp4", "no such file", "sample or pattern"]),
+    "broken file": (["--source", "BROKEN"], ["broken.mp4", "damaged"]),
+    "folder": (["--source", "."], ["is a folder"]),
+    "unknown style": (["--style", "starry_nite"], ["'starry_nite'", "did you mean starry_night?", "available: candy"]),
+    "missing style file": (["--style", "mine.pth"], ["mine.pth", "no such file"]),
+    "size zero": (["--size", "0x0"], ["size 0x0", "1 to 16384"]),
+    "size in words": (["--size", "abc"], ["'abc'", "640x480"]),
+    "strength 2": (["--strength", "2"], ["strength 2.0", "0 to 1"]),
+    "smoothing -1": (["--smoothing", "-1"], ["smoothing -1.0", "0 to 1"]),
+    "batch of none": (["--batch-size", "0"], ["batch-size 0", "1 to 256"]),
+    "no frames": (["--max-frames", "0"], ["max-frames 0", "at least 1"]),
+    "unknown device": (["--device", "tpu"], ["'tpu'", "cuda:N"]),
+    "fp16 on a cpu": (["--engine", "torch", "--device", "cpu", "--precision", "fp16"], ["precision fp16", "cpu"]),
+    "fp16 with onnx": (["--precision", "fp16"], ["precision fp16", "--engine torch"]),
+    "missing folder": (["--record", "none/out.mp4"], ["none/out.mp4", "there is no folder none"]),
+    "no folder for statistics": (["--stats", "none/s.json"], ["none/s.json", "there is no folder none"]),
+    "folder as recording": (["--record", "taken.mp4"], ["taken.mp4", "choose another place"]),
+    "recording of no kind": (["--record", "out.txt"], ["out.txt", ".mp4, .mkv, .mov"]),
+    "no display": (["--sink", "window"], ["no display", "--sink null", "--record"]),
+    "unpaced camera": (["--source", "0", "--unpaced"], ["source 0", "leave --unpaced out"]),
+}
+MACHINE_DEPENDENT = {
+    "no camera": (["--source", "0"], ["camera 0", "no /dev/video0"], NO_CAMERA),
+    "no camera of this path": (["--source", "/dev/video97"], ["camera /dev/video97"], NO_CAMERA),
+    "no gpu": (["--device", "cuda"], ["device cuda", "--device cpu"], NO_GPU),
+    "no gpu for torch": (["--engine", "torch", "--device", "cuda:1"], ["device cuda:1", "--device cpu"], NO_GPU),
+}
+CASES = [
+    *(pytest.param(wish, parts, id=name) for name, (wish, parts) in BAD_INPUT.items()),
+    *(pytest.param(wish, parts, id=name, marks=mark) for name, (wish, parts, mark) in MACHINE_DEPENDENT.items()),
+]
+
+
+@pytest.mark.parametrize(("wish", "parts"), CASES)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    folder: Path, tmp_path: Path, wish: list[str], parts: list[str]
+) -> None:
+    broken = _broken_clip(tmp_path)
+    (folder / "taken.mp4").mkdir()
+    arguments = [str(broken) if argument == "BROKEN" else argument for argument in wish]
+    usual = {"--source": "pattern", "--engine": "onnx", "--record": "out.mp4", "--sink": "null"}
+    for option, value in usual.items():
+        if option not in arguments:
+            arguments += [option, value]
+    done = _run(folder, *arguments)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: [^\n]+\n", done.stderr), done.stderr
+    for part in parts:
+        assert part in done.stderr
+    assert done.stdout == ""
+    assert [path.name for path in folder.iterdir()] == ["taken.mp4"]
+
+
+@pytest.mark.parametrize(
+    "wish", [["--colour", "red"], ["--engine", "keras"], ["--sink", "printer"], ["--batch-size", "two"], ["--source"]]
+)
+def test_a_wrong_command_line_ends_with_status_2_and_the_usage(folder: Path, wish: list[str]) -> None:
+    done = _run(folder, *wish)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: run_webcam.py")
+    assert wish[-1] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_names_every_option(folder: Path) -> None:
+    done = _run(folder, "--help")
+    assert done.returncode == 0
+    options = "source style strength keep-colors smoothing size unpaced engine device precision batch-size sink record"
+    for option in [*options.split(), "max-frames", "stats", "list-cameras", "list-styles"]:
+        assert f"--{option}" in done.stdout
+
+
+def test_styles_are_listed_with_the_numbers_of_their_keys(folder: Path) -> None:
+    done = _run(folder, "--list-styles")
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = [line.split()[:2] for line in done.stdout.splitlines()]
+    assert listed == [[str(number), name] for number, name in enumerate(load_catalogue().names, start=1)]
+
+
+@NO_CAMERA
+def test_no_camera_to_list_is_said(folder: Path) -> None:
+    done = _run(folder, "--list-cameras")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "no camera was found\n", "")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_completes_its_recording_and_prints_the_figures(folder: Path, stop: signal.Signals) -> None:
+    wish = ["--source", "pattern", "--size", "64x48", "--sink", "null", "--record", "out.mp4", "--stats", "s.json"]
+    process = subprocess.Popen(
+        _command(*wish, *QUICK), cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("source test pattern, ")
+        _wait_until_something_is_recorded(folder)
+        process.send_signal(stop)
+        output, errors = process.communicate(timeout=HANGS_AFTER_S)
+    finally:
+        process.kill()
+    assert (process.returncode, errors) == (130, "")
+    wrote, summary = output.splitlines()
+    count = int(re.match(r"wrote out\.mp4: (\d+) frames, 64x48$", wrote)[1])  # type: ignore[index]
+    assert re.match(rf"{count} frames out, \d+ in, \d+ dropped, ", summary)
+    assert sorted(path.name for path in folder.iterdir()) == ["out.mp4", "s.json"]
+    assert len(read_clip(folder / "out.mp4").pictures) == count
+    assert json.loads((folder / "s.json").read_text())["frames_out"] == count
+
+
+def _wait_until_something_is_recorded(folder: Path) -> None:
+    """The encoder is opened with the first frame, and only a hidden file is there until the end."""
+    deadline_s = time.monotonic() + HANGS_AFTER_S
+    while time.monotonic() < deadline_s:
+        names = [path.name for path in folder.iterdir()]
+        assert "out.mp4" not in names
+        if any(name.startswith(".out.") and (folder / name).stat().st_size > 0 for name in names):
+            return
+        time.sleep(0.02)
+    raise AssertionError("nothing was recorded")
+
+
+def test_a_clip_that_breaks_in_the_middle_keeps_what_was_painted(folder: Path, tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mkv", [noise((96, 64), seed) for seed in range(30)])
+    content = bytearray(whole.read_bytes())
+    middle = len(content) // 2
+    content[middle:] = bytes(len(content) - middle)
+    (tmp_path / "broken.mkv").write_bytes(bytes(content))
+    done = _run(
+        folder, "--source", tmp_path / "broken.mkv", "--unpaced", "--sink", "null", "--record", "out.mp4", *QUICK
+    )
+    assert "Traceback" not in done.stderr
+    names = [path.name for path in folder.iterdir()]
+    assert names == (["out.mp4"] if done.returncode == 0 else ["out.incomplete.mp4"])
+    assert len(read_clip(folder / names[0]).pictures) >= 5
