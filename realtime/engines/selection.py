@@ -3,6 +3,7 @@
 Must not know how an engine works; it imports only the one that is chosen.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from realtime.engines.protocol import Engine
@@ -13,9 +14,10 @@ from realtime.styles import Catalogue
 def open_engine(catalogue: Catalogue, options: EngineOptions, first_style: int = 0) -> Engine:
     """Opens the engine that was asked for, or with "auto" the one that fits the machine.
 
-    "auto" takes PyTorch where it has half precision (on a GPU, and on a CPU with bf16
-    instructions, where it was measured to be faster), or where only it can do what is
-    asked for; else ONNX Runtime, which starts faster and was measured faster in fp32.
+    "auto" takes PyTorch in half precision where the machine has it (fp16 on a GPU, bf16
+    on a CPU with such instructions, which was measured to be faster), and PyTorch where
+    only it can do what is asked for; else ONNX Runtime, which starts faster and was
+    measured faster in fp32.
 
     Args:
         catalogue: the styles to keep loaded.
@@ -28,6 +30,8 @@ def open_engine(catalogue: Catalogue, options: EngineOptions, first_style: int =
     name = options.engine
     if name == "auto":
         name = "torch" if _needs_torch(catalogue, options, first_style) else "onnx"
+        if name == "torch" and options.precision == "auto" and _cpu_has_bf16() and not runs_on_gpu(options):
+            options = replace(options, precision="bf16")
     if name == "torch":
         from realtime.engines.torch_engine import TorchEngine
 

@@ -41,8 +41,7 @@ class TorchEngine:
 
     Args:
         catalogue: the styles to keep loaded; one without a checkpoint is left out.
-        options: device and precision; "auto" is fp16 on a GPU, and on a CPU bf16 where
-            its instructions know it, else fp32.
+        options: device and precision; "auto" is fp16 on a GPU and fp32 on a CPU.
 
     Raises:
         EngineError: the device or precision cannot be had, or there is no checkpoint.
@@ -102,9 +101,7 @@ def _device(name: str) -> torch.device:
 
 def _precision(name: str, device: torch.device) -> str:
     if name == "auto":
-        if device.type == "cpu":
-            return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
-        return "fp16"
+        return "fp32" if device.type == "cpu" else "fp16"
     if name == "fp16" and device.type == "cpu":
         raise EngineError("precision fp16: not on device cpu; use fp32 or bf16, or --device cuda")
     return name

@@ -104,7 +104,7 @@ class VideoFileSink:
         stream: VideoStream = self._container.add_stream("libx264", rate=self._rate)
         stream.width, stream.height = width + width % 2, height + height % 2
         stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "veryfast", "crf": "20"}
+        stream.options = {"preset": "veryfast", "crf": "14"}
         context = stream.codec_context
         context.time_base = _TIME_BASE
         context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG

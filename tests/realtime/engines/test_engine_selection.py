@@ -1,4 +1,4 @@
-"""Tests of what `--engine auto` chooses; no engine is opened.
+"""Tests of what `--engine auto` chooses.
 
 Must not depend on the machine.
 """
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from realtime.engines import open_engine, selection
-from realtime.options import EngineOptions
-from realtime.styles import Catalogue, Style
+from realtime.options import EngineName, EngineOptions
+from realtime.styles import Catalogue, Style, load_catalogue
 
 CHECKPOINT, MODEL_FILE = Path("fast.safetensors"), Path("fast.onnx")
 BOTH = Style("both", "fast", 0, CHECKPOINT, MODEL_FILE, "")
@@ -101,3 +101,14 @@ def test_the_system_tells_whether_the_cpu_has_bf16(
     assert selection._cpu_has_bf16() is expected
     cpu_info.unlink()
     assert selection._cpu_has_bf16() is False
+
+
+@pytest.mark.parametrize(("engine", "precision"), [("auto", "bf16"), ("torch", "fp32")])
+def test_auto_computes_in_bf16_on_a_cpu_that_has_it(
+    monkeypatch: pytest.MonkeyPatch, engine: EngineName, precision: str
+) -> None:
+    monkeypatch.setattr(selection, "_cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(selection, "_has_cuda", lambda: False)
+    opened = open_engine(load_catalogue(), EngineOptions(engine=engine, device="cpu"))
+    assert (opened.info.engine, opened.info.precision) == ("torch", precision)
+    opened.close()
