@@ -147,16 +147,16 @@ def _candidate(
     )
 
 
-def _yardstick(size_wh: tuple[int, int]) -> _Candidate:
+def _yardstick(size_wh: tuple[int, int], device: str) -> _Candidate:
     """The network of the public example, as its users run it: eager PyTorch in fp32."""
-    network = TransformerNet(PUBLIC_NETWORK).eval()
+    network = TransformerNet(PUBLIC_NETWORK).eval().to(device)
     pictures = torch.from_numpy(_pictures(size_wh)).permute(0, 3, 1, 2).float()
 
     @torch.inference_mode()
     def stylize() -> object:
-        return network(pictures)
+        return network(pictures.to(device)).cpu()
 
-    return _Candidate(PUBLIC_NETWORK, "torch", "fp32", "cpu", lambda: run_in_torch_thread(stylize), None, [], [])
+    return _Candidate(PUBLIC_NETWORK, "torch", "fp32", device, lambda: run_in_torch_thread(stylize), None, [], [])
 
 
 def _pictures(size_wh: tuple[int, int]) -> NDArray[np.uint8]:
@@ -202,7 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--style", default="candy", help="a style, a weights file, or all (default %(default)s)")
     add("--engine", choices=("all", *ENGINE_NAMES[1:]), default="all")
-    add("--device", default="cpu", help="cpu, cuda, cuda:N or mps (default %(default)s)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default %(default)s)")
     add("--size", default="640x480", metavar="WxH")
     add("--rounds", type=int, default=5, help="rounds through all candidates (default %(default)s)")
     add("--runs", type=int, default=10, help="timed runs of each in a round (default %(default)s)")
@@ -238,8 +238,7 @@ def _run(chosen: argparse.Namespace) -> list[Row]:
     names = list(catalogue.names) if chosen.style == "all" else [catalogue.styles[open_styles(chosen.style)[1]].name]
     engine = replace(options.engine, engine="auto" if chosen.engine == "all" else chosen.engine)
     candidates = _catalogue_candidates(catalogue, names, engine, size_wh, loop_frames=3 * chosen.runs)
-    if chosen.device == "cpu":
-        candidates.append(_yardstick(size_wh))
+    candidates.append(_yardstick(size_wh, "cuda" if chosen.device != "cpu" and torch.cuda.is_available() else "cpu"))
     return measure(candidates, chosen.rounds, chosen.runs)
 
 

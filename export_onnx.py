@@ -21,7 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"error: output {chosen.output}: {error.strerror}; give another --output", file=sys.stderr)
+        print(
+            f"error: output {chosen.output or error.filename}: {error.strerror}; give another --output", file=sys.stderr
+        )
         return 1
     return 0
 

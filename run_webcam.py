@@ -48,7 +48,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--unpaced", action="store_true", help="read a file as fast as possible, dropping nothing")
     add("--engine", choices=ENGINE_NAMES, default=EngineOptions.engine)
     add("--device", default=EngineOptions.device, help="auto, cpu, cuda, cuda:N or mps")
-    add("--precision", choices=PRECISIONS, default=EngineOptions.precision)
+    add("--precision", default=EngineOptions.precision, help=", ".join(PRECISIONS))
     add("--batch-size", type=int, default=EngineOptions.batch_size, metavar="N")
     add("--sink", action="append", choices=SINK_NAMES, default=[], help="where frames are shown (repeatable)")
     add("--record", type=Path, metavar="FILE", help="also write the stylized frames to this video file")
@@ -86,6 +86,7 @@ def run(options: RunOptions) -> int:
     """
     cv2.setNumThreads(1)  # the engine has the cores; OpenCV only converts and resizes
     catalogue, first_style = open_styles(options.look.style)
+    style = catalogue.names[first_style]
     wants_window = "window" in options.sinks or (not options.sinks and display_is_available())
     _check_outputs(options)
     source, notice = _open_source(options, wants_window)
@@ -94,8 +95,9 @@ def run(options: RunOptions) -> int:
     except BaseException:
         source.close()
         raise
+    catalogue = catalogue.runnable_by(engine.info.engine, style)
     record, record_notice = _recording(options, wants_window)
-    first_line = _first_line(source, catalogue.styles[first_style].name, engine)
+    first_line = _first_line(source, style, engine)
     print("\n".join(line for line in (first_line, notice, record_notice) if line), flush=True)
     display: Display | None = WindowSink() if wants_window else None
     sinks: list[Sink] = [display] if display is not None else []
@@ -103,7 +105,7 @@ def run(options: RunOptions) -> int:
         sinks.append(NullSink())
     if record is not None:
         sinks.append(VideoFileSink(record, source.info.rate_fps))
-    controls = Controls(catalogue, first_style, options.look)
+    controls = Controls(catalogue, catalogue.index_of(style), options.look)
     pipeline = Pipeline(Stages(source, engine, controls, sinks, display), options, _say)
     try:
         report = pipeline.run()
@@ -139,6 +141,13 @@ def _check_outputs(options: RunOptions) -> None:
             continue
         if not path.parent.is_dir():
             raise OptionError(f"{name} {path}: there is no folder {path.parent}; make it, or choose another place")
+        if (
+            options.source is not None
+            and path.exists()
+            and Path(options.source).exists()
+            and path.samefile(options.source)
+        ):
+            raise OptionError(f"{name} {path}: is the source itself; choose another name")
         if (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK):
             raise OptionError(f"{name} {path}: cannot be written there; choose another place")
 

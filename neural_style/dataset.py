@@ -24,11 +24,9 @@ def read_picture(path: Path) -> NDArray[np.uint8] | None:
     """Reads a picture file as uint8 (H, W, 3) RGB, or None when it cannot be decoded."""
     try:
         encoded = np.fromfile(path, np.uint8)
-    except OSError:
+        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    except (OSError, cv2.error):
         return None
-    if encoded.size == 0:
-        return None
-    bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 

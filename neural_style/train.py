@@ -264,7 +264,7 @@ def _parameter_groups(network: StyleNetwork, learning_rate: float) -> list[dict[
 
 
 def _has_bf16() -> bool:
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _new_network(options: TrainOptions) -> StyleNetwork:

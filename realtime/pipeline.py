@@ -89,6 +89,7 @@ class Pipeline:
         self._last: StylizedFrame | None = None
         self._previous: _Painting | None = None
         self._message, self._message_until_s = "", 0.0
+        self._closing = False
         self.interrupted = False
 
     def send(self, command: Command) -> None:
@@ -114,6 +115,7 @@ class Pipeline:
             for thread in threads:
                 thread.start()
             self._guard(self._show_until_quit)
+            self._closing = True
             self._guard(self._stop)
             for thread in threads:
                 thread.join(_JOIN_S)
@@ -130,6 +132,8 @@ class Pipeline:
         """
 
         def interrupt(number: int, _: object) -> None:
+            if self._closing:
+                return
             if self.interrupted:
                 raise KeyboardInterrupt
             self.interrupted = True

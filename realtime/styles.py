@@ -51,6 +51,18 @@ class Catalogue:
         """All names, in order."""
         return tuple(style.name for style in self.styles)
 
+    def runnable_by(self, engine: str, first: str) -> "Catalogue":
+        """The styles whose files an engine can run, so that no key leads to one that it cannot.
+
+        Raises:
+            StyleError: the style to begin with is not among them.
+        """
+        kept = tuple(s for s in self.styles if (s.model_file if engine == "onnx" else s.checkpoint) is not None)
+        if first not in [style.name for style in kept]:
+            wanted = "model file; write it with export_onnx.py" if engine == "onnx" else "checkpoint"
+            raise StyleError(f"style {first!r}: engine {engine} cannot run it, because it has no {wanted}")
+        return Catalogue(kept)
+
     def index_of(self, name: str) -> int:
         """The place of a style.
 

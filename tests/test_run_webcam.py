@@ -274,3 +274,11 @@ def test_a_clip_that_breaks_in_the_middle_keeps_what_was_painted(folder: Path, t
     names = [path.name for path in folder.iterdir()]
     assert names == (["out.mp4"] if done.returncode == 0 else ["out.incomplete.mp4"])
     assert len(read_clip(folder / names[0]).pictures) >= 5
+
+
+def test_a_recording_never_replaces_its_own_source(folder: Path, clip: Path) -> None:
+    before = clip.read_bytes()
+    done = _run(folder, "--source", str(clip), "--unpaced", "--sink", "null", "--record", str(clip))
+    assert done.returncode == 1
+    assert "is the source itself" in done.stderr
+    assert clip.read_bytes() == before

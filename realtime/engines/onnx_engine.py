@@ -41,6 +41,8 @@ class OnnxEngine:
             )
         device, number = _device(options.device)
         self._provider = _PROVIDERS[device]
+        if device == "cuda":
+            onnxruntime.preload_dlls()  # finds the CUDA libraries that pip installed
         self._sessions: dict[Path, onnxruntime.InferenceSession] = {}
         self._vectors: dict[Path, NDArray[np.float32]] = {}
         for style in catalogue.styles:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neural_style.checkpoint import StyleNetwork, load_checkpoint
+from neural_style.checkpoint import StyleNetwork, first_reason, load_checkpoint
 from neural_style.fast_net import FastNet
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError
@@ -64,7 +64,10 @@ class TorchEngine:
 
     def stylize(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
-        return run_in_torch_thread(lambda: self._stylize(pictures, style))
+        try:
+            return run_in_torch_thread(lambda: self._stylize(pictures, style))
+        except RuntimeError as error:
+            raise EngineError(f"engine torch: failed on {pictures.shape}: {first_reason(error)}") from error
 
     def close(self) -> None:
         """See `Engine.close`."""

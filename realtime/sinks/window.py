@@ -35,8 +35,6 @@ def display_is_available() -> bool:
     """Whether a window can be opened; asked first, because the window library ends the process if not."""
     if sys.platform in ("win32", "darwin"):
         return True
-    if os.environ.get("WAYLAND_DISPLAY"):
-        return True
     host, _, number = os.environ.get("DISPLAY", "").rpartition(":")
     number = number.partition(".")[0]
     if not number.isdigit():
@@ -112,6 +110,8 @@ class WindowSink:
 def _key_name(code: int) -> str:
     if code in _KEY_NAMES:
         return _KEY_NAMES[code]
+    if code & 0xFF00 == 0xFF00:  # an X11 key that is no character, perhaps with bits for modifiers above
+        return _KEY_NAMES.get(code & 0xFFFF, "")
     if code & 0xFF in _KEY_NAMES and code < _X11_SHIFTED:
         return _KEY_NAMES[code & 0xFF]
     return chr(code & 0xFF) if 32 < code & 0xFF < 127 and (code < _X11_SHIFTED or code > 0xFFFF) else ""

@@ -3,6 +3,7 @@
 Must not know engines or sinks.
 """
 
+import logging
 import sys
 import threading
 import time
@@ -14,12 +15,16 @@ import cv2
 from realtime.errors import SourceError
 from realtime.frame import Frame, from_bgr, resize_to_fit
 from realtime.mailbox import LatestMailbox, MailboxClosedError
-from realtime.sources.protocol import SourceInfo
+from realtime.sources.protocol import Source, SourceInfo
+from realtime.sources.video_file import VideoFileSource
 
 SILENT_AFTER_S = 5.0
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 8.0
 GIVE_UP_AFTER_S = 60.0
+
+
+_log = logging.getLogger(__name__)
 
 
 class Capture(Protocol):
@@ -81,7 +86,10 @@ class CameraSource:
             raise SourceError(f"{name}: opened, but gives no picture; another program may be using it")
         rate_fps = capture.get(cv2.CAP_PROP_FPS) or 30.0
         self._info = SourceInfo(
-            name, self._waiting.size_wh, rate_fps if 1 <= rate_fps <= 1000 else 30.0, can_pause=False
+            _with_format(name, capture),
+            self._waiting.size_wh,
+            rate_fps if 1 <= rate_fps <= 1000 else 30.0,
+            can_pause=False,
         )
 
     @property
@@ -138,6 +146,7 @@ class CameraSource:
             return None
 
     def _reconnect(self) -> Frame | None:
+        _log.warning("%s: gives no more pictures; trying to reach it again", self._name)
         self._mailbox.close()
         started_s, retry_s = time.perf_counter(), FIRST_RETRY_S
         while time.perf_counter() - started_s < self._give_up_after_s:
@@ -165,6 +174,13 @@ class CaptureOpener(Protocol):
         ...
 
 
+def _with_format(name: str, capture: Capture) -> str:
+    """Adds the pixel format that the device really gives: "camera 0 (MJPG)"."""
+    code = int(capture.get(cv2.CAP_PROP_FOURCC))
+    letters = "".join(chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24)) if code > 0 else ""
+    return f"{name} ({letters})" if letters.isalnum() and letters.isascii() else name
+
+
 def open_camera(device: int | str, size_wh: tuple[int, int]) -> CameraSource:
     """Opens a camera by number or by path, asked for MJPG, a size and a buffer of one frame.
 
@@ -186,8 +202,8 @@ def open_camera(device: int | str, size_wh: tuple[int, int]) -> CameraSource:
     return CameraSource(f"camera {device}", open_capture, size_wh)
 
 
-def open_stream(url: str, size_wh: tuple[int, int] | None) -> CameraSource:
-    """Opens a network stream by its URL.
+def open_stream(url: str, size_wh: tuple[int, int] | None) -> Source:
+    """Opens a network stream by its URL; a URL that is a clip with an end is played like a file.
 
     Raises:
         SourceError: it does not open.
@@ -199,13 +215,19 @@ def open_stream(url: str, size_wh: tuple[int, int] | None) -> CameraSource:
             raise SourceError(f"stream {url}: does not open; check the address, and that the sender runs")
         return capture
 
+    probe = open_capture()
+    is_clip = probe.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+    probe.release()
+    if is_clip:
+        return VideoFileSource(url, url, size_wh)
     return CameraSource(f"stream {url}", open_capture, size_wh)
 
 
 def list_cameras() -> list[str]:
     """Names the cameras of this machine, as `--source` takes them."""
     if sys.platform == "linux":
-        paths = sorted(Path("/dev").glob("video*"), key=lambda path: (len(path.name), path.name))
+        nodes = sorted(Path("/dev").glob("video*"), key=lambda path: (len(path.name), path.name))
+        paths = [path for path in nodes if _gives_pictures(path)]
         return [_describe(path) for path in paths]
     found = []
     for number in range(10):
@@ -214,6 +236,12 @@ def list_cameras() -> list[str]:
             found.append(str(number))
         capture.release()
     return found
+
+
+def _gives_pictures(node: Path) -> bool:
+    """Many cameras have a second node for metadata; the first has index 0."""
+    index = Path("/sys/class/video4linux") / node.name / "index"
+    return not index.is_file() or index.read_text().strip() == "0"
 
 
 def _describe(path: Path) -> str:

@@ -27,7 +27,7 @@ class VideoFileSource:
     """Decodes the first video track of a file, turned upright.
 
     Args:
-        path: the file.
+        location: the path of a file, or the URL of a clip.
         name: for people.
         size_wh: frames are resized to fit inside; None keeps their own size.
         paced: give frames when they are due, instead of as fast as they are read.
@@ -38,18 +38,24 @@ class VideoFileSource:
     """
 
     def __init__(
-        self, path: Path, name: str, size_wh: tuple[int, int] | None = None, paced: bool = True, loop: bool = False
+        self,
+        location: Path | str,
+        name: str,
+        size_wh: tuple[int, int] | None = None,
+        paced: bool = True,
+        loop: bool = False,
     ) -> None:
-        if not path.is_file():
-            what = "is a folder, not a video file" if path.is_dir() else "no such file"
-            raise SourceError(f"source {path}: {what}; give a video file, a camera number, sample or pattern")
-        self._path, self._size_wh, self._loop = path, size_wh, loop
+        self._location = str(location)
+        if "://" not in self._location and not Path(location).is_file():
+            what = "is a folder, not a video file" if Path(location).is_dir() else "no such file"
+            raise SourceError(f"source {location}: {what}; give a video file, a camera number, sample or pattern")
+        self._size_wh, self._loop = size_wh, loop
         self._pacer = Pacer() if paced else None
         self._closed = False
         self._pictures = self._decode_once(0.0)
         first = next(self._pictures, None)
         if first is None:
-            raise SourceError(f"source {path}: holds no picture that can be decoded")
+            raise SourceError(f"source {location}: holds no picture that can be decoded")
         self._waiting: tuple[Image, float] | None = first
         self._index = 0
         size = (first[0].shape[1], first[0].shape[0])
@@ -99,9 +105,9 @@ class VideoFileSource:
     def _decode_once(self, offset_s: float) -> Generator[tuple[Image, float]]:
         """Gives uint8 (H, W, 3) RGB and the time in s from the first picture, plus an offset."""
         try:
-            with av.open(str(self._path)) as container:
+            with av.open(self._location, metadata_errors="ignore") as container:
                 if not container.streams.video:
-                    raise SourceError(f"source {self._path}: holds no video track")
+                    raise SourceError(f"source {self._location}: holds no video track")
                 stream = container.streams.video[0]
                 stream.thread_type = "AUTO"
                 self._rate_fps = float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE_FPS)
@@ -114,7 +120,7 @@ class VideoFileSource:
                     yield resize_to_fit(_upright_rgb(picture), self._size_wh), offset_s + own_s - first_s
         except FFmpegError as error:
             raise SourceError(
-                f"source {self._path}: is damaged or is not a video that FFmpeg can decode ({error.strerror})"
+                f"source {self._location}: is damaged or is not a video that FFmpeg can decode ({error.strerror})"
             ) from error
 
 

@@ -186,3 +186,13 @@ print(json.dumps([engine.info.engine, sorted({"torch", "onnx"} & set(sys.modules
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == ["onnx", []]
     assert done.stderr == ""
+
+
+def test_only_styles_that_the_engine_can_run_are_offered() -> None:
+    both = Style("both", "fast", 0, Path("a.safetensors"), Path("a.onnx"), "")
+    new = Style("new", "fast", 0, Path("b.safetensors"), None, "")
+    catalogue = Catalogue((both, new))
+    assert catalogue.runnable_by("torch", "new").names == ("both", "new")
+    assert catalogue.runnable_by("onnx", "both").names == ("both",)
+    with pytest.raises(StyleError, match="has no model file"):
+        catalogue.runnable_by("onnx", "new")

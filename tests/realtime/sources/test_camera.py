@@ -310,8 +310,12 @@ def test_a_stream_that_does_not_open_names_its_address(monkeypatch: pytest.Monke
 def test_cameras_are_listed_by_path_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux has device files")
-    names = ["/dev/video10", "/dev/video2", "/dev/video0"]
+    names = ["/dev/video10", "/dev/video2", "/dev/video1", "/dev/video0"]
+
+    def read(path: Path) -> str:
+        return "Front camera\n" if path.name == "name" else str(int(path.parent.name == "video1"))
+
     monkeypatch.setattr(Path, "glob", lambda *_: [Path(name) for name in names])
     monkeypatch.setattr(Path, "is_file", lambda _: True)
-    monkeypatch.setattr(Path, "read_text", lambda _: "Front camera\n")
+    monkeypatch.setattr(Path, "read_text", read)
     assert list_cameras() == [f"{name}  Front camera" for name in ("/dev/video0", "/dev/video2", "/dev/video10")]
