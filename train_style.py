@@ -97,6 +97,8 @@ def check_output(options: TrainOptions, resume: bool) -> None:
         TrainingError: the file is there already or cannot be written, or the catalogue has a
             style of one of the names.
     """
+    if options.output.suffix != ".safetensors":
+        raise TrainingError(f"output {options.output}: must end in .safetensors")
     if options.output.exists() and not resume:
         raise TrainingError(f"output {options.output}: exists; go on with --resume, or choose another --output")
     try:

@@ -39,6 +39,8 @@ def read_style_picture(path: Path, short_side_px: int) -> Tensor:
     Raises:
         TrainingError: the file is missing or is not a picture.
     """
+    if not path.is_file():
+        raise TrainingError(f"style picture {path}: no such file")
     picture = read_picture(path)
     if picture is None:
         raise TrainingError(f"style picture {path}: cannot be read as a picture; give a JPEG, PNG or WebP file")

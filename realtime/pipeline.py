@@ -31,6 +31,7 @@ from realtime.stats import Stats, StatsReport
 _POLL_S = 0.02
 _JOIN_S = 1.0
 _MESSAGE_S = 2.0
+_INSIST_AFTER_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Pipeline:
         self._previous: _Painting | None = None
         self._message, self._message_until_s = "", 0.0
         self._closing = False
-        self.interrupted = False
+        self.interrupted, self._interrupted_s = False, 0.0
 
     def send(self, command: Command) -> None:
         """Asks for something, from any thread; it is carried out before the next frame is shown."""
@@ -128,15 +129,16 @@ class Pipeline:
     def _interrupts_wait(self) -> Iterator[None]:
         """Lets Ctrl-C and a polite kill end the run between two frames, and never inside the closing of a file.
 
-        The second one raises KeyboardInterrupt where it comes, for a stage that hangs.
+        One that comes a second or more after the first raises KeyboardInterrupt where it comes, for
+        a stage that hangs. Earlier ones count as the first: `timeout -s INT` sends two at once.
         """
 
         def interrupt(number: int, _: object) -> None:
-            if self._closing:
-                return
-            if self.interrupted:
+            now_s = time.perf_counter()
+            if self.interrupted and not self._closing and now_s - self._interrupted_s >= _INSIST_AFTER_S:
                 raise KeyboardInterrupt
-            self.interrupted = True
+            if not self.interrupted:
+                self.interrupted, self._interrupted_s = True, now_s
 
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -178,6 +180,8 @@ class Pipeline:
         last: Frame | None = None
         while not self._stopped.is_set() and (limit is None or self._stats.frames_in < limit):
             self._captured.wait_for_room()
+            if self._stopped.is_set():
+                break
             if self._stages.controls.panel.frozen and last is not None:
                 self._stopped.wait(interval_s)
                 repeats += 1

@@ -3,9 +3,9 @@
 Must not know engines or sinks; writing files is the sinks' business.
 """
 
+import threading
 import time
 from collections.abc import Generator
-from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -52,6 +52,8 @@ class VideoFileSource:
         self._size_wh, self._loop = size_wh, loop
         self._pacer = Pacer() if paced else None
         self._closed = False
+        self._decoding = threading.Lock()
+        """Held while a picture is decoded: a generator must not be closed while it runs in another thread."""
         self._pictures = self._decode_once(0.0)
         first = next(self._pictures, None)
         if first is None:
@@ -68,10 +70,10 @@ class VideoFileSource:
 
     def read(self) -> Frame | None:
         """See `Source.read`."""
-        following = self._waiting or self._next_picture()
-        self._waiting = None
-        if following is None or self._closed:
-            self._let_go()
+        with self._decoding:
+            following = None if self._closed else self._waiting or self._next_picture()
+            self._waiting = None
+        if following is None:
             return None
         pixels, media_time_s = following
         if self._pacer is not None:
@@ -88,11 +90,7 @@ class VideoFileSource:
         self._closed = True
         if self._pacer is not None:
             self._pacer.stop()
-        self._let_go()
-
-    def _let_go(self) -> None:
-        """Closes the file, unless another thread is decoding: that one then does it itself."""
-        with suppress(ValueError):
+        with self._decoding:
             self._pictures.close()
 
     def _next_picture(self) -> tuple[Image, float] | None:

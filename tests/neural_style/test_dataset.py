@@ -181,11 +181,11 @@ def test_a_style_picture_of_the_wanted_size_keeps_its_pixels(tmp_path: Path) -> 
     assert np.array_equal(picture[0].permute(1, 2, 0).numpy(), pixels)
 
 
-@pytest.mark.parametrize("kind", ["missing", "text"])
-def test_an_unreadable_style_picture_is_an_error_that_names_it(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "reason"), [("missing", "no such file"), ("text", "cannot be read as a picture")])
+def test_an_unreadable_style_picture_is_an_error_that_names_it(tmp_path: Path, kind: str, reason: str) -> None:
     path = tmp_path / "style.jpg"
     if kind == "text":
         path.write_text("no picture")
-    with pytest.raises(TrainingError, match="cannot be read as a picture") as caught:
+    with pytest.raises(TrainingError, match=reason) as caught:
         read_style_picture(path, 32)
     assert str(path) in str(caught.value)

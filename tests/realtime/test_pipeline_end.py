@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,7 +190,19 @@ class ImpatientDisplay(FakeDisplay):
         return []
 
 
-def test_a_second_ctrl_c_ends_at_once() -> None:
+def test_a_signal_sent_twice_completes_the_recording(tmp_path: Path) -> None:
+    run = Run(FakeSource(), sinks=[VideoFileSink(tmp_path / "out.mp4", 30)], unpaced=True)
+    run.display = ImpatientDisplay({})
+    stages = replace(run.pipeline._stages, display=run.display)
+    run.pipeline._stages = stages
+    run.pipeline._sinks.append(run.display)
+    run()
+    assert run.pipeline.interrupted
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_a_second_ctrl_c_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.pipeline._INSIST_AFTER_S", 0.0)
     display = ImpatientDisplay({})
     controls = Controls(make_catalogue("candy"), 0, LookOptions())
     stages = Stages(FakeSource(), IdentityEngine(), controls, [display], display)

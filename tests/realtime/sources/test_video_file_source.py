@@ -244,3 +244,26 @@ def test_closing_lets_go_of_the_file(tmp_path: Path) -> None:
     finally:
         gc.enable()
     assert still_open == []
+
+
+def test_closing_while_another_thread_reads_ends_the_reading_quietly(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    write_clip(path, [np.full((48, 64, 3), shade, np.uint8) for shade in range(0, 240, 8)])
+    raised: list[BaseException] = []
+
+    def read_to_the_end(source: VideoFileSource) -> None:
+        try:
+            while source.read() is not None:
+                pass
+        except BaseException as error:  # noqa: BLE001
+            raised.append(error)
+
+    for _ in range(60):
+        source = VideoFileSource(path, "clip", paced=False, loop=True)
+        reader = threading.Thread(target=read_to_the_end, args=(source,))
+        reader.start()
+        source.close()
+        reader.join(10)
+        assert not reader.is_alive()
+        assert source.read() is None
+    assert raised == []
