@@ -7,7 +7,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -107,29 +107,22 @@ def _row(candidate: _Candidate) -> Row:
 
 
 def _catalogue_candidates(
-    catalogue: Catalogue, names: list[str], options: EngineOptions, size_wh: tuple[int, int], loop_frames: int
+    catalogue: Catalogue, places: list[int], wished: EngineOptions, size_wh: tuple[int, int], loop_frames: int
 ) -> list[_Candidate]:
     pictures = _pictures(size_wh)
+    loop = RunOptions(size_wh=size_wh, unpaced=True, max_frames=loop_frames)
     candidates = []
     for engine_name, precision in _VARIANTS:
-        if options.engine not in ("auto", engine_name):
+        if wished.engine not in ("auto", engine_name):
             continue
-        chosen = EngineOptions(engine_name, options.device, precision)  # type: ignore[arg-type]
+        chosen = EngineOptions(engine_name, wished.device, precision)  # type: ignore[arg-type]
         try:
             engine = open_engine(catalogue, chosen)
         except EngineError as error:
             print(f"left out: {error}", file=sys.stderr)
             continue
-        for name in names:
-            index = catalogue.index_of(name)
-            candidates.append(
-                _candidate(engine, catalogue, index, pictures, replace(_loop(size_wh, loop_frames), engine=chosen))
-            )
+        candidates += [_candidate(engine, catalogue, place, pictures, loop) for place in places]
     return candidates
-
-
-def _loop(size_wh: tuple[int, int], frames: int) -> RunOptions:
-    return RunOptions(source="pattern", size_wh=size_wh, unpaced=True, max_frames=frames)
 
 
 def _candidate(
@@ -138,7 +131,7 @@ def _candidate(
     style, info = catalogue.styles[index], engine.info
 
     def run_loop() -> float:
-        source = PatternSource(options.size_wh or (640, 480), paced=False)
+        source = PatternSource((pictures.shape[2], pictures.shape[1]), paced=False)
         stages = Stages(source, engine, Controls(catalogue, index, LookOptions()), [NullSink()])
         return Pipeline(stages, options, lambda line: None).run().fps
 
@@ -233,11 +226,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> list[Row]:
     size_wh = parse_size_wh(chosen.size)
-    options = RunOptions(size_wh=size_wh, engine=EngineOptions(device=chosen.device))
-    catalogue = load_catalogue() if chosen.style == "all" else open_styles(chosen.style)[0]
-    names = list(catalogue.names) if chosen.style == "all" else [catalogue.styles[open_styles(chosen.style)[1]].name]
-    engine = replace(options.engine, engine="auto" if chosen.engine == "all" else chosen.engine)
-    candidates = _catalogue_candidates(catalogue, names, engine, size_wh, loop_frames=3 * chosen.runs)
+    wished = EngineOptions("auto" if chosen.engine == "all" else chosen.engine, chosen.device)
+    RunOptions(size_wh=size_wh)  # refuses a size that cannot be
+    if chosen.style == "all":
+        catalogue = load_catalogue()
+        places = list(range(len(catalogue)))
+    else:
+        catalogue, place = open_styles(chosen.style)
+        places = [place]
+    candidates = _catalogue_candidates(catalogue, places, wished, size_wh, loop_frames=3 * chosen.runs)
     candidates.append(_yardstick(size_wh, "cuda" if chosen.device != "cpu" and torch.cuda.is_available() else "cpu"))
     return measure(candidates, chosen.rounds, chosen.runs)
 

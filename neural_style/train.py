@@ -202,7 +202,7 @@ class Trainer:
 
     def _train_step(self, photographs: Tensor) -> dict[str, float]:
         photographs = photographs.to(self._device)  # (N, 3, crop, crop)
-        with torch.autocast(self._device.type, self._autocast_dtype, enabled=self._autocast):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast):
             with torch.no_grad():
                 content = self._loss_network(photographs)
             styles = torch.randint(len(self.network.style_names), (len(photographs),)).to(self._device)
@@ -223,11 +223,7 @@ class Trainer:
     @property
     def _autocast(self) -> bool:
         """Half precision pays on a GPU, and on a CPU whose instructions know bf16."""
-        return self._device.type == "cuda" or bool(torch.backends.cpu.get_cpu_capability() == "AVX512" and _has_bf16())
-
-    @property
-    def _autocast_dtype(self) -> torch.dtype:
-        return torch.bfloat16
+        return self._device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
 
     def _restore(self) -> None:
         path = self.options.state_path
@@ -261,10 +257,6 @@ def _parameter_groups(network: StyleNetwork, learning_rate: float) -> list[dict[
     others = [p for name, p in network.named_parameters() if name != "style_vectors"]
     groups = [{"params": others, "lr": learning_rate}]
     return [*groups, {"params": vectors, "lr": 5 * learning_rate}] if vectors else groups
-
-
-def _has_bf16() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _new_network(options: TrainOptions) -> StyleNetwork:

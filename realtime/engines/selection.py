@@ -8,7 +8,7 @@ from pathlib import Path
 
 from realtime.engines.protocol import Engine
 from realtime.options import EngineOptions
-from realtime.styles import Catalogue
+from realtime.styles import Catalogue, Style
 
 
 def open_engine(catalogue: Catalogue, options: EngineOptions, first_style: int = 0) -> Engine:
@@ -27,12 +27,9 @@ def open_engine(catalogue: Catalogue, options: EngineOptions, first_style: int =
     Raises:
         EngineError: what was asked for cannot be had.
     """
-    name = options.engine
-    if name == "auto":
-        name = "torch" if _needs_torch(catalogue, options, first_style) else "onnx"
-        if name == "torch" and options.precision == "auto" and _cpu_has_bf16() and not runs_on_gpu(options):
-            options = replace(options, precision="bf16")
-    if name == "torch":
+    if options.engine == "auto":
+        options = _chosen(catalogue.styles[first_style], options)
+    if options.engine == "torch":
         from realtime.engines.torch_engine import TorchEngine
 
         return TorchEngine(catalogue, options)
@@ -41,15 +38,15 @@ def open_engine(catalogue: Catalogue, options: EngineOptions, first_style: int =
     return OnnxEngine(catalogue, options)
 
 
-def _needs_torch(catalogue: Catalogue, options: EngineOptions, first_style: int) -> bool:
-    style = catalogue.styles[first_style]
-    if style.model_file is None or style.checkpoint is None:
-        return style.model_file is None
-    if options.precision in ("fp16", "bf16") or options.device == "mps":
-        return True
-    if options.precision == "fp32":
-        return False
-    return _cpu_has_bf16() or runs_on_gpu(options)
+def _chosen(style: Style, options: EngineOptions) -> EngineOptions:
+    """The same options with "auto" replaced by an engine, and by bf16 where a CPU is to compute in it."""
+    if style.checkpoint is None:
+        return replace(options, engine="onnx")
+    on_gpu = options.precision == "auto" and runs_on_gpu(options)
+    if options.precision == "auto" and not on_gpu and _cpu_has_bf16():
+        return replace(options, engine="torch", precision="bf16")
+    only_torch = style.model_file is None or options.precision in ("fp16", "bf16") or options.device == "mps"
+    return replace(options, engine="torch" if on_gpu or only_torch else "onnx")
 
 
 def runs_on_gpu(options: EngineOptions) -> bool:

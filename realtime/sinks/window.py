@@ -28,8 +28,6 @@ _KEY_NAMES = {
 }
 """Codes of the keys that are no characters: X11, then Windows, then macOS."""
 
-_X11_SHIFTED = 0xFE00
-
 
 def display_is_available() -> bool:
     """Whether a window can be opened; asked first, because the window library ends the process if not."""
@@ -108,10 +106,5 @@ class WindowSink:
 
 
 def _key_name(code: int) -> str:
-    if code in _KEY_NAMES:
-        return _KEY_NAMES[code]
-    if code & 0xFF00 == 0xFF00:  # an X11 key that is no character, perhaps with bits for modifiers above
-        return _KEY_NAMES.get(code & 0xFFFF, "")
-    if code & 0xFF in _KEY_NAMES and code < _X11_SHIFTED:
-        return _KEY_NAMES[code & 0xFF]
-    return chr(code & 0xFF) if 32 < code & 0xFF < 127 and (code < _X11_SHIFTED or code > 0xFFFF) else ""
+    key = code if code in _KEY_NAMES else code & 0xFFFF  # above are bits for Shift, NumLock and the like
+    return _KEY_NAMES.get(key) or (chr(key) if 32 < key < 127 else "")

@@ -215,12 +215,11 @@ def open_stream(url: str, size_wh: tuple[int, int] | None) -> Source:
             raise SourceError(f"stream {url}: does not open; check the address, and that the sender runs")
         return capture
 
-    probe = open_capture()
-    is_clip = probe.get(cv2.CAP_PROP_FRAME_COUNT) > 0
-    probe.release()
-    if is_clip:
+    connected = [open_capture()]
+    if connected[0].get(cv2.CAP_PROP_FRAME_COUNT) > 0:
+        connected.pop().release()
         return VideoFileSource(url, url, size_wh)
-    return CameraSource(f"stream {url}", open_capture, size_wh)
+    return CameraSource(f"stream {url}", lambda: connected.pop() if connected else open_capture(), size_wh)
 
 
 def list_cameras() -> list[str]:

@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +28,7 @@ from realtime.controls import Action, Command, Controls
 from realtime.errors import EngineError, SinkError, SourceError
 from realtime.options import LookOptions, RunOptions
 from realtime.pipeline import Pipeline, Stages
+from realtime.sinks import Sink
 from realtime.sinks.video_file import VideoFileSink
 
 pytestmark = [pytest.mark.usefixtures("no_threads_left"), pytest.mark.timeout(60)]
@@ -190,23 +190,23 @@ class ImpatientDisplay(FakeDisplay):
         return []
 
 
+def _impatient_pipeline(display: ImpatientDisplay, *sinks: Sink) -> Pipeline:
+    controls = Controls(make_catalogue("candy"), 0, LookOptions())
+    stages = Stages(FakeSource(), IdentityEngine(), controls, [display, *sinks], display)
+    return Pipeline(stages, RunOptions(unpaced=True), lambda _: None)
+
+
 def test_a_signal_sent_twice_completes_the_recording(tmp_path: Path) -> None:
-    run = Run(FakeSource(), sinks=[VideoFileSink(tmp_path / "out.mp4", 30)], unpaced=True)
-    run.display = ImpatientDisplay({})
-    stages = replace(run.pipeline._stages, display=run.display)
-    run.pipeline._stages = stages
-    run.pipeline._sinks.append(run.display)
-    run()
-    assert run.pipeline.interrupted
+    pipeline = _impatient_pipeline(ImpatientDisplay({}), VideoFileSink(tmp_path / "out.mp4", 30))
+    pipeline.run()
+    assert pipeline.interrupted
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
 def test_a_second_ctrl_c_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("realtime.pipeline._INSIST_AFTER_S", 0.0)
     display = ImpatientDisplay({})
-    controls = Controls(make_catalogue("candy"), 0, LookOptions())
-    stages = Stages(FakeSource(), IdentityEngine(), controls, [display], display)
-    pipeline = Pipeline(stages, RunOptions(unpaced=True), lambda _: None)
+    pipeline = _impatient_pipeline(display)
     with pytest.raises(KeyboardInterrupt):
         pipeline.run()
     assert pipeline.interrupted
