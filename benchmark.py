@@ -21,12 +21,12 @@ from neural_style.transformer_net import TransformerNet
 from realtime.controls import Controls
 from realtime.engines import Engine, open_engine
 from realtime.engines.torch_engine import run_in_torch_thread
-from realtime.errors import EngineError, OptionError, StylizationError
+from realtime.errors import EngineError, OptionError, StyleError, StylizationError
 from realtime.options import ENGINE_NAMES, EngineOptions, LookOptions, RunOptions, parse_size_wh
 from realtime.pipeline import Pipeline, Stages
 from realtime.sinks.null import NullSink
 from realtime.sources.pattern import PatternSource
-from realtime.styles import Catalogue, load_catalogue, open_styles
+from realtime.styles import Catalogue, open_style_list
 
 WARM_UP_RUNS = 3
 PUBLIC_NETWORK = "public TransformerNet, eager"
@@ -121,7 +121,13 @@ def _catalogue_candidates(
         except EngineError as error:
             print(f"left out: {error}", file=sys.stderr)
             continue
-        candidates += [_candidate(engine, catalogue, place, pictures, loop) for place in places]
+        for place in places:
+            try:
+                catalogue.runnable_by(engine_name, catalogue.names[place])
+            except StyleError as error:
+                print(f"left out: {error}", file=sys.stderr)
+                continue
+            candidates.append(_candidate(engine, catalogue, place, pictures, loop))
     return candidates
 
 
@@ -193,7 +199,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(description="Measure styles and engines on this machine, side by side.")
     add = parser.add_argument
-    add("--style", default="candy", help="a style, a weights file, or all (default %(default)s)")
+    add(
+        "--style",
+        default="candy",
+        help="styles or blends with commas between, a weights file, or all (default %(default)s)",
+    )
     add("--engine", choices=("all", *ENGINE_NAMES[1:]), default="all")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default %(default)s)")
     add("--size", default="640x480", metavar="WxH")
@@ -228,12 +238,7 @@ def _run(chosen: argparse.Namespace) -> list[Row]:
     size_wh = parse_size_wh(chosen.size)
     wished = EngineOptions("auto" if chosen.engine == "all" else chosen.engine, chosen.device)
     RunOptions(size_wh=size_wh)  # refuses a size that cannot be
-    if chosen.style == "all":
-        catalogue = load_catalogue()
-        places = list(range(len(catalogue)))
-    else:
-        catalogue, place = open_styles(chosen.style)
-        places = [place]
+    catalogue, places = open_style_list(chosen.style)
     candidates = _catalogue_candidates(catalogue, places, wished, size_wh, loop_frames=3 * chosen.runs)
     candidates.append(_yardstick(size_wh, "cuda" if chosen.device != "cpu" and torch.cuda.is_available() else "cpu"))
     return measure(candidates, chosen.rounds, chosen.runs)

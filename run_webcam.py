@@ -40,7 +40,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Show a camera, stream or clip as a painting. Keys: press h.")
     add = parser.add_argument
     add("--source", help="camera number or path, URL, video file, sample or pattern (default: camera 0, or the sample)")
-    add("--style", default=LookOptions.style, help="name, or a .safetensors, .pth or .onnx file (default %(default)s)")
+    add(
+        "--style",
+        default=LookOptions.style,
+        help="name, blend as in candy:0.6+udnie:0.4, or weights file (default %(default)s)",
+    )
     add("--strength", type=float, default=LookOptions.strength, help="0 to 1 (default %(default)s)")
     add("--keep-colors", action="store_true", help="keep the colours of the camera's picture")
     add("--smoothing", type=float, default=LookOptions.smoothing, help="0 to 1, against flicker (default %(default)s)")
@@ -167,7 +171,9 @@ def _say(line: str) -> None:
 
 def _list_styles() -> None:
     for number, style in enumerate(load_catalogue().styles, start=1):
-        print(f"{number}  {style.name}  ({style.family}, {style.checkpoint.name if style.checkpoint else ''})")
+        file = style.file or style.checkpoint
+        said = f"{style.name}  ({style.family}, {file.name if file else ''})"
+        print(f"-  {said}  cannot be used: {style.fault}" if style.fault else f"{number}  {said}")
 
 
 def _list_cameras() -> None:

@@ -3,7 +3,9 @@
 import argparse
 import logging
 import re
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,8 +18,10 @@ from neural_style.checkpoint import StyleCredit
 from neural_style.errors import StylizationError, TrainingError
 from neural_style.loss_network import LOSS_NETWORK_NAMES
 from neural_style.losses import LossWeights
+from neural_style.team import Member, leading_team
 from neural_style.train import Progress as TrainProgress
-from neural_style.train import Trainer, TrainOptions
+from neural_style.train import Trainer
+from neural_style.train_options import NETWORK_KINDS, TrainOptions
 from realtime.styles import SAVED_MODELS, load_catalogue
 
 
@@ -35,15 +39,32 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
     add("--style-image", type=Path, action="append", required=True, help="picture to learn from (repeatable)")
     add("--name", action="append", required=True, help="name of the style (one for each picture)")
     add("--credit", action="append", default=[], metavar="SOURCE;LICENCE", help="origin and rights of each picture")
-    add("--content-dir", type=Path, required=True, help="folder of photographs")
+    add("--content-dir", type=Path, help="folder of photographs (default: ten that scikit-image ships)")
     add("-o", "--output", type=Path, help="file to write (default saved_models/NAME.safetensors)")
-    add("--network", choices=("fast", "transformer"), default=TrainOptions.network)
+    add(
+        "--network",
+        choices=NETWORK_KINDS,
+        default=TrainOptions.network,
+        help="style: only a style, for the network that is there, in minutes; fast, transformer: a whole network",
+    )
+    add(
+        "--trunk",
+        type=Path,
+        metavar="FILE",
+        help="network that a new style joins (default saved_models/fast.safetensors)",
+    )
     add("--steps", type=int, default=TrainOptions.steps)
     add("--batch-size", type=int, default=TrainOptions.batch_size)
     add("--crop", type=int, default=TrainOptions.crop_px, help="side of the training crops in px")
     add("--style-size", type=int, default=TrainOptions.style_size_px, help="shorter side of the style picture in px")
     add("--learning-rate", type=float, default=TrainOptions.learning_rate)
     add("--content-weight", type=float, default=LossWeights.content)
+    add("--content-factor", type=float, action="append", default=[], help="on the content weight, for each style")
+    add("--colour-weight", type=float, default=LossWeights.colour)
+    add("--smoothness-weight", type=float, default=LossWeights.smoothness)
+    add("--steadiness-weight", type=float, default=LossWeights.steadiness)
+    add("--start-from", type=Path, metavar="FILE", help="checkpoint whose weights training starts with")
+    add("--processes", type=int, default=1)
     add("--style-weight", type=float, default=LossWeights.style)
     add("--loss-network", choices=LOSS_NETWORK_NAMES, default=TrainOptions.loss_network)
     add("--loss-weights", type=Path, metavar="FILE", help="weights of the loss network")
@@ -52,18 +73,32 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--resume", action="store_true", help="go on from the last checkpoint of the same output")
     chosen = parser.parse_args(arguments)
+    trunk = chosen.trunk
+    if trunk is None and chosen.network == "style":
+        trunk = SAVED_MODELS / "fast.safetensors"
+    folder = SAVED_MODELS if trunk is None else trunk.parent
     options = TrainOptions(
         style_pictures=tuple(chosen.style_image),
         credits=_credits(chosen.name, chosen.style_image, chosen.credit),
         content_dir=chosen.content_dir,
-        output=chosen.output or SAVED_MODELS / f"{chosen.name[0]}.safetensors",
+        output=chosen.output or folder / f"{chosen.name[0]}.safetensors",
         network=chosen.network,
+        trunk=trunk,
         steps=chosen.steps,
         batch_size=chosen.batch_size,
         crop_px=chosen.crop,
         style_size_px=chosen.style_size,
         learning_rate=chosen.learning_rate,
-        weights=LossWeights(content=chosen.content_weight, style=chosen.style_weight),
+        weights=LossWeights(
+            content=chosen.content_weight,
+            style=chosen.style_weight,
+            colour=chosen.colour_weight,
+            smoothness=chosen.smoothness_weight,
+            steadiness=chosen.steadiness_weight,
+        ),
+        content_weights=tuple(chosen.content_factor),
+        start_from=chosen.start_from,
+        processes=chosen.processes,
         loss_network=chosen.loss_network,
         loss_weights_file=chosen.loss_weights,
         save_every=chosen.save_every,
@@ -94,13 +129,18 @@ def check_output(options: TrainOptions, resume: bool) -> None:
     """Finds out before training that its result would replace a style or clash with one.
 
     Raises:
-        TrainingError: the file is there already or cannot be written, or the catalogue has a
-            style of one of the names.
+        TrainingError: the file is there already or cannot be written, a style would not lie beside
+            its network, or the catalogue has a style of one of the names.
     """
     if options.output.suffix != ".safetensors":
         raise TrainingError(f"output {options.output}: must end in .safetensors")
     if options.output.exists() and not resume:
         raise TrainingError(f"output {options.output}: exists; go on with --resume, or choose another --output")
+    folder = options.output.parent.resolve()
+    if options.trunk is not None and folder != options.trunk.parent.resolve():
+        raise TrainingError(
+            f"output {options.output}: a style must lie beside its network {options.trunk}; choose another --output"
+        )
     try:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         with partial_path(options.output).open("wb"):
@@ -109,14 +149,13 @@ def check_output(options: TrainOptions, resume: bool) -> None:
         raise TrainingError(
             f"output {options.output}: cannot be written ({error.strerror}); choose another --output"
         ) from error
-    if options.output.resolve().parent != SAVED_MODELS:
-        return
-    if not any(SAVED_MODELS.glob("*.safetensors")):
+    if folder != SAVED_MODELS or not any(SAVED_MODELS.glob("*.safetensors")):
         return
     for style in load_catalogue().styles:
-        elsewhere = style.checkpoint is not None and style.checkpoint.name != options.output.name
+        holder = style.file or style.checkpoint
+        elsewhere = holder is not None and holder.name != options.output.name
         if elsewhere and style.name in [credit.name for credit in options.credits]:
-            raise TrainingError(f"style name {style.name!r}: {style.checkpoint} has it; choose another --name")
+            raise TrainingError(f"style name {style.name!r}: {holder} has it; choose another --name")
 
 
 def _device(name: str) -> str:
@@ -129,11 +168,28 @@ def _device(name: str) -> str:
 
 def train(options: TrainOptions, resume: bool, console: Console) -> None:
     """Trains with a progress bar on a terminal, and a line every hundred steps elsewhere."""
-    trainer = Trainer(options, resume)
-    console.print(
-        f"training {', '.join(trainer.network.style_names)} in one {options.network} network on {options.device}, "
-        f"step {trainer.step} of {options.steps}"
-    )
+    with leading_team(options.processes, partial(_follow, options, resume)) as member:
+        _lead(Trainer(options, resume, member), console)
+    written = [str(options.output)]
+    if options.network != "style":
+        written.append(str(export_checkpoint(options.output)[0]))
+    console.print(f"wrote {', '.join(written)} and the preview {options.preview_path}")
+
+
+def _follow(options: TrainOptions, resume: bool, member: Member) -> None:
+    """What the other processes do: the same training on their share of each batch, silently."""
+    Trainer(options, resume, member).run(lambda progress: None)
+
+
+def _lead(trainer: Trainer, console: Console) -> None:
+    options = trainer.options
+    names = ", ".join(trainer.network.style_names)
+    what = f"{names} for {options.trunk}" if options.network == "style" else f"{names} in one {options.network} network"
+    console.print(f"training {what} on {options.device}, step {trainer.step} of {options.steps}")
+    if options.content_dir is None:
+        console.print(
+            "no --content-dir given: training on ten photographs that scikit-image ships; your own are better"
+        )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("training", total=options.steps, completed=trainer.step)
@@ -145,13 +201,18 @@ def train(options: TrainOptions, resume: bool, console: Console) -> None:
                 console.print(f"step {progress.step} of {options.steps}: {losses}")
 
         trainer.run(report)
-    model_file, _ = export_checkpoint(options.output)
-    console.print(f"wrote {options.output}, {model_file} and the preview {options.preview_path}")
+
+
+def _interrupt(signal_number: int, _: object) -> None:
+    """A polite kill stops the training as Ctrl-C does, also of a script's background job, which ignores SIGINT."""
+    raise KeyboardInterrupt
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     logging.basicConfig(format="%(message)s")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     console = Console(highlight=False, soft_wrap=True)
     try:
         options, resume = parse_arguments(arguments)

@@ -8,7 +8,6 @@ first and last convolutions, and the bias of a convolution before an instance no
 left out, since the norm subtracts it again.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -110,22 +109,31 @@ def build_model(network: StyleNetwork) -> onnx.ModelProto:
 
 def _fast_net(graph: _Graph, network: FastNet) -> str:
     weights = {name: value.detach().float().cpu().numpy() for name, value in network.state_dict().items()}
-    modulations = _split_style(graph, network)
+    *modulation_names, share = _split_style(graph, network)
+    modulations = iter(list(zip(modulation_names[::2], modulation_names[1::2], strict=True)))
 
     def conv_norm(features: str, weight: Weights) -> str:
         return _modulated_norm(graph, graph.convolution(features, weight, None), weight.shape[0], *next(modulations))
 
     # The stem sees 0..255 instead of -1..1; its norm removes the offset, and the weights carry the scale.
     stem = _by_colour_last(weights["stem.weight"], axis=1) / 127.5
-    features = graph.add("Relu", conv_norm(_cells_to_channels(graph, "frames"), stem))
+    padded = graph.pad_bottom_right("frames", SPACE_TO_DEPTH_PX, MIN_SIDE_PX)
+    features = graph.add("Relu", conv_norm(_cells_to_channels(graph, padded, SPACE_TO_DEPTH_PX), stem))
     for block in range(network.shape.num_blocks):
         inner = graph.add("Relu", conv_norm(features, weights[f"trunk.{2 * block}.weight"]))
         features = graph.add("Add", features, conv_norm(inner, weights[f"trunk.{2 * block + 1}.weight"]))
     features = graph.add("Relu", conv_norm(graph.double(features), weights["head.weight"]))
     weight = _by_colour_last(weights["to_pixels.weight"], axis=0) * 127.5
-    bias = _by_colour_last(weights["to_pixels.bias"], axis=0) * 127.5 + 127.5
-    pixels = graph.to_uint8(graph.convolution(features, weight, bias))
+    painted = graph.convolution(features, weight, np.full(12, 127.5, np.float32))
+    pixels = graph.to_uint8(graph.add("Add", painted, _kept_photograph(graph, padded, share)))
     return graph.crop_like(_channels_to_pixels(graph, pixels), "frames")
+
+
+def _kept_photograph(graph: _Graph, frames: str, share: str) -> str:
+    """The style's share (N, 1) of uint8 (N, H, W, 3), around mid-grey, as float (N, 12, H/2, W/2)."""
+    centred = graph.add("Sub", _cells_to_channels(graph, frames, 2), graph.constant(127.5, np.float32))
+    factor = graph.add("Reshape", share, graph.constant([-1, 1, 1, 1]))
+    return graph.add("Mul", centred, factor)
 
 
 def _by_colour_last(weight: Weights, axis: int) -> Weights:
@@ -149,28 +157,24 @@ def _modulated_norm(graph: _Graph, features: str, channels: int, scale: str, shi
     return graph.add("Reshape", normalized, apart)
 
 
-def _split_style(graph: _Graph, network: FastNet) -> Iterator[tuple[str, str]]:
-    """Cuts the style input into (scale, shift) names, each (N * C,), in the order of the norms."""
-    channels = network.norm_channels
-    sizes = [c for count in channels for c in (count, count)]
+def _split_style(graph: _Graph, network: FastNet) -> list[str]:
+    """Cuts the style input into scale, shift, scale, shift, ..., each (N * C,), and the photograph's share (N,)."""
+    sizes = [c for count in network.norm_channels for c in (count, count)] + [1]
     names = [f"modulation_{i}" for i in range(len(sizes))]
     graph.nodes.append(helper.make_node("Split", ["style", graph.constant(sizes)], names, axis=1))
-    flat = [graph.add("Reshape", name, graph.constant([-1])) for name in names]
-    return iter(list(zip(flat[::2], flat[1::2], strict=True)))
+    return [graph.add("Reshape", name, graph.constant([-1])) for name in names]
 
 
-def _cells_to_channels(graph: _Graph, frames: str) -> str:
-    """uint8 (N, H, W, 3) to float (N, 48, H/4, W/4); channels are ordered row, column, colour."""
-    cell = SPACE_TO_DEPTH_PX
-    padded = graph.pad_bottom_right(frames, cell, MIN_SIDE_PX)
-    size = graph.add("Shape", padded, start=1, end=3)
-    cells = graph.add("Div", size, graph.constant([cell, cell]))  # (2,)
+def _cells_to_channels(graph: _Graph, frames: str, cell_px: int) -> str:
+    """uint8 (N, H, W, 3) to float (N, 3 * cell^2, H/cell, W/cell); channels are ordered row, column, colour."""
+    size = graph.add("Shape", frames, start=1, end=3)
+    cells = graph.add("Div", size, graph.constant([cell_px, cell_px]))  # (2,)
     rows, columns = (graph.add("Gather", cells, graph.constant([i])) for i in (0, 1))
-    keep, four = graph.constant([0]), graph.constant([cell])
-    split = graph.add("Concat", keep, rows, four, columns, graph.constant([3 * cell]), axis=0)
-    blocks = graph.add("Reshape", padded, split)  # (N, H/4, 4, W/4, 12)
-    gathered = graph.add("Transpose", blocks, perm=[0, 1, 3, 2, 4])  # (N, H/4, W/4, 4, 12)
-    merged = graph.add("Concat", keep, cells, graph.constant([3 * cell * cell]), axis=0)
+    keep, side = graph.constant([0]), graph.constant([cell_px])
+    split = graph.add("Concat", keep, rows, side, columns, graph.constant([3 * cell_px]), axis=0)
+    blocks = graph.add("Reshape", frames, split)  # (N, H/cell, cell, W/cell, 3 * cell)
+    gathered = graph.add("Transpose", blocks, perm=[0, 1, 3, 2, 4])  # (N, H/cell, W/cell, cell, 3 * cell)
+    merged = graph.add("Concat", keep, cells, graph.constant([3 * cell_px * cell_px]), axis=0)
     pixels = graph.add("Cast", graph.add("Reshape", gathered, merged), to=TensorProto.FLOAT)
     return graph.add("Transpose", pixels, perm=[0, 3, 1, 2])
 

@@ -6,6 +6,7 @@ Must not know the command line.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
+from torch import Tensor
 
 from export.graph import build_model
 from neural_style.atomic import whole_file
@@ -85,7 +87,8 @@ def export_network(network: StyleNetwork, output: Path, style_credits: str = "[]
     metadata = {
         "family": network.family,
         "styles": json.dumps(list(network.style_names)),
-        "style_vectors": json.dumps(_rounded_vectors(network)),
+        "style_vectors": json.dumps(_rounded(network.style_vectors) if isinstance(network, FastNet) else []),
+        "identity_vector": json.dumps(_rounded(network.identity_vector) if isinstance(network, FastNet) else []),
         "content_hash": content_hash({name: value.contiguous() for name, value in network.state_dict().items()}),
         "credits": style_credits,
         "frames": "uint8 (N, H, W, 3), RGB, 0..255",
@@ -104,17 +107,19 @@ def export_network(network: StyleNetwork, output: Path, style_credits: str = "[]
 
 
 def compare_with_torch(network: StyleNetwork, model_file: Path) -> Parity:
-    """Runs random pictures of several sizes through both, with every style."""
+    """Runs random pictures of several sizes through both, with every style and the identity."""
     session = onnxruntime.InferenceSession(str(model_file), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     differences = []
-    for style in range(len(network.style_names)):
+    vectors: list[Tensor | None] = [None]
+    if isinstance(network, FastNet):
+        vectors = [vector[None].detach() for vector in (*network.style_vectors, network.identity_vector)]
+    for vector in vectors:
         for n, height, width in CHECKED_SIZES_NHW:
             frames = _smooth_noise(rng, n, height, width)
-            vector = network.style_vectors[style : style + 1] if isinstance(network, FastNet) else None
             inputs: dict[str, NDArray[np.generic]] = {"frames": frames}
             if vector is not None:
-                inputs["style"] = np.repeat(vector.detach().numpy(), n, axis=0)
+                inputs["style"] = np.repeat(vector.numpy(), n, axis=0)
             (exported,) = session.run(None, inputs)
             with torch.inference_mode():
                 expected = network(torch.from_numpy(frames).permute(0, 3, 1, 2).float(), vector)
@@ -124,11 +129,11 @@ def compare_with_torch(network: StyleNetwork, model_file: Path) -> Parity:
     return Parity(float(everything.mean()), float(everything.max()), session.get_providers()[0])
 
 
-def _rounded_vectors(network: StyleNetwork) -> list[list[float]]:
-    """Style vectors with seven significant digits, which is what float32 holds."""
-    if not isinstance(network, FastNet):
-        return []
-    return [[float(f"{value:.7g}") for value in row] for row in network.style_vectors.tolist()]
+def _rounded(values: Tensor) -> list[Any]:
+    """A tensor as nested lists of numbers with seven significant digits, which is what float32 holds."""
+    if values.dim() > 1:
+        return [_rounded(row) for row in values]
+    return [float(f"{value:.7g}") for value in values.tolist()]
 
 
 def _smooth_noise(rng: np.random.Generator, n: int, height: int, width: int) -> NDArray[np.uint8]:

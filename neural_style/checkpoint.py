@@ -1,4 +1,4 @@
-"""Owns weights files: ours (safetensors with a metadata header) and the public `.pth` files.
+"""Owns weights files: networks and single styles as safetensors with a header, and the public `.pth` files.
 
 Must not know training, engines or where the catalogue lies.
 """
@@ -6,6 +6,7 @@ Must not know training, engines or where the catalogue lies.
 import errno
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +25,8 @@ StyleNetwork = FastNet | TransformerNet
 _PUBLIC_KEY = "conv1.conv2d.weight"
 _WORDS_OF_REFUSAL = ("unsupported global", "unsupported class", "unrecognized function", "can only build")
 """What `torch.load(weights_only=True)` says of a pickle that wants more than tensors."""
+
+_NOT_TRUNK = ("style_vectors", "identity_trunk")
 
 _DROPPED_SUFFIXES = (".running_mean", ".running_var", ".num_batches_tracked")
 
@@ -47,8 +50,9 @@ def load_checkpoint(path: str | Path) -> StyleNetwork:
     """Reads any weights file and returns its network, in float32, on the CPU, in evaluation mode.
 
     Args:
-        path: a `.safetensors` file of this project, or a `.pth` of the public
-            `fast_neural_style` example. Pickles are read with `weights_only=True`.
+        path: a `.safetensors` file of this project, a network or a single style beside
+            its network; or a `.pth` of the public `fast_neural_style` example. Pickles
+            are read with `weights_only=True`.
 
     Raises:
         CheckpointError: the file is missing, damaged, of an unknown kind, or is a
@@ -85,6 +89,39 @@ def save_checkpoint(
     }
     if isinstance(network, FastNet):
         header["shape"] = json.dumps(asdict(network.shape))
+        header["trunk_hash"] = trunk_hash(tensors)
+    _write(path, tensors, header)
+
+
+def save_style(
+    path: Path, network: FastNet, credit: StyleCredit, training: Mapping[str, str | int | float], trunk: Path
+) -> None:
+    """Writes the one style of a network, without the network: a file of a few kB for the same folder.
+
+    Args:
+        path: ends in `.safetensors`.
+        network: holds one style; its other weights are those in `trunk`.
+        credit: of that style.
+        training: how the style came about, for the header.
+        trunk: the checkpoint of the network that the style belongs to.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    tensors = {"style_vectors": network.style_vectors.detach().float().cpu().contiguous()}
+    header = {
+        "family": "style",
+        "styles": json.dumps(list(network.style_names)),
+        "credits": json.dumps([asdict(credit)]),
+        "training": json.dumps(training),
+        "content_hash": content_hash(tensors),
+        "trunk": trunk.name,
+        "trunk_hash": trunk_hash({name: value.detach().cpu() for name, value in network.state_dict().items()}),
+    }
+    _write(path, tensors, header)
+
+
+def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     try:
         with whole_file(path) as partial:
             save_file(tensors, str(partial), metadata=header)
@@ -92,7 +129,12 @@ def save_checkpoint(
         raise OSError(errno.EIO, str(error), str(path)) from error
 
 
-def content_hash(tensors: dict[str, Tensor]) -> str:
+def trunk_hash(tensors: Mapping[str, Tensor]) -> str:
+    """`content_hash` of a `FastNet` without its styles: what a single style is tied to."""
+    return content_hash({name: value for name, value in tensors.items() if name not in _NOT_TRUNK})
+
+
+def content_hash(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 over names, shapes and float32 values, in the order of the names."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
@@ -102,12 +144,7 @@ def content_hash(tensors: dict[str, Tensor]) -> str:
 
 
 def _load_safetensors(path: Path) -> StyleNetwork:
-    try:
-        with safe_open(path, framework="pt") as stored:
-            header = stored.metadata() or {}
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"checkpoint {path}: is damaged or is not a safetensors file ({error})") from error
+    header, tensors = _read(path)
     try:
         family, styles = header["family"], tuple(json.loads(header["styles"]))
         network: StyleNetwork
@@ -115,15 +152,46 @@ def _load_safetensors(path: Path) -> StyleNetwork:
             network = FastNet(styles, FastNetShape(**json.loads(header["shape"])))
         elif family == "transformer":
             network = TransformerNet(styles[0])
+        elif family == "style":
+            return _load_style(path, header, tensors, styles)
         else:
-            raise CheckpointError(f"checkpoint {path}: unknown network family {family!r}; allowed: fast, transformer")
+            raise CheckpointError(
+                f"checkpoint {path}: unknown network family {family!r}; allowed: fast, transformer, style"
+            )
         network.load_state_dict(tensors)
     except (LookupError, ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(
             f"checkpoint {path}: its weights do not fit a network of this project ({first_reason(error)})"
         ) from error
-    if content_hash(tensors) != header.get("content_hash"):
+    return network
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header and the tensors of a safetensors file whose content hash is right."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            header = stored.metadata() or {}
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"checkpoint {path}: is damaged or is not a safetensors file ({error})") from error
+    if "family" in header and content_hash(tensors) != header.get("content_hash"):
         raise CheckpointError(f"checkpoint {path}: its content hash does not match; the file is damaged, get it again")
+    return header, tensors
+
+
+def _load_style(path: Path, header: dict[str, str], tensors: dict[str, Tensor], styles: tuple[str, ...]) -> FastNet:
+    """Puts a single style into the network that lies beside it."""
+    trunk = path.with_name(Path(header["trunk"]).name)
+    if not trunk.is_file():
+        raise CheckpointError(f"style {path}: needs its network {trunk}, which is missing; put the two together")
+    trunk_header, state = _read(trunk)
+    if trunk_hash(state) != header["trunk_hash"]:
+        raise CheckpointError(
+            f"style {path}: was trained for another network than {trunk} holds now; remove it, "
+            "and train it again with train_style.py"
+        )
+    network = FastNet(styles, FastNetShape(**json.loads(trunk_header["shape"])))
+    network.load_state_dict(state | tensors)
     return network
 
 

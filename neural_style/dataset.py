@@ -13,9 +13,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from neural_style.errors import TrainingError
+from neural_style.errors import MissingPackageError, TrainingError
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+MAX_VALIDATION_PICTURES = 50
+
+_PACKAGED_PHOTOS = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "chelsea.png",
+    "coffee.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "motorcycle_left.png",
+    "rocket.jpg",
+)
 
 _log = logging.getLogger(__name__)
 
@@ -47,31 +62,68 @@ def read_style_picture(path: Path, short_side_px: int) -> Tensor:
     return _to_tensor(_resize_short_side(picture, short_side_px))[None]
 
 
-class PhotoFolder(Dataset[Tensor]):
-    """Random crops of the photographs in a folder and its subfolders.
+def find_photos(folder: Path) -> list[Path]:
+    """All picture files in a folder and its subfolders, sorted.
+
+    Raises:
+        TrainingError: the folder is missing or holds no picture.
+    """
+    if not folder.is_dir():
+        raise TrainingError(f"content folder {folder}: is not a folder; give one that holds photographs")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
+    if not paths:
+        raise TrainingError(f"content folder {folder}: holds no picture ({', '.join(sorted(PICTURE_SUFFIXES))})")
+    return paths
+
+
+def packaged_photos() -> list[Path]:
+    """Photographs in scikit-image's wheel: a person, a cat, a cup, a rocket, a motorcycle, ground and sky.
+
+    Raises:
+        MissingPackageError: scikit-image is not installed.
+    """
+    return [packaged_photo(name) for name in _PACKAGED_PHOTOS]
+
+
+def packaged_photo(name: str) -> Path:
+    """A picture file in scikit-image's wheel.
+
+    Raises:
+        MissingPackageError: scikit-image is not installed.
+    """
+    try:
+        import skimage
+    except ImportError as error:
+        raise MissingPackageError(
+            f"photograph {name}: comes with scikit-image, which is not installed; run: pip install "
+            "scikit-image==0.26.0, or give your own photographs with --content-dir"
+        ) from error
+    return Path(skimage.__file__).parent / "data" / name
+
+
+def hold_out(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Splits photographs into those to train on and, the last tenth by name (50 at most), those to judge with."""
+    held_out = min(MAX_VALIDATION_PICTURES, len(paths) // 10)
+    return (paths[:-held_out], paths[-held_out:]) if held_out else (paths, paths[:4])
+
+
+class PhotoCrops(Dataset[Tensor]):
+    """Random crops of photographs.
 
     Item `i` is drawn from a generator seeded with `(seed, i)`, so a resumed run sees
     what an uninterrupted one would. A photograph is enlarged by up to twice first, so
     that crops look like frames of a camera and not like thumbnails.
 
     Args:
-        folder: where to look.
+        paths: picture files; one that cannot be read is named once and left out.
         crop_px: side of the square crops.
         length: number of items.
         seed: of the drawing.
-
-    Raises:
-        TrainingError: the folder is missing or holds no picture.
     """
 
-    def __init__(self, folder: Path, crop_px: int, length: int, seed: int) -> None:
-        if not folder.is_dir():
-            raise TrainingError(f"content folder {folder}: is not a folder; give one that holds photographs")
-        self.paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
-        if not self.paths:
-            kinds = ", ".join(sorted(PICTURE_SUFFIXES))
-            raise TrainingError(f"content folder {folder}: holds no picture ({kinds})")
-        self._folder, self._crop_px, self._length, self._seed = folder, crop_px, length, seed
+    def __init__(self, paths: list[Path], crop_px: int, length: int, seed: int) -> None:
+        self.paths = paths
+        self._crop_px, self._length, self._seed = crop_px, length, seed
         self._unreadable: set[Path] = set()
 
     def __len__(self) -> int:
@@ -88,7 +140,9 @@ class PhotoFolder(Dataset[Tensor]):
             if path not in self._unreadable:
                 self._unreadable.add(path)
                 _log.warning("skipped %s: cannot be read as a picture", path)
-        raise TrainingError(f"content folder {self._folder}: none of its {len(self.paths)} pictures can be read")
+        raise TrainingError(
+            f"content folder {self.paths[0].parent}: none of its {len(self.paths)} pictures can be read"
+        )
 
     def _crop(self, picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         crop, short_side = self._crop_px, min(picture.shape[:2])

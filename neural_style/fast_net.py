@@ -27,7 +27,7 @@ class FastNetShape:
     """
 
     width: int = 48
-    num_blocks: int = 4
+    num_blocks: int = 3
     head_width: int = 16
 
 
@@ -61,11 +61,18 @@ class FastNet(nn.Module):
     3x3 convolution to 12 channels and depth-to-space by 2. Every convolution but
     the last is followed by a conditional instance norm. All padding is reflection.
 
+    What comes out is added to the picture that came in, times one number of the style,
+    its share of the photograph. A style may learn to keep a little; the identity vector
+    keeps all and has a silent head, so it gives back the picture exactly, and a vector
+    between it and a style paints that style at part of its strength.
+
     Attributes:
         shape: the sizes that the weights have.
         style_names: one name for each row of `style_vectors`.
         style_vectors: float (num_styles, vector_size); a row holds, norm by norm,
-            all scales and then all shifts.
+            all scales and then all shifts, and last the share of the photograph.
+        identity_trunk: float (vector_size - 2 * head_width - 1,), the part of the
+            identity vector that is trained.
     """
 
     family = "fast"
@@ -78,12 +85,14 @@ class FastNet(nn.Module):
         self.stem = nn.Conv2d(3 * SPACE_TO_DEPTH_PX**2, width, 3)
         self.trunk = nn.ModuleList(nn.Conv2d(width, width, 3) for _ in range(2 * self.shape.num_blocks))
         self.head = nn.Conv2d(width, head, 3)
-        self.to_pixels = nn.Conv2d(head, 12, 3)
+        self.to_pixels = nn.Conv2d(head, 12, 3, bias=False)
         self._spread_evenly(self.to_pixels)
         self.norms = nn.ModuleList(
             ConditionalInstanceNorm(c) for c in [width] * (1 + 2 * self.shape.num_blocks) + [head]
         )
-        self.style_vectors = nn.Parameter(self._neutral_vector().repeat(len(style_names), 1))
+        neutral = self._neutral_vector()
+        self.style_vectors = nn.Parameter(neutral.repeat(len(style_names), 1))
+        self.identity_trunk = nn.Parameter(neutral[0, : -2 * head - 1].clone())
 
     @property
     def vector_size(self) -> int:
@@ -95,10 +104,16 @@ class FastNet(nn.Module):
         """Channels of each conditional instance norm, in the order of a style vector."""
         return [norm.channels for norm in self.norms if isinstance(norm, ConditionalInstanceNorm)]
 
+    @property
+    def identity_vector(self) -> Tensor:
+        """The style vector that gives back the picture that came in: float (vector_size,)."""
+        silent_head = self.identity_trunk.new_zeros(2 * self.shape.head_width)
+        return torch.cat([self.identity_trunk, silent_head, self.identity_trunk.new_ones(1)])
+
     def _neutral_vector(self) -> Tensor:
-        """Scale 1 and shift 0 at every norm: float (1, vector_size)."""
+        """Scale 1 and shift 0 at every norm, nothing of the photograph: float (1, vector_size)."""
         parts = [torch.cat([torch.ones(c), torch.zeros(c)]) for c in self.norm_channels]
-        return torch.cat(parts)[None]
+        return torch.cat([*parts, torch.zeros(1)])[None]
 
     @staticmethod
     @torch.no_grad()
@@ -110,8 +125,6 @@ class FastNet(nn.Module):
         weight = convolution.weight  # (3 colours * 4 cells, C, 3, 3)
         one_cell = weight[::4].clone()
         weight.copy_(one_cell.repeat_interleave(4, dim=0))
-        assert convolution.bias is not None
-        convolution.bias.zero_()
 
     def forward(self, pictures: Tensor, style_vectors: Tensor | None = None) -> Tensor:
         """Stylizes a batch.
@@ -128,9 +141,10 @@ class FastNet(nn.Module):
         height, width = pictures.shape[2:]
         if style_vectors is None:
             style_vectors = self.style_vectors[:1]
-        modulations = self._split(style_vectors.to(self.stem.weight.dtype).expand(pictures.shape[0], -1))
-        scaled = (_pad_to_cells(pictures) / 127.5 - 1.0).to(self.stem.weight.dtype)
-        features = F.pixel_unshuffle(scaled, SPACE_TO_DEPTH_PX)  # (N, 48, H/4, W/4)
+        modulations = self._split(style_vectors[:, :-1].to(self.stem.weight.dtype).expand(pictures.shape[0], -1))
+        scaled = _pad_to_cells(pictures) / 127.5 - 1.0
+        cells = scaled.to(self.stem.weight.dtype)
+        features = F.pixel_unshuffle(cells, SPACE_TO_DEPTH_PX)  # (N, 48, H/4, W/4)
         features = F.relu(self._conv_norm(self.stem, features, 0, modulations))
         for block in range(self.shape.num_blocks):
             first = 1 + 2 * block
@@ -138,8 +152,9 @@ class FastNet(nn.Module):
             features = features + self._conv_norm(self.trunk[first], inner, first + 1, modulations)
         features = F.interpolate(features, scale_factor=2.0, mode="nearest")
         features = F.relu(self._conv_norm(self.head, features, len(self.norms) - 1, modulations))
-        pixels = F.pixel_shuffle(self.to_pixels(_reflect(features)), 2)  # (N, 3, H, W)
-        return ((pixels.float() + 1.0) * 127.5)[:, :, :height, :width]
+        pixels = F.pixel_shuffle(self.to_pixels(_reflect(features)), 2).float()  # (N, 3, H, W)
+        pixels = pixels + style_vectors[:, -1, None, None, None].float() * scaled
+        return ((pixels + 1.0) * 127.5)[:, :, :height, :width]
 
     def _split(self, style_vectors: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Cuts (N, vector_size) into a (scale, shift) pair, each (N, C), for every norm."""

@@ -32,49 +32,55 @@ class Features:
 
 
 class LossNetwork(nn.Module):
-    """The one interface of both loss networks.
+    """The one interface of both loss networks. Weights may be half precision; they decide the features' dtype.
 
     Attributes:
         style_weights: weight of the Gram term of each style layer, in `Features.style` order.
+        close_up: how many times pictures are to be enlarged so that the network sees brush
+            strokes; 1 where it does anyway.
     """
 
     style_weights: tuple[float, ...]
+    close_up: int
 
     def forward(self, pictures: Tensor) -> Features:
-        """Computes features of float (N, 3, H, W) RGB pictures in 0..255."""
+        """Computes features of float32 (N, 3, H, W) RGB pictures in 0..255."""
         raise NotImplementedError
 
 
 class EfficientNetLoss(LossNetwork):
-    """EfficientNet-Lite0 (ImageNet) with batch norms folded and reflection padding.
+    """EfficientNet-Lite0 (ImageNet) with batch norms folded.
 
-    Pictures are enlarged twice, because the network halves the resolution in its first
-    layer and would not see brush strokes. Layers are taken after an expansion
-    convolution (with norm and ReLU6), where a block has the most channels.
+    Layers are taken after an expansion convolution (with norm and ReLU6), where a block
+    has the most channels. Zero padding would show as a frame around pictures: the first
+    blocks, whose maps are large, do without padding, the others reflect.
 
     Args:
         state: the published weights, names as in `efficientnet-lite0-57934424.pth`.
     """
 
     style_weights = (0.3, 0.3, 0.3, 1.0, 1.0, 2.0, 2.0, 2.0)
+    close_up = 2
 
     _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1)
     _STYLE_BLOCKS = (1, 2, 3, 4, 5, 6, 8)
     _CONTENT_BLOCK = 5
+    _FIRST_PADDED_BLOCK = 3
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
-        self.stem = _folded_convolution(state, "_conv_stem", "_bn0", stride=2)
+        self.stem = folded_convolution(state, "_conv_stem", "_bn0", stride=2)
         blocks = []
         for index, stride in enumerate(self._STRIDES):
-            blocks.append(_InvertedBottleneck(state, f"_blocks.{index}.", stride))
+            padded = index >= self._FIRST_PADDED_BLOCK
+            blocks.append(InvertedBottleneck(state, f"_blocks.{index}.", stride, padded))
         self.blocks = nn.ModuleList(blocks)
         self.requires_grad_(False)
 
     def forward(self, pictures: Tensor) -> Features:
         """See `LossNetwork.forward`."""
-        enlarged = F.interpolate(pictures, scale_factor=2.0, mode="bilinear", align_corners=False)
-        features = F.relu6(self.stem(_reflect((enlarged - 127.0) / 128.0, 1)))
+        scaled = ((pictures - 127.0) / 128.0).to(self.stem.weight.dtype, memory_format=torch.channels_last)
+        features = F.relu6(self.stem(scaled))
         style, content = [features], features
         for index, block in enumerate(self.blocks):
             features, expanded = block(features)
@@ -85,27 +91,39 @@ class EfficientNetLoss(LossNetwork):
         return Features(content, style)
 
 
-class _InvertedBottleneck(nn.Module):
-    def __init__(self, state: dict[str, Tensor], prefix: str, stride: int) -> None:
+class InvertedBottleneck(nn.Module):
+    """A block of an EfficientNet-Lite with batch norms folded; gives its output and its expanded features.
+
+    Args:
+        state: the network's published weights.
+        prefix: of the block's names in it, such as "_blocks.3.".
+        stride: of the depthwise convolution.
+        padded: reflect at the border; without, the output is smaller.
+    """
+
+    def __init__(self, state: dict[str, Tensor], prefix: str, stride: int, padded: bool) -> None:
         super().__init__()
         self.expand: nn.Conv2d | None = None
         if f"{prefix}_expand_conv.weight" in state:
-            self.expand = _folded_convolution(state, f"{prefix}_expand_conv", f"{prefix}_bn0")
-        self.depthwise = _folded_convolution(state, f"{prefix}_depthwise_conv", f"{prefix}_bn1", stride)
-        self.project = _folded_convolution(state, f"{prefix}_project_conv", f"{prefix}_bn2")
-        self.stride = stride
+            self.expand = folded_convolution(state, f"{prefix}_expand_conv", f"{prefix}_bn0")
+        self.depthwise = folded_convolution(state, f"{prefix}_depthwise_conv", f"{prefix}_bn1", stride)
+        self.project = folded_convolution(state, f"{prefix}_project_conv", f"{prefix}_bn2")
+        self.margin = self.depthwise.kernel_size[0] // 2
+        in_channels = (self.expand or self.depthwise).in_channels
+        self.padded, self.adds = padded, stride == 1 and self.project.out_channels == in_channels
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Takes float (N, C, H, W); gives the output and the features after the expansion."""
         expanded = features if self.expand is None else F.relu6(self.expand(features))
-        kernel = self.depthwise.kernel_size[0]
-        inner = F.relu6(self.depthwise(_reflect(expanded, kernel // 2)))
+        margin = self.margin
+        inner = F.relu6(self.depthwise(_reflect(expanded, margin) if self.padded else expanded))
         output = self.project(inner)
-        if self.stride == 1 and output.shape == features.shape:
-            output = output + features
+        if self.adds:
+            output = output + (features if self.padded else features[:, :, margin:-margin, margin:-margin])
         return output, expanded
 
 
-def _folded_convolution(state: dict[str, Tensor], name: str, norm: str, stride: int = 1) -> nn.Conv2d:
+def folded_convolution(state: dict[str, Tensor], name: str, norm: str, stride: int = 1) -> nn.Conv2d:
     """A convolution with the batch norm that follows it (epsilon 1e-3) multiplied in."""
     weight = state[f"{name}.weight"]  # (out, in / groups, k, k)
     gain = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + 1e-3).sqrt()
@@ -129,6 +147,7 @@ class Vgg16Loss(LossNetwork):
     """
 
     style_weights = (1.0, 1.0, 1.0, 1.0)
+    close_up = 1
 
     _CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21)
     _POOLED_BEFORE = (5, 10, 17)
@@ -144,12 +163,12 @@ class Vgg16Loss(LossNetwork):
             convolution.load_state_dict({"weight": weight, "bias": state[f"features.{number}.bias"]})
             self.features[str(number)] = convolution
         self.requires_grad_(False)
-        self.mean = nn.Buffer(torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255)
-        self.spread = nn.Buffer(torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255)
 
     def forward(self, pictures: Tensor) -> Features:
         """See `LossNetwork.forward`."""
-        features = (pictures - self.mean) / self.spread
+        mean = pictures.new_tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255
+        spread = pictures.new_tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255
+        features = ((pictures - mean) / spread).to(next(self.parameters()).dtype)
         style, content = [], features
         for number in self._CONVOLUTIONS:
             if number in self._POOLED_BEFORE:
@@ -175,9 +194,9 @@ def load_loss_network(name: LossNetworkName, weights: Path | None = None) -> Los
         TrainingError: the file or the download gives no fitting weights.
     """
     if weights is not None:
-        state = _read_state(weights)
+        state = read_state(weights)
     elif name == "efficientnet":
-        state = _read_state(_packaged_efficientnet_weights())
+        state = read_state(_packaged_efficientnet_weights())
     else:
         state = _download_vgg16_state()
     try:
@@ -198,7 +217,12 @@ def _packaged_efficientnet_weights() -> Path:
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def _read_state(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Reads the weights of a loss network from a `.pth` file.
+
+    Raises:
+        TrainingError: it cannot be read, or is no state dict.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

@@ -1,9 +1,10 @@
-"""Owns the training losses: content, style, colour and smoothness.
+"""Owns the training losses: content, style, colour, smoothness and range.
 
 Must not know where the pictures come from or which network painted them.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,11 @@ from torch import Tensor
 
 from neural_style.loss_network import Features, LossNetwork
 
-_FLAT_COVARIANCE = 1e-4
-"""Keeps a style picture of a single colour from dividing by zero."""
+_CLOSE_UP_SHARE = 0.5
+"""Side of the part that is looked at enlarged, as a share of the picture's side."""
+
+_COLOUR_DIRECTIONS = 16
+_COLOUR_SAMPLES = 4096
 
 
 @dataclass(frozen=True)
@@ -22,16 +26,18 @@ class LossWeights:
     Attributes:
         content: low paints over the content, high leaves the photograph.
         style: weight of all Gram terms together.
-        colour: match of the pixels' mean and covariance.
+        colour: match of the distribution of colours.
         smoothness: total variation.
         range: pixels outside of 0..255, which a screen would cut off.
+        steadiness: pictures that move with what they show (`neural_style.steadiness`).
     """
 
-    content: float = 1.0
+    content: float = 0.45
     style: float = 1.0
-    colour: float = 0.5
+    colour: float = 50.0
     smoothness: float = 0.5
     range: float = 20.0
+    steadiness: float = 12.0
 
 
 @dataclass(frozen=True)
@@ -39,100 +45,163 @@ class StyleTarget:
     """What the losses remember of one style picture.
 
     Attributes:
-        grams: float (C, C) for each style layer.
-        pixel_mean: float (3,), 0..1.
-        pixel_covariance: float (3, 3).
+        grams: float (C, C) for each style layer of each view.
+        colours: float (directions, samples), see `sorted_colours`.
     """
 
     grams: list[Tensor]
-    pixel_mean: Tensor
-    pixel_covariance: Tensor
+    colours: Tensor
+
+
+class _Gram(torch.autograd.Function):
+    """Products of channels, with a gradient in one multiplication and in the layout that convolutions want."""
+
+    @staticmethod
+    def forward(context: Any, features: Tensor) -> Tensor:
+        context.save_for_backward(features)
+        rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # (N, H * W, C)
+        return (rows.transpose(1, 2) @ rows).float() / rows.shape[1]
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        (features,) = context.saved_tensors
+        rows = features.permute(0, 2, 3, 1).flatten(1, 2)
+        both_ways = ((gradients[0] + gradients[0].transpose(1, 2)) / rows.shape[1]).to(rows.dtype)
+        gradient: Tensor = (rows @ both_ways).unflatten(1, features.shape[2:]).permute(0, 3, 1, 2)
+        return gradient
 
 
 def gram(features: Tensor) -> Tensor:
     """Mean over pixels of the products of channels (Johnson et al. 2016, eq. 3, without the C).
 
     Args:
-        features: float (N, C, H, W).
+        features: float (N, C, H, W); computed in its dtype, fastest in channels-last layout.
 
     Returns:
         float32 (N, C, C).
     """
-    flat = features.flatten(2).float()
-    return flat @ flat.transpose(1, 2) / flat.shape[2]
+    products: Tensor = _Gram.apply(features)  # type: ignore[no-untyped-call]
+    return products
 
 
-def pixel_statistics(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (N, 3) and covariance (N, 3, 3) of float (N, 3, H, W) pictures in 0..255, scaled to 0..1."""
-    flat = pictures.flatten(2).float() / 255.0
-    mean = flat.mean(2)
-    centred = flat - mean[:, :, None]
-    return mean, centred @ centred.transpose(1, 2) / flat.shape[2]
+def sorted_colours(pictures: Tensor) -> Tensor:
+    """Colours along fixed directions of the colour cube, in order: a quantile function for each direction.
 
+    Two pictures' mean square difference of these is the squared sliced Wasserstein
+    distance of their colours (Rabin et al. 2011).
 
-@torch.no_grad()
-def style_target(loss_network: LossNetwork, picture: Tensor) -> StyleTarget:
-    """Reads the statistics of one style picture, float (1, 3, H, W) in 0..255."""
-    mean, covariance = pixel_statistics(picture)
-    grams = [gram(layer)[0] for layer in loss_network(picture).style]
-    return StyleTarget(grams, mean[0], covariance[0])
+    Args:
+        pictures: float (N, 3, H, W), 0..255.
+
+    Returns:
+        float32 (N, directions, samples), of values scaled to 0..1.
+    """
+    generator = torch.Generator().manual_seed(0)
+    directions = F.normalize(torch.randn(_COLOUR_DIRECTIONS, 3, generator=generator), dim=1).to(pictures.device)
+    flat = pictures.flatten(2).float() / 255.0  # (N, 3, H * W)
+    places = torch.arange(_COLOUR_SAMPLES, device=flat.device) * (flat.shape[2] - 1) // (_COLOUR_SAMPLES - 1)
+    return (directions @ flat[:, :, places]).sort(dim=2).values
 
 
 class PerceptualLoss:
     """Compares stylized pictures with their content and their styles.
 
+    A picture is looked at whole, and where the loss network asks for it, a part of it
+    also enlarged: the whole shows large strokes and composition, the part the brush.
+
     Args:
-        loss_network: frozen, on the device of the pictures.
-        targets: one for each style.
+        network: frozen, on the device of the pictures.
+        style_pictures: float (1, 3, H, W) in 0..255, one for each style.
         weights: how much each term counts.
+        content_weights: a factor on the content term for each style.
     """
 
-    def __init__(self, loss_network: LossNetwork, targets: list[StyleTarget], weights: LossWeights) -> None:
-        self._network = loss_network
-        self._weights = weights
+    def __init__(
+        self,
+        network: LossNetwork,
+        style_pictures: list[Tensor],
+        weights: LossWeights,
+        content_weights: tuple[float, ...],
+    ) -> None:
+        self._network, self._weights = network, weights
+        targets = [self._target(picture) for picture in style_pictures]
         self._grams = [torch.stack(layer) for layer in zip(*(t.grams for t in targets), strict=True)]
-        self._means = torch.stack([t.pixel_mean for t in targets])
-        self._covariances = torch.stack([t.pixel_covariance for t in targets])
+        self._colours = torch.stack([t.colours for t in targets])
+        self._content_weights = self._colours.new_tensor(content_weights)
 
-    def __call__(self, stylized: Tensor, content: Features, styles: Tensor) -> dict[str, Tensor]:
+    def __call__(
+        self, stylized: Tensor, photographs: Tensor, styles: Tensor, strengths: Tensor, corner: tuple[float, float]
+    ) -> dict[str, Tensor]:
         """Computes the weighted terms; their sum is what training minimizes.
 
         Args:
-            stylized: float (N, 3, H, W), 0..255.
-            content: features of the photographs that were stylized.
-            styles: int64 (N,), the row of `targets` for each picture.
+            stylized: float32 (N, 3, H, W), 0..255.
+            photographs: what was stylized, alike.
+            styles: int64 (N,), the row of `style_pictures` for each picture.
+            strengths: float (N,), 0..1: the style's statistics count in this proportion, the
+                photograph's own in the rest.
+            corner: where the enlarged part lies, 0..1 down and right.
 
         Returns:
             Scalars by name: content, style, colour, smoothness, range.
         """
-        features = self._network(stylized)
+        views = [self._network(view) for view in self._views(stylized, corner)]
+        with torch.no_grad():
+            originals = [self._network(view) for view in self._views(photographs, corner)]
+        content = torch.stack([_content_errors(a.content, b.content) for a, b in zip(views, originals, strict=True)])
         return {
-            "content": self._weights.content * _content_loss(features.content, content.content),
-            "style": self._weights.style * self._style_loss(features.style, styles),
-            "colour": self._weights.colour * self._colour_loss(stylized, styles),
+            "content": self._weights.content * (content.mean(0) * self._content_weights[styles]).mean(),
+            "style": self._weights.style * self._style_loss(views, originals, styles, strengths),
+            "colour": self._weights.colour * self._colour_loss(stylized, photographs, styles, strengths),
             "smoothness": self._weights.smoothness * _total_variation(stylized),
             "range": self._weights.range * _excess(stylized),
         }
 
-    def _style_loss(self, layers: list[Tensor], styles: Tensor) -> Tensor:
-        terms = []
-        for layer, targets, weight in zip(layers, self._grams, self._network.style_weights, strict=True):
-            target = targets[styles]  # (N, C, C)
+    def _views(self, pictures: Tensor, corner: tuple[float, float]) -> list[Tensor]:
+        """The whole picture, and for a network with a close-up also a part of it, enlarged."""
+        if self._network.close_up == 1:
+            return [pictures]
+        sides = [round(_CLOSE_UP_SHARE * side) for side in pictures.shape[2:]]
+        top, left = (
+            round(c * (whole - part)) for c, whole, part in zip(corner, pictures.shape[2:], sides, strict=True)
+        )
+        return [pictures, self._enlarged(pictures[:, :, top : top + sides[0], left : left + sides[1]])]
+
+    def _enlarged(self, pictures: Tensor) -> Tensor:
+        return F.interpolate(pictures, scale_factor=self._network.close_up, mode="bilinear", align_corners=False)
+
+    @torch.no_grad()
+    def _target(self, picture: Tensor) -> StyleTarget:
+        views = [picture] if self._network.close_up == 1 else [picture, self._enlarged(picture)]
+        grams = [gram(layer)[0] for view in views for layer in self._network(view).style]
+        return StyleTarget(grams, sorted_colours(picture)[0])
+
+    def _style_loss(
+        self, views: list[Features], originals: list[Features], styles: Tensor, strengths: Tensor
+    ) -> Tensor:
+        """Relative square error of the Gram matrices, averaged over views and pictures."""
+        layers = [layer for view in views for layer in view.style]
+        photograph_layers = [layer for view in originals for layer in view.style]
+        weak = strengths < 1
+        total = strengths.new_zeros(())
+        for number, (layer, photograph) in enumerate(zip(layers, photograph_layers, strict=True)):
+            target = self._grams[number][styles]  # (N, C, C)
+            if weak.any():
+                target[weak] = torch.lerp(gram(photograph[weak]), target[weak], strengths[weak, None, None])
             error = (gram(layer) - target).square().sum((1, 2)) / target.square().sum((1, 2))
-            terms.append(weight * error.mean())
-        return torch.stack(terms).sum()
+            total = total + self._network.style_weights[number % len(views[0].style)] * error.mean()
+        return total / len(views)
 
-    def _colour_loss(self, stylized: Tensor, styles: Tensor) -> Tensor:
-        mean, covariance = pixel_statistics(stylized)
-        mean_error = (mean - self._means[styles]).square().sum(1)
-        spread_error = (covariance - self._covariances[styles]).square().sum((1, 2))
-        size = self._covariances[styles].square().sum((1, 2)) + _FLAT_COVARIANCE
-        return (mean_error / 0.05 + spread_error / size).mean()
+    def _colour_loss(self, stylized: Tensor, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
+        own = sorted_colours(photographs)
+        target = torch.lerp(own, self._colours[styles], strengths[:, None, None])
+        return (sorted_colours(stylized) - target).square().mean()
 
 
-def _content_loss(stylized: Tensor, photograph: Tensor) -> Tensor:
-    """Mean square difference of instance-normalized features: shape counts, contrast does not."""
-    return F.mse_loss(F.instance_norm(stylized.float()), F.instance_norm(photograph.float()))
+def _content_errors(stylized: Tensor, photograph: Tensor) -> Tensor:
+    """Mean square difference of instance-normalized features, (N,): shape counts, contrast does not."""
+    difference = F.instance_norm(stylized.float()) - F.instance_norm(photograph.float())
+    return difference.square().mean((1, 2, 3))
 
 
 def _total_variation(pictures: Tensor) -> Tensor:

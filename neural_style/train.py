@@ -3,90 +3,47 @@
 Must not know the command line or draw on the terminal; progress is handed to a callback.
 """
 
+import copy
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from neural_style.atomic import whole_file
-from neural_style.checkpoint import StyleCredit, StyleNetwork, first_reason, save_checkpoint
-from neural_style.dataset import PhotoFolder, read_picture, read_style_picture
+from neural_style.checkpoint import StyleNetwork, first_reason, load_checkpoint, save_checkpoint, save_style
+from neural_style.dataset import (
+    PhotoCrops,
+    find_photos,
+    hold_out,
+    packaged_photos,
+    read_picture,
+    read_style_picture,
+)
 from neural_style.errors import TrainingError
 from neural_style.fast_net import FastNet
-from neural_style.loss_network import LossNetworkName, load_loss_network
-from neural_style.losses import LossWeights, PerceptualLoss, style_target
+from neural_style.loss_network import load_loss_network
+from neural_style.losses import PerceptualLoss
+from neural_style.sheet import contact_sheet, write_picture
+from neural_style.steadiness import random_motion, steadiness_loss
+from neural_style.team import Member
+from neural_style.train_options import TrainOptions
 from neural_style.transformer_net import TransformerNet
 
-MAX_VALIDATION_PICTURES = 50
+_WEAK_SHARE = 0.15
+"""Share of the pictures that are trained at a random strength below 1."""
 
+_STEADY_FROM, _STEADY_FULL = 0.8, 0.85
+"""Parts of the training after which the steadiness term begins and is at its full weight."""
 
-@dataclass(frozen=True)
-class TrainOptions:
-    """Everything that decides what weights come out.
+_AVERAGE_DECAY = 0.998
 
-    Attributes:
-        style_pictures: a picture for each style.
-        credits: name, source and licence of each style, in the same order.
-        content_dir: folder of photographs; the last tenth by name (50 at most) is kept for validation.
-        output: the `.safetensors` file to write.
-        network: "fast" (any number of styles) or "transformer" (one style).
-        steps: optimizer steps.
-        batch_size: photographs per step; each draws a style.
-        crop_px: side of the training crops.
-        style_size_px: shorter side that style pictures are resized to: larger makes larger strokes.
-        learning_rate: peak of the one-cycle schedule.
-        weights: of the loss terms.
-        loss_network: whose features are compared.
-        loss_weights_file: its weights, when not the ones it finds itself.
-        save_every: steps between checkpoints and preview sheets.
-        seed: of initialization and drawing.
-        device: "cpu" or "cuda".
-    """
-
-    style_pictures: tuple[Path, ...]
-    credits: tuple[StyleCredit, ...]
-    content_dir: Path
-    output: Path
-    network: Literal["fast", "transformer"] = "fast"
-    steps: int = 1000
-    batch_size: int = 4
-    crop_px: int = 224
-    style_size_px: int = 400
-    learning_rate: float = 2e-3
-    weights: LossWeights = field(default_factory=LossWeights)
-    loss_network: LossNetworkName = "efficientnet"
-    loss_weights_file: Path | None = None
-    save_every: int = 250
-    seed: int = 0
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "save_every", "style_size_px", "learning_rate"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise TrainingError(f"{name.replace('_', '-')} {getattr(self, name)}: must be above 0")
-        if self.crop_px < 64:
-            raise TrainingError(f"crop {self.crop_px} px: must be at least 64")
-        if not self.style_pictures:
-            raise TrainingError("no style picture given; use --style-image PICTURE")
-        if self.network == "transformer" and len(self.style_pictures) != 1:
-            raise TrainingError(
-                f"network transformer holds one style, got {len(self.style_pictures)}; use fast for several"
-            )
-
-    @property
-    def state_path(self) -> Path:
-        """Where the state that `--resume` reads is kept."""
-        return self.output.with_suffix(".training.pt")
-
-    @property
-    def preview_path(self) -> Path:
-        """Where the preview sheet is kept."""
-        return self.output.with_suffix(".preview.png")
+_PREVIEW_PHOTOS, _PREVIEW_WH = 4, (320, 320)
 
 
 @dataclass(frozen=True)
@@ -103,34 +60,32 @@ class Trainer:
     Args:
         options: checked already.
         resume: go on from `options.state_path`.
+        member: which share of each batch is this process's; without it, all.
 
     Raises:
         TrainingError: a picture, folder, state or loss network is not usable.
         MissingPackageError: the loss network's package is not installed.
     """
 
-    def __init__(self, options: TrainOptions, resume: bool = False) -> None:
-        self.options = options
+    def __init__(self, options: TrainOptions, resume: bool = False, member: Member | None = None) -> None:
+        self.options, self._member = options, member or Member()
         self._device = torch.device(options.device)
         torch.manual_seed(options.seed)
-        self.network = _new_network(options).to(self._device)
-        groups = _parameter_groups(self.network, options.learning_rate)
+        self._trained = new_network(options).to(self._device)
+        self.network = copy.deepcopy(self._trained).requires_grad_(False)
+        groups = _parameter_groups(self._trained, options.learning_rate)
         self._optimizer = torch.optim.Adam(groups)
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer, [group["lr"] for group in groups], total_steps=options.steps, pct_start=0.06
-        )
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
         self.step = 0
-        loss_network = load_loss_network(options.loss_network, options.loss_weights_file).to(self._device)
-        self._loss_network = loss_network
-        pictures = [read_style_picture(p, options.style_size_px) for p in options.style_pictures]
-        targets = [style_target(loss_network, picture.to(self._device)) for picture in pictures]
-        self._loss = PerceptualLoss(loss_network, targets, options.weights)
-        self._photos = PhotoFolder(
-            options.content_dir, options.crop_px, options.steps * options.batch_size, options.seed
-        )
-        held_out = min(MAX_VALIDATION_PICTURES, len(self._photos.paths) // 10)
-        self._validation = self._photos.paths[len(self._photos.paths) - held_out :] or self._photos.paths[:4]
-        del self._photos.paths[len(self._photos.paths) - held_out :]
+        loss_network = load_loss_network(options.loss_network, options.loss_weights_file)
+        dtype = torch.bfloat16 if self._half_precision_pays else torch.float32
+        loss_network.to(self._device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        pictures = [read_style_picture(p, options.style_size_px).to(self._device) for p in options.style_pictures]
+        content_weights = options.content_weights or (1.0,) * len(pictures)
+        self._loss = PerceptualLoss(loss_network, pictures, options.weights, content_weights)
+        content = options.content_dir
+        paths, self._validation = hold_out(packaged_photos() if content is None else find_photos(content))
+        self._photos = PhotoCrops(paths, options.crop_px, options.steps * options.batch_size, options.seed)
         if resume:
             self._restore()
 
@@ -145,6 +100,8 @@ class Trainer:
             losses = self._train_step(batch)
             self.step += 1
             report(Progress(self.step, losses))
+            if self._member.rank > 0:
+                continue
             if self.step % self.options.save_every == 0 or self.step == self.options.steps:
                 self.save()
                 self.write_preview()
@@ -156,18 +113,32 @@ class Trainer:
             "step": self.step,
             "loss_network": self.options.loss_network,
             **{f"weight_{k}": v for k, v in asdict(self.options.weights).items()},
+            "content_weights": json.dumps(self.options.content_weights),
         }
-        for name in ("steps", "batch_size", "crop_px", "style_size_px", "learning_rate", "seed"):
+        for name in (
+            "network",
+            "steps",
+            "batch_size",
+            "crop_px",
+            "style_size_px",
+            "learning_rate",
+            "seed",
+            "processes",
+        ):
             training[name] = getattr(self.options, name)
-        save_checkpoint(self.options.output, self.network, list(self.options.credits), training)
+        styles, trunk = list(self.options.credits), self.options.trunk
+        if isinstance(self.network, FastNet) and trunk is not None:
+            save_style(self.options.output, self.network, styles[0], training, trunk)
+        else:
+            save_checkpoint(self.options.output, self.network, styles, training)
         state = {
-            "network": self.network.state_dict(),
+            "network": self._trained.state_dict(),
+            "average": self.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "step": self.step,
             "styles": list(self.network.style_names),
             "steps": self.options.steps,
-            "random": torch.get_rng_state(),
         }
         with whole_file(self.options.state_path) as partial:
             torch.save(state, partial)
@@ -176,38 +147,49 @@ class Trainer:
     def write_preview(self) -> None:
         """Writes the preview sheet: a row for each of four validation pictures, a column for each style."""
         rows = []
-        for path in self._validation[:4]:
+        for path in self._validation[:_PREVIEW_PHOTOS]:
             picture = read_picture(path)
             if picture is None:
                 continue
-            square = cv2.resize(picture, (320, 320), interpolation=cv2.INTER_AREA)
+            square = np.asarray(cv2.resize(picture, _PREVIEW_WH, interpolation=cv2.INTER_AREA), np.uint8)
             content = torch.from_numpy(square).permute(2, 0, 1)[None].float().to(self._device)
-            cells = [content]
-            for style in range(len(self.network.style_names)):
+            row = [("photograph", square)]
+            for style, name in enumerate(self.network.style_names):
                 vector = self.network.style_vectors[style : style + 1] if isinstance(self.network, FastNet) else None
-                cells.append(self.network(content, vector))
-            rows.append(torch.cat(cells, dim=3)[0])
+                painted = self.network(content, vector)[0].clamp(0, 255).byte().permute(1, 2, 0)
+                row.append((name, painted.cpu().numpy()))
+            rows.append(row)
         if rows:
-            sheet = torch.cat(rows, dim=1).clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
-            with whole_file(self.options.preview_path) as partial:
-                cv2.imwrite(str(partial), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+            write_picture(self.options.preview_path, contact_sheet(rows, _PREVIEW_WH))
 
     def _batches(self) -> Iterator[Tensor]:
-        first = self.step * self.options.batch_size
-        rest = Subset(self._photos, range(first, len(self._photos)))
+        """This member's share of every batch from the next step on, each (batch_size / size, 3, crop, crop)."""
+        share = self.options.batch_size // self._member.size
+        first = self.step * self.options.batch_size + self._member.rank * share
+        starts = range(first, len(self._photos), self.options.batch_size)
+        rest = Subset(self._photos, [start + i for start in starts for i in range(share)])
         workers = 4 if self._device.type == "cuda" else 0
-        # A generator of its own: by default a loader takes a number from the one that draws styles.
-        own_generator = torch.Generator().manual_seed(self.options.seed)
-        return iter(DataLoader(rest, self.options.batch_size, num_workers=workers, generator=own_generator))
+        return iter(DataLoader(rest, share, num_workers=workers))
 
     def _train_step(self, photographs: Tensor) -> dict[str, float]:
+        # Drawn anew from the step's number, so that a resumed run draws what an uninterrupted one would.
+        draw = torch.Generator().manual_seed((self.options.seed * 1_000_003 + self.step) * 64 + self._member.rank)
         photographs = photographs.to(self._device)  # (N, 3, crop, crop)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast):
-            with torch.no_grad():
-                content = self._loss_network(photographs)
-            styles = torch.randint(len(self.network.style_names), (len(photographs),)).to(self._device)
-            vectors = self.network.style_vectors[styles] if isinstance(self.network, FastNet) else None
-            terms = self._loss(self.network(photographs, vectors).float(), content, styles)
+        count = len(photographs)
+        styles = self._draw_styles(count)
+        strengths = torch.ones(count)
+        if self.options.network == "fast":
+            weak = torch.rand(count, generator=draw) < _WEAK_SHARE
+            strengths = torch.where(weak, torch.rand(count, generator=draw), strengths)
+        strengths = strengths.to(self._device)
+        stylized = self._paint(photographs, styles, strengths)
+        corner = (float(torch.rand(1, generator=draw)), float(torch.rand(1, generator=draw)))
+        terms = self._loss(stylized, photographs, styles, strengths, corner)
+        weight = self.options.weights.steadiness * self._steadiness_ramp()
+        if weight > 0:
+            motion = random_motion(photographs, draw)
+            following = self._paint(motion.next_frame(photographs), styles, strengths)
+            terms["steadiness"] = weight * steadiness_loss(stylized, following, motion)
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
             raise TrainingError(
@@ -215,14 +197,51 @@ class Trainer:
             )
         self._optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self._member.average_gradients(self._trained.parameters())
+        nn.utils.clip_grad_norm_(self._trained.parameters(), 1.0)
         self._optimizer.step()
         self._schedule.step()
+        self._follow_average()
         return {name: term.item() for name, term in terms.items()}
 
+    def _draw_styles(self, count: int) -> Tensor:
+        """The styles of this member's pictures: all styles take turns, in an order that changes, int64 (N,)."""
+        number = len(self._trained.style_names)
+        first = self.step * self.options.batch_size + self._member.rank * count
+        turns = []
+        for item in range(first, first + count):
+            order = torch.Generator().manual_seed(self.options.seed * 1_000_003 + item // number)
+            turns.append(torch.randperm(number, generator=order)[item % number])
+        return torch.stack(turns).to(self._device)
+
+    def _paint(self, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
+        """Stylizes each photograph in its style at its strength, float32 (N, 3, crop, crop)."""
+        network = self._trained
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half_precision_pays):
+            if not isinstance(network, FastNet):
+                return network(photographs).float()  # type: ignore[no-any-return]
+            vectors = torch.lerp(network.identity_vector[None], network.style_vectors[styles], strengths[:, None])
+            return network(photographs, vectors).float()  # type: ignore[no-any-return]
+
+    def _rate(self, step: int) -> float:
+        """Factor on the learning rate: up over 3 % of the steps, level, and down from 70 % on."""
+        done = step / self.options.steps
+        return min(1.0, (step + 1) / (0.03 * self.options.steps), max(0.0, (1 - done) / 0.3))
+
+    def _steadiness_ramp(self) -> float:
+        done = self.step / self.options.steps
+        return min(1.0, max(0.0, (done - _STEADY_FROM) / (_STEADY_FULL - _STEADY_FROM)))
+
+    @torch.no_grad()
+    def _follow_average(self) -> None:
+        """Moves the kept weights towards the trained ones: an average over the last hundreds of steps."""
+        decay = min(_AVERAGE_DECAY, (self.step + 1) / (self.step + 10))
+        for kept, trained in zip(self.network.parameters(), self._trained.parameters(), strict=True):
+            kept.lerp_(trained, 1 - decay)
+
     @property
-    def _autocast(self) -> bool:
-        """Half precision pays on a GPU, and on a CPU whose instructions know bf16."""
+    def _half_precision_pays(self) -> bool:
+        """On a GPU, and on a CPU whose instructions know bf16."""
         return self._device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
 
     def _restore(self) -> None:
@@ -235,10 +254,10 @@ class Trainer:
             raise TrainingError(f"cannot resume from {path}: it is damaged; start without --resume") from error
         try:
             self._check_same_training(state)
-            self.network.load_state_dict(state["network"])
+            self._trained.load_state_dict(state["network"])
+            self.network.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._schedule.load_state_dict(state["schedule"])
-            torch.set_rng_state(state["random"].cpu())
             self.step = state["step"]
         except (LookupError, RuntimeError, ValueError, TypeError) as error:
             raise TrainingError(f"cannot resume from {path}: {first_reason(error)}") from error
@@ -249,16 +268,50 @@ class Trainer:
             raise ValueError(f"it trains {state['styles']}, not {list(self.network.style_names)}")
         if state["steps"] != self.options.steps:
             raise ValueError(f"it was started with --steps {state['steps']}, not {self.options.steps}; give the same")
+        for name, value in self._trained.named_parameters():
+            if not value.requires_grad and not torch.equal(state["network"][name], value):
+                raise ValueError(f"it trains for another network than {self.options.trunk} holds now")
 
 
 def _parameter_groups(network: StyleNetwork, learning_rate: float) -> list[dict[str, Any]]:
     """Style vectors hold values near one, convolutions near a twentieth: they need larger steps."""
-    vectors = [p for name, p in network.named_parameters() if name == "style_vectors"]
-    others = [p for name, p in network.named_parameters() if name != "style_vectors"]
-    groups = [{"params": others, "lr": learning_rate}]
-    return [*groups, {"params": vectors, "lr": 5 * learning_rate}] if vectors else groups
+    of_styles = ("style_vectors", "identity_trunk")
+    trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    vectors = [p for name, p in trained if name in of_styles]
+    others = [p for name, p in trained if name not in of_styles]
+    groups = [{"params": others, "lr": learning_rate}, {"params": vectors, "lr": 5 * learning_rate}]
+    return [group for group in groups if group["params"]]
 
 
-def _new_network(options: TrainOptions) -> StyleNetwork:
+def new_network(options: TrainOptions) -> StyleNetwork:
+    """The network as it is before the first step; what is not to be trained needs no gradient.
+
+    Raises:
+        CheckpointError: the file to start from cannot be read.
+        TrainingError: it does not fit what is to be trained.
+    """
     names = tuple(credit.name for credit in options.credits)
-    return FastNet(names) if options.network == "fast" else TransformerNet(names[0])
+    base, path = None, options.trunk or options.start_from
+    if path is not None:
+        base = load_checkpoint(path)
+        if base.family != ("transformer" if options.network == "transformer" else "fast"):
+            raise TrainingError(
+                f"checkpoint {path}: holds a {base.family} network, which cannot become {options.network}"
+            )
+    if options.network == "transformer":
+        painter = TransformerNet(names[0])
+        if base is not None:
+            painter.load_state_dict(base.state_dict())
+        return painter
+    if not isinstance(base, FastNet):
+        return FastNet(names)
+    network = FastNet(names, base.shape)
+    state = base.state_dict()
+    known = dict(zip(base.style_names, base.style_vectors, strict=True))
+    average = base.style_vectors.mean(0)
+    state["style_vectors"] = torch.stack([known.get(name, average) for name in names])
+    network.load_state_dict(state)
+    if options.network == "style":
+        network.requires_grad_(False)
+        network.style_vectors.requires_grad_(True)
+    return network

@@ -55,7 +55,7 @@ class LookOptions:
     """What the picture looks like at the start; keys change it later.
 
     Attributes:
-        style: a name of the catalogue or the path of a weights file.
+        style: a name of the catalogue, a blend of names, or the path of a weights file.
         strength: 0 is the camera's picture, 1 the painting.
         keep_colors: paint with the colours of the camera's picture.
         smoothing: 0 is off; up to 1 the last picture stays longer where the input did not change.

@@ -88,7 +88,8 @@ class Pipeline:
         self._sinks = list(stages.sinks)
         self._recording: VideoFileSink | None = None
         self._last: StylizedFrame | None = None
-        self._previous: _Painting | None = None
+        self._smoothed: postprocess.Smoothed | None = None
+        self._smoothed_look: tuple[object, ...] = ()
         self._message, self._message_until_s = "", 0.0
         self._closing = False
         self.interrupted, self._interrupted_s = False, 0.0
@@ -212,7 +213,7 @@ class Pipeline:
                 frames = tuple(_mirrored(frame) for frame in batch.frames) if look.mirror else batch.frames
                 stacked = replace(batch, frames=frames).stacked()
                 with self._stats.stage("engine"):
-                    stylized = self._stages.engine.stylize(stacked, look.style)
+                    stylized = self._stages.engine.stylize(stacked, look.style, look.strength)
                 if stylized.shape != stacked.shape:
                     raise EngineError(f"engine: gave shape {stylized.shape} for {stacked.shape}; they must be equal")
                 self._stylized_count += len(frames)
@@ -245,13 +246,14 @@ class Pipeline:
 
     def _postprocessed(self, painting: _Painting) -> Image:
         look, original, pixels = painting.look, painting.frame.pixels, painting.pixels
-        previous = self._previous
-        if previous is not None and previous.look.style == look.style:
-            pixels = postprocess.smooth(pixels, previous.pixels, original, previous.frame.pixels, look.smoothing)
-        self._previous = replace(painting, pixels=pixels)
+        if look.smoothing > 0.0:
+            kept_look = look.style, look.strength, look.mirror
+            previous = self._smoothed if kept_look == self._smoothed_look else None
+            self._smoothed = postprocess.smooth(pixels, original, look.smoothing, previous)
+            self._smoothed_look, pixels = kept_look, self._smoothed.pixels
         if look.keep_colors:
             pixels = postprocess.keep_colors(original, pixels)
-        return postprocess.fade(original, pixels, look.strength)
+        return pixels if look.style.fades_by_vector else postprocess.fade(original, pixels, look.strength)
 
     def _decorated(self, pixels: Image, look: Look) -> Image:
         """Draws the help, or else the overlay with the last message."""

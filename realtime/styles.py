@@ -1,40 +1,22 @@
-"""Owns the catalogue of styles: name, family, files, checksum.
+"""Owns the catalogue of styles, and what a command line's `--style` asks of it: names, blends, lists, files.
 
-Must not know engines, and imports no torch: it reads headers only.
+Must not know engines, and imports no torch.
 """
 
 import difflib
-import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+import numpy as np
 
 from realtime.errors import StyleError
+from realtime.style_files import Style, styles_of_file
+
+__all__ = ["SAVED_MODELS", "Catalogue", "Style", "load_catalogue", "open_style_list", "open_styles"]
 
 SAVED_MODELS = Path(__file__).resolve().parent.parent / "saved_models"
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".onnx")
-
-
-@dataclass(frozen=True)
-class Style:
-    """One named look and the files that hold it.
-
-    Attributes:
-        name: unique in its catalogue.
-        family: "fast" (many styles in one network) or "transformer" (one).
-        index: its place among the styles of its files.
-        checkpoint: weights for the torch engine, or None.
-        model_file: the exported `.onnx`, or None when there is none.
-        content_hash: of the weights; empty where the file does not say.
-    """
-
-    name: str
-    family: str
-    index: int
-    checkpoint: Path | None
-    model_file: Path | None
-    content_hash: str
 
 
 @dataclass(frozen=True)
@@ -57,7 +39,9 @@ class Catalogue:
         Raises:
             StyleError: the style to begin with is not among them.
         """
-        kept = tuple(s for s in self.styles if (s.model_file if engine == "onnx" else s.checkpoint) is not None)
+        kept = tuple(
+            s for s in self.styles if not s.fault and (s.model_file if engine == "onnx" else s.checkpoint) is not None
+        )
         if first not in [style.name for style in kept]:
             wanted = "model file; write it with export_onnx.py" if engine == "onnx" else "checkpoint"
             raise StyleError(f"style {first!r}: engine {engine} cannot run it, because it has no {wanted}")
@@ -77,82 +61,134 @@ class Catalogue:
 
 
 def load_catalogue(folder: Path = SAVED_MODELS) -> Catalogue:
-    """Reads the headers of the `.safetensors` files in a folder; `fast.safetensors` comes first.
+    """Reads the `.safetensors` files in a folder: `fast.safetensors` first, then the others by name.
+
+    A single style whose network is missing or was replaced comes last, with its fault, so
+    that it neither hides nor shifts the numbers of those that can be used.
 
     Raises:
         StyleError: there is no style, two have one name, or a file is damaged.
     """
     files = sorted(folder.glob("*.safetensors"), key=lambda path: (path.stem != "fast", path.stem))
-    styles = tuple(style for path in files for style in _styles_of_safetensors(path))
+    styles = [style for path in files for style in styles_of_file(path)]
     names = [style.name for style in styles]
     if not styles:
         raise StyleError(f"folder {folder}: holds no style; train one with train_style.py")
-    for style in styles:
-        if names.count(style.name) > 1:
-            raise StyleError(f"style {style.name!r}: two files in {folder} have it; rename or remove one")
-    return Catalogue(styles)
+    for name in names:
+        if names.count(name) > 1:
+            raise StyleError(f"style {name!r}: two files in {folder} have it; rename or remove one")
+    return Catalogue(tuple(sorted(styles, key=lambda style: style.fault != "")))
 
 
 def open_styles(style: str) -> tuple[Catalogue, int]:
-    """Finds what `--style` asks for.
+    """Finds the one style that a `--style` asks for.
 
     Args:
-        style: a name of the catalogue in `saved_models/`, or the path of a
+        style: a name of the catalogue in `saved_models/`; a blend of names, such as
+            "candy:0.6+udnie:0.4" or "candy+udnie" for equal parts; or the path of a
             `.safetensors`, `.pth` or `.onnx` file, which then is the catalogue.
 
     Returns:
-        The catalogue and the place of the style in it; a file starts with its first.
+        The catalogue and the place of the style in it. A file starts with its first; a
+        blend comes after all others.
 
     Raises:
-        StyleError: there is no such style or file.
+        StyleError: there is no such style or file, it cannot be used, the parts of a
+            blend are in different networks, or more than one style is named.
     """
-    if not style.lower().endswith(WEIGHT_SUFFIXES):
-        catalogue = load_catalogue()
-        return catalogue, catalogue.index_of(style)
-    path = Path(style)
+    if "," in style and not Path(style).is_file():
+        raise StyleError(f"style {style}: several where one is wanted; to blend them write {style.replace(',', '+')}")
+    if style == "all":
+        raise StyleError(f"style all: several where one is wanted; name one of {', '.join(load_catalogue().names)}")
+    catalogue, places = open_style_list(style)
+    return catalogue, places[0]
+
+
+def open_style_list(styles: str) -> tuple[Catalogue, list[int]]:
+    """Finds the styles that a `--style` asks for, where a command takes several.
+
+    Args:
+        styles: names and blends with commas between, "all", or one file, as in `open_styles`.
+
+    Returns:
+        The catalogue, and the places of the styles in it, in the order asked for.
+
+    Raises:
+        StyleError: as `open_styles`.
+    """
+    if styles.lower().endswith(WEIGHT_SUFFIXES):
+        catalogue, places = _catalogue_of_file(Path(styles)), [0]
+    else:
+        catalogue, places = load_catalogue(), []
+        if styles == "all":
+            return catalogue, [place for place, style in enumerate(catalogue.styles) if not style.fault]
+        for text in styles.split(","):
+            catalogue, place = _find(text.strip(), catalogue)
+            places.append(place)
+    for place in places:
+        if catalogue.styles[place].fault:
+            raise StyleError(catalogue.styles[place].fault)
+    return catalogue, places
+
+
+def _catalogue_of_file(path: Path) -> Catalogue:
     if not path.is_file():
-        raise StyleError(f"style {style}: no such file; give a file, or a name: {', '.join(load_catalogue().names)}")
-    if path.suffix.lower() == ".safetensors":
-        return Catalogue(_styles_of_safetensors(path)), 0
-    if path.suffix.lower() == ".onnx":
-        return Catalogue(_styles_of_model_file(path)), 0
-    return Catalogue((Style(path.stem, "transformer", 0, path, _model_file_beside(path), ""),)), 0
+        raise StyleError(f"style {path}: no such file; give a file, or a name: {', '.join(load_catalogue().names)}")
+    return Catalogue(styles_of_file(path))
 
 
-def _styles_of_safetensors(path: Path) -> tuple[Style, ...]:
+def _find(text: str, catalogue: Catalogue) -> tuple[Catalogue, int]:
+    """The place of a name or a blend; a blend is added to the catalogue."""
+    if "+" not in text and ":" not in text:
+        return catalogue, catalogue.index_of(text)
+    blend = _blend(text, catalogue)
+    if blend.name not in catalogue.names:
+        catalogue = Catalogue((*catalogue.styles, blend))
+    return catalogue, catalogue.index_of(blend.name)
+
+
+def _blend(text: str, catalogue: Catalogue) -> Style:
+    """A style whose vector is the weighted mean of others (Dumoulin et al. 2017, section 3.3).
+
+    Raises:
+        StyleError: a part is unknown, cannot be used or lies in another network, or a weight is no number above 0.
+    """
+    parts = [_part(part, text, catalogue) for part in text.split("+")]
+    first = parts[0][0]
+    if len(parts) == 1:
+        raise StyleError(f"blend {text!r}: has one part only; for less of a style use --strength")
+    largest = max(weight for _, weight in parts)
+    total = sum(weight / largest for _, weight in parts)
+    shares = [weight / largest / total for _, weight in parts]
+    vectors = []
+    for style, _ in parts:
+        if style.vector is None:
+            raise StyleError(f"blend {text!r}: {style.name} is a network of its own; only styles of one can be blended")
+        if (style.checkpoint, style.model_file) != (first.checkpoint, first.model_file):
+            raise StyleError(
+                f"blend {text!r}: {first.name} is in {first.checkpoint}, {style.name} in {style.checkpoint}; "
+                "only styles of one network can be blended"
+            )
+        vectors.append(style.vector)
+    return replace(
+        first,
+        name="+".join(f"{style.name}:{share:.3g}" for (style, _), share in zip(parts, shares, strict=True)),
+        vector=np.average(vectors, axis=0, weights=shares).astype(np.float32),
+        file=None,
+        parts=tuple(style.name for style, _ in parts),
+    )
+
+
+def _part(part: str, text: str, catalogue: Catalogue) -> tuple[Style, float]:
+    """The style and the weight in "candy:0.6"; a weight that is left out is 1."""
+    name, separator, number = (word.strip() for word in part.partition(":"))
+    style = catalogue.styles[catalogue.index_of(name)]
     try:
-        with safe_open(path, framework="numpy") as stored:
-            header = stored.metadata() or {}
-        names, family = _style_names(header["styles"]), header["family"]
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise StyleError(f"checkpoint {path}: is damaged or was not written by train_style.py ({error})") from error
-    model_file = _model_file_beside(path)
-    content_hash = header.get("content_hash", "")
-    return tuple(Style(name, family, i, path, model_file, content_hash) for i, name in enumerate(names))
-
-
-def _styles_of_model_file(path: Path) -> tuple[Style, ...]:
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.load(path)
-        metadata = {entry.key: entry.value for entry in model.metadata_props}
-        names, family = _style_names(metadata["styles"]), metadata["family"]
-    except (DecodeError, OSError, KeyError, ValueError) as error:
-        raise StyleError(f"model file {path}: is damaged or was not written by export_onnx.py ({error})") from error
-    content_hash = metadata.get("content_hash", "")
-    return tuple(Style(name, family, i, None, path, content_hash) for i, name in enumerate(names))
-
-
-def _style_names(text: str) -> list[str]:
-    """Reads a JSON list of names; ValueError when it is anything else."""
-    names = json.loads(text)
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"styles are {text[:40]!r}, not a list of names")
-    return names
-
-
-def _model_file_beside(checkpoint: Path) -> Path | None:
-    model_file = checkpoint.with_suffix(".onnx")
-    return model_file if model_file.is_file() else None
+        weight = float(number) if separator else 1.0
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise StyleError(f"blend {text!r}: weight {number!r} of {name} must be a number above 0, as in a:0.6+b:0.4")
+    if style.fault:
+        raise StyleError(style.fault)
+    return style, weight

@@ -56,9 +56,21 @@ def make_stylized(pixels: Image, index: int = 0, media_time_s: float = 0.0) -> S
     return StylizedFrame(make_frame(pixels, index, media_time_s), pixels, pixels)
 
 
-def make_catalogue(*names: str) -> Catalogue:
-    """Styles without files."""
-    return Catalogue(tuple(Style(name, "fast", i, None, None, "") for i, name in enumerate(names)))
+def make_catalogue(*names: str, identity: float | None = None) -> Catalogue:
+    """Styles without files; the one value of a vector is 10 times the style's place.
+
+    Args:
+        names: in order.
+        identity: the one value of the identity vector; without it styles do not fade by vector.
+    """
+    identity_vector = None if identity is None else np.array([identity], np.float32)
+    vectors = [np.array([10 * place], np.float32) for place in range(len(names))]
+    return Catalogue(
+        tuple(
+            Style(name, "fast", None, None, "", vector, identity_vector)
+            for name, vector in zip(names, vectors, strict=True)
+        )
+    )
 
 
 def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
@@ -183,16 +195,19 @@ class IdentityEngine:
 
     Attributes:
         batches: size of each batch, and the name of its style.
+        strengths: of each batch.
         opened: whether it was not closed.
     """
 
     def __init__(self) -> None:
         self.info = EngineInfo("identity", "cpu", "fp32")
         self.batches: list[tuple[int, str]] = []
+        self.strengths: list[float] = []
         self.opened = True
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         self.batches.append((len(pictures), style.name))
+        self.strengths.append(strength)
         return self._paint(pictures, style)
 
     def _paint(self, pictures: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
@@ -209,11 +224,13 @@ class InvertingEngine(IdentityEngine):
         return 255 - pictures
 
 
-class StyleNumberEngine(IdentityEngine):
-    """Paints everything in 10 times the place of the style."""
+class VectorEngine(IdentityEngine):
+    """Paints everything in the value of the style's vector at that strength."""
 
     def _paint(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
-        return np.full_like(pictures, 10 * style.index)
+        vector = style.vector_at(self.strengths[-1])
+        assert vector is not None
+        return np.full_like(pictures, round(float(vector[0])))
 
 
 class SlowEngine(IdentityEngine):

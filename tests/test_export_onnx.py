@@ -12,10 +12,11 @@ import torch
 
 from export.model_file import ExportError
 from export_onnx import main
-from neural_style.checkpoint import StyleCredit, save_checkpoint
+from neural_style.checkpoint import StyleCredit, load_checkpoint, save_checkpoint, save_style
 from neural_style.fast_net import FastNet, FastNetShape
 from neural_style.transformer_net import TransformerNet
 from realtime import styles
+from realtime.styles import load_catalogue
 
 SMALL = FastNetShape(width=8, num_blocks=1, head_width=4)
 
@@ -97,6 +98,34 @@ def test_a_model_file_cannot_be_exported_again(checkpoint: Path, capsys: pytest.
     capsys.readouterr()
     assert main(["--style", str(checkpoint.with_suffix(".onnx"))]) == 1
     assert "model file already" in _error_line(capsys)
+
+
+def test_a_blend_cannot_be_exported(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--style", "waves+night"]) == 1
+    line = _error_line(capsys)
+    assert "waves+night" in line
+    assert "any blend; name one" in line
+    assert list(checkpoint.parent.iterdir()) == [checkpoint]
+
+
+def test_a_style_of_its_own_needs_no_model_file_of_its_own(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = load_checkpoint(checkpoint)
+    assert isinstance(network, FastNet)
+    mine = FastNet(("mine",), SMALL)
+    mine.load_state_dict({**network.state_dict(), "style_vectors": network.style_vectors[:1] + 1})
+    save_style(checkpoint.with_name("mine.safetensors"), mine, StyleCredit("mine", "", ""), {}, checkpoint)
+    catalogue = load_catalogue(checkpoint.parent)
+    monkeypatch.setattr(styles, "load_catalogue", lambda: catalogue)
+    for style in ("mine", str(checkpoint.with_name("mine.safetensors"))):
+        assert main(["--style", style]) == 1
+        line = _error_line(capsys)
+        assert "runs with the model file of its network" in line
+        assert f"--style {checkpoint}" in line
+    assert not list(checkpoint.parent.glob("*.onnx"))
+    assert main(["--style", "waves"]) == 0
+    assert "with waves, night;" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("folder", ["gone", "fast.safetensors"], ids=["missing", "a file"])

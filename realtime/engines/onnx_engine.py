@@ -4,7 +4,6 @@ Must not know sources, sinks or keys, and imports neither torch nor onnx: it has
 """
 
 import ctypes
-import json
 import os
 import sys
 from pathlib import Path
@@ -44,9 +43,8 @@ class OnnxEngine:
         if device == "cuda":
             onnxruntime.preload_dlls()  # finds the CUDA libraries that pip installed
         self._sessions: dict[Path, onnxruntime.InferenceSession] = {}
-        self._vectors: dict[Path, NDArray[np.float32]] = {}
         for style in catalogue.styles:
-            if style.model_file is not None and style.model_file not in self._sessions:
+            if style.model_file is not None and style.model_file not in self._sessions and not style.fault:
                 self._load(style.model_file, style.content_hash, number)
         if not self._sessions:
             raise _no_model_file(catalogue.styles[0])
@@ -57,14 +55,14 @@ class OnnxEngine:
         """See `Engine.info`."""
         return self._info
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
         if style.model_file is None:
             raise _no_model_file(style)
-        inputs = {"frames": pictures}
-        vectors = self._vectors[style.model_file]  # (num_styles, vector_size)
-        if vectors.size:
-            inputs["style"] = np.repeat(vectors[style.index : style.index + 1], len(pictures), axis=0)
+        inputs: dict[str, NDArray[np.generic]] = {"frames": pictures}
+        vector = style.vector_at(strength)
+        if vector is not None:
+            inputs["style"] = np.repeat(vector[None], len(pictures), axis=0)  # (N, vector_size)
         try:
             (stylized,) = self._sessions[style.model_file].run(None, inputs)
         except Exception as error:
@@ -99,8 +97,6 @@ class OnnxEngine:
                 f"write it again with python export_onnx.py --style {path.with_suffix('.safetensors')} -o {path}"
             )
         self._sessions[path] = session
-        vectors = json.loads(metadata.get("style_vectors", "[]"))
-        self._vectors[path] = np.asarray(vectors, np.float32)
 
 
 def _no_model_file(style: Style) -> EngineError:

@@ -37,12 +37,14 @@ class Engine(Protocol):
         """What really runs."""
         ...
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """Stylizes a batch.
 
         Args:
             pictures: uint8 (N, H, W, 3), RGB, 0..255.
-            style: one of the styles that the engine was opened with.
+            style: one whose network is among those that the engine was opened with.
+            strength: 0 gives back the pictures, 1 is the style; only a style that fades by
+                vector (`Style.fades_by_vector`) looks at it.
 
         Returns:
             uint8 (N, H, W, 3), RGB, 0..255; an array of its own.

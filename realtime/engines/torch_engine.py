@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from neural_style.checkpoint import StyleNetwork, first_reason, load_checkpoint
-from neural_style.fast_net import FastNet
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
@@ -62,10 +61,10 @@ class TorchEngine:
         """See `Engine.info`."""
         return self._info
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
         try:
-            return run_in_torch_thread(lambda: self._stylize(pictures, style))
+            return run_in_torch_thread(lambda: self._stylize(pictures, style, strength))
         except RuntimeError as error:
             raise EngineError(f"engine torch: failed on {pictures.shape}: {first_reason(error)}") from error
 
@@ -74,15 +73,16 @@ class TorchEngine:
         self._networks.clear()
 
     def _load_networks(self, catalogue: Catalogue) -> dict[Path, StyleNetwork]:
-        checkpoints = dict.fromkeys(s.checkpoint for s in catalogue.styles if s.checkpoint is not None)
+        checkpoints = dict.fromkeys(s.checkpoint for s in catalogue.styles if s.checkpoint is not None and not s.fault)
         return {path: load_checkpoint(path).to(self._device, self._dtype) for path in checkpoints}
 
     @torch.inference_mode()
-    def _stylize(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+    def _stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float) -> NDArray[np.uint8]:
         if style.checkpoint is None or style.checkpoint not in self._networks:
             raise EngineError(f"engine torch: style {style.name!r} has no checkpoint; use --engine onnx")
         network = self._networks[style.checkpoint]
-        vector = network.style_vectors[style.index : style.index + 1] if isinstance(network, FastNet) else None
+        vector_values = style.vector_at(strength)
+        vector = None if vector_values is None else torch.from_numpy(vector_values)[None].to(self._device)
         frames = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)  # (N, H, W, 3)
         stylized = network(frames.permute(0, 3, 1, 2).float(), vector)  # (N, 3, H, W)
         rounded = stylized.clamp(0, 255).round().to(torch.uint8)

@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from export.graph import OPSET, build_model
 from neural_style.checkpoint import StyleNetwork
@@ -19,14 +20,13 @@ SIZES = [(64, 96), (61, 75), (2, 3), (7, 9), (3, 130), (40, 6)]
 
 
 def _fast(shape: FastNetShape | None = None) -> FastNet:
-    """Random weights, three random styles, and pictures that use the whole range."""
+    """Random weights, three random styles with different shares of the photograph, and the whole range of values."""
     torch.manual_seed(0)
     network = FastNet(("a", "b", "c"), shape)
     with torch.no_grad():
         network.style_vectors.add_(0.4 * torch.randn_like(network.style_vectors))
-        for parameter in (network.to_pixels.weight, network.to_pixels.bias):
-            assert parameter is not None
-            parameter.add_(0.05 * torch.randn_like(parameter))
+        network.identity_trunk.add_(0.4 * torch.randn_like(network.identity_trunk))
+        network.to_pixels.weight.add_(0.05 * torch.randn_like(network.to_pixels.weight))
     return network.eval()
 
 
@@ -58,19 +58,28 @@ def _frames(n: int, height: int, width: int) -> NDArray[np.uint8]:
     return mixed.astype(np.uint8)
 
 
-def _with_onnx(family: str, frames: NDArray[np.uint8], styles: list[int]) -> NDArray[np.uint8]:
+def _vectors(family: str, styles: list[int], strength: float = 1.0) -> Tensor | None:
+    """A vector for each of the styles, (N, vector_size); None for a network that takes none."""
     network = NETWORKS[family]
+    if not isinstance(network, FastNet):
+        return None
+    return torch.lerp(network.identity_vector[None], network.style_vectors[styles], strength).detach()
+
+
+def _with_onnx(family: str, frames: NDArray[np.uint8], styles: list[int], strength: float = 1.0) -> NDArray[np.uint8]:
     feed: dict[str, NDArray[np.generic]] = {"frames": frames}
-    if isinstance(network, FastNet):
-        feed["style"] = network.style_vectors[styles].detach().numpy()
+    vectors = _vectors(family, styles, strength)
+    if vectors is not None:
+        feed["style"] = vectors.numpy()
     (stylized,) = SESSIONS[family].run(["stylized"], feed)
     return np.asarray(stylized)
 
 
 @torch.inference_mode()
-def _with_torch(family: str, frames: NDArray[np.uint8], styles: list[int]) -> NDArray[np.float32]:
-    network = NETWORKS[family]
-    vectors = network.style_vectors[styles] if isinstance(network, FastNet) else None
+def _with_torch(
+    family: str, frames: NDArray[np.uint8], styles: list[int], strength: float = 1.0
+) -> NDArray[np.float32]:
+    network, vectors = NETWORKS[family], _vectors(family, styles, strength)
     stylized = network(torch.from_numpy(frames).permute(0, 3, 1, 2).float(), vectors)
     return np.asarray(stylized.clamp(0, 255).permute(0, 2, 3, 1).numpy(), np.float32)
 
@@ -83,6 +92,43 @@ def test_the_graph_gives_the_pictures_of_torch(family: str, size: tuple[int, int
     assert stylized.dtype == np.uint8
     assert stylized.shape == (1, *size, 3)
     assert np.abs(stylized - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("strength", [0.5, 0.9])
+def test_the_graph_gives_the_pictures_of_torch_at_part_of_the_strength(size: tuple[int, int], strength: float) -> None:
+    frames = _frames(2, *size)
+    stylized, expected = (paint("fast", frames, [0, 2], strength) for paint in (_with_onnx, _with_torch))
+    assert np.abs(stylized - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_identity_gives_back_the_very_bytes(size: tuple[int, int]) -> None:
+    frames = _frames(2, *size)
+    assert np.array_equal(_with_onnx("fast", frames, [0, 1], strength=0.0), frames)
+
+
+def test_all_bytes_survive_the_identity() -> None:
+    frames = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
+    assert np.array_equal(_with_onnx("fast", frames, [0], strength=0.0), frames)
+
+
+def test_the_styles_compared_here_keep_different_shares_of_the_photograph() -> None:
+    network = NETWORKS["fast"]
+    assert isinstance(network, FastNet)
+    shares = network.style_vectors[:, -1]
+    assert shares.abs().min() > 0.05
+    assert shares.std() > 0.1
+
+
+def test_frames_of_a_batch_may_have_vectors_of_any_strength() -> None:
+    frames = np.repeat(_frames(1, 45, 50), 3, axis=0)
+    vectors = torch.cat([v for s in (0.0, 0.4, 1.0) if (v := _vectors("fast", [1], s)) is not None])
+    (batch,) = SESSIONS["fast"].run(["stylized"], {"frames": frames, "style": vectors.numpy()})
+    alone = [_with_torch("fast", frames[:1], [1], strength)[0] for strength in (0.0, 0.4, 1.0)]
+    assert np.abs(np.asarray(batch, np.float32) - np.stack(alone)).max() <= 1
+    assert np.abs(alone[1] - alone[0]).mean() > 2
+    assert np.abs(alone[1] - alone[2]).mean() > 2
 
 
 @pytest.mark.parametrize("family", list(NETWORKS))

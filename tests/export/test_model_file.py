@@ -25,6 +25,7 @@ def _fast(seed: int = 0) -> FastNet:
     network = FastNet(("waves", "night"), FastNetShape(width=8, num_blocks=1, head_width=4))
     with torch.no_grad():
         network.style_vectors.add_(0.4 * torch.randn_like(network.style_vectors))
+        network.identity_trunk.add_(0.4 * torch.randn_like(network.identity_trunk))
     return network.eval().requires_grad_(False)
 
 
@@ -66,7 +67,15 @@ def test_the_metadata_says_what_the_file_is(tmp_path: Path) -> None:
     network = _fast()
     export_network(network, tmp_path / "style.onnx", '[{"name": "waves"}]')
     metadata = _metadata(tmp_path / "style.onnx")
-    assert set(metadata) == {"family", "styles", "style_vectors", "content_hash", "credits", "frames"}
+    assert set(metadata) == {
+        "family",
+        "styles",
+        "style_vectors",
+        "identity_vector",
+        "content_hash",
+        "credits",
+        "frames",
+    }
     assert metadata["family"] == "fast"
     assert json.loads(metadata["styles"]) == ["waves", "night"]
     assert metadata["content_hash"] == content_hash(network.state_dict())
@@ -74,6 +83,8 @@ def test_the_metadata_says_what_the_file_is(tmp_path: Path) -> None:
     assert metadata["frames"] == "uint8 (N, H, W, 3), RGB, 0..255"
     vectors = np.array(json.loads(metadata["style_vectors"]), np.float32)
     np.testing.assert_allclose(vectors, network.style_vectors.numpy(), rtol=1e-6)
+    identity = np.array(json.loads(metadata["identity_vector"]), np.float32)
+    np.testing.assert_allclose(identity, network.identity_vector.numpy(), rtol=1e-6)
 
 
 def test_a_transformer_network_is_kept_and_described_too(tmp_path: Path) -> None:
@@ -83,7 +94,7 @@ def test_a_transformer_network_is_kept_and_described_too(tmp_path: Path) -> None
     metadata = _metadata(tmp_path / "style.onnx")
     assert metadata["family"] == "transformer"
     assert json.loads(metadata["styles"]) == ["udnie"]
-    assert json.loads(metadata["style_vectors"]) == []
+    assert json.loads(metadata["style_vectors"]) == json.loads(metadata["identity_vector"]) == []
     assert metadata["content_hash"] == content_hash(network.state_dict())
 
 
@@ -112,31 +123,47 @@ def test_a_wrong_graph_does_not_replace_a_good_file(tmp_path: Path) -> None:
 
 
 def test_a_graph_that_is_one_level_too_bright_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    brighter = _fast()
-    assert brighter.to_pixels.bias is not None
-    brighter.to_pixels.bias.add_(1 / 127.5)
-    monkeypatch.setattr(model_file, "build_model", lambda network: build_model(brighter))
+    def build_brighter(network: FastNet) -> onnx.ModelProto:
+        model = build_model(network)
+        (bias,) = [w for w in model.graph.initializer if np.array_equal(onnx.numpy_helper.to_array(w), [127.5] * 12)]
+        bias.CopyFrom(onnx.numpy_helper.from_array(np.full(12, 128.5, np.float32), bias.name))
+        return model
+
+    monkeypatch.setattr(model_file, "build_model", build_brighter)
     with pytest.raises(ExportError, match="differs from PyTorch"):
         export_network(_fast(), tmp_path / "style.onnx")
 
 
-def test_a_graph_that_is_wrong_for_one_style_alone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The graph has no values of its own for the second style, so a wrong one must come from its input."""
+def _build_with_high_values_cut_off(network: FastNet, limit: float) -> onnx.ModelProto:
+    """A graph that is right as long as no value of the style's input is above the limit."""
+    model = build_model(network)
+    for name, value in {"low": -10.0, "high": limit}.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(value, np.float32), name))
+    for node in model.graph.node:
+        if node.input[0] == "style":
+            node.input[0] = "clipped"
+    model.graph.node.insert(0, onnx.helper.make_node("Clip", ["style", "low", "high"], ["clipped"]))
+    return model
 
-    def build_with_shifts_cut_off(network: FastNet) -> onnx.ModelProto:
-        model = build_model(network)
-        limits = {"low": 0.0, "high": 1.2}
-        for name, value in limits.items():
-            model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(value, np.float32), name))
-        for node in model.graph.node:
-            if node.input[0] == "style":
-                node.input[0] = "clipped"
-        model.graph.node.insert(0, onnx.helper.make_node("Clip", ["style", *limits], ["clipped"]))
-        return model
 
+@pytest.mark.parametrize(
+    ("limit", "styles_below", "is_right"),
+    [
+        pytest.param(1.2, 1, False, id="wrong for the second style"),
+        pytest.param(0.95, 2, False, id="wrong for the identity"),
+        pytest.param(1.2, 2, True, id="right for all"),
+    ],
+)
+def test_a_graph_that_is_wrong_for_one_vector_alone_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: float, styles_below: int, is_right: bool
+) -> None:
+    """The graph has no values of its own for a style, so a wrong one must come from its input."""
     network = _fast()
-    network.style_vectors[0].clamp_(0.0, 1.2)
-    monkeypatch.setattr(model_file, "build_model", build_with_shifts_cut_off)
+    network.style_vectors[:styles_below].clamp_(max=limit)
+    monkeypatch.setattr(model_file, "build_model", lambda network: _build_with_high_values_cut_off(network, limit))
+    if is_right:
+        assert export_network(network, tmp_path / "style.onnx").max_difference <= 1
+        return
     with pytest.raises(ExportError):
         export_network(network, tmp_path / "style.onnx")
 

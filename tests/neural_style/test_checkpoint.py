@@ -16,7 +16,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from neural_style.checkpoint import StyleCredit, StyleNetwork, content_hash, load_checkpoint, save_checkpoint
+from neural_style.checkpoint import (
+    StyleCredit,
+    StyleNetwork,
+    content_hash,
+    load_checkpoint,
+    save_checkpoint,
+    save_style,
+    trunk_hash,
+)
 from neural_style.errors import CheckpointError
 from neural_style.fast_net import FastNet, FastNetShape
 from neural_style.transformer_net import TransformerNet
@@ -246,21 +254,22 @@ def _safetensors(path: Path, header: dict[str, str], tensors: dict[str, Tensor] 
     return path
 
 
-_FAST_HEADER = {"family": "fast", "styles": '["waves", "night"]', "shape": json.dumps(SMALL.__dict__)}
+_NO_HASH = {"family": "fast", "styles": '["waves", "night"]', "shape": json.dumps(SMALL.__dict__)}
+_FAST_HEADER = {**_NO_HASH, "content_hash": content_hash(_fast().state_dict())}
 
 
 @pytest.mark.parametrize(
     "header",
     [
         {},
-        {"family": "fast"},
+        {"family": "fast", "content_hash": _FAST_HEADER["content_hash"]},
         {**_FAST_HEADER, "styles": "waves"},
         {**_FAST_HEADER, "styles": "5"},
         {**_FAST_HEADER, "shape": "[8]"},
         {**_FAST_HEADER, "shape": '{"depth": 3}'},
         {**_FAST_HEADER, "shape": '{"width": -8}'},
         {**_FAST_HEADER, "family": "diffusion"},
-        _FAST_HEADER,
+        _NO_HASH,
     ],
     ids=["none", "half", "no list", "number", "no shape", "unknown size", "below zero", "other family", "no hash"],
 )
@@ -270,8 +279,8 @@ def test_a_safetensors_file_with_a_wrong_header_is_refused(tmp_path: Path, heade
 
 def test_the_same_file_with_its_hash_is_accepted(tmp_path: Path) -> None:
     """So that the refusals above are of their headers and of nothing else."""
-    header = {**_FAST_HEADER, "content_hash": content_hash(_fast().state_dict())}
-    assert load_checkpoint(_safetensors(tmp_path / "style.safetensors", header)).style_names == ("waves", "night")
+    loaded = load_checkpoint(_safetensors(tmp_path / "style.safetensors", _FAST_HEADER))
+    assert loaded.style_names == ("waves", "night")
 
 
 def test_a_transformer_without_a_style_is_refused(tmp_path: Path) -> None:
@@ -281,7 +290,7 @@ def test_a_transformer_without_a_style_is_refused(tmp_path: Path) -> None:
 
 def test_bfloat16_weights_without_a_hash_are_refused(tmp_path: Path) -> None:
     tensors = {name: v.bfloat16() for name, v in _fast().state_dict().items()}
-    _refusal(_safetensors(tmp_path / "style.safetensors", _FAST_HEADER, tensors))
+    _refusal(_safetensors(tmp_path / "style.safetensors", _NO_HASH, tensors))
 
 
 @pytest.mark.parametrize("styles", ['["waves"]', '["waves", "night", "candy"]'])
@@ -314,3 +323,106 @@ def test_saving_that_fails_leaves_the_old_file_and_nothing_else(
 def test_saving_to_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="gone"):
         _saved(tmp_path / "gone" / "style.safetensors", _fast())
+
+
+def _own_style(folder: Path, trunk: str = "fast.safetensors", shape: FastNetShape = SMALL) -> tuple[Path, FastNet]:
+    """A network in a folder, and a style of its own for it: its file, and the network with that style."""
+    torch.manual_seed(0)
+    network = FastNet(("waves", "night"), shape)
+    _saved(folder / trunk, network)
+    mine = FastNet(("mine",), shape)
+    vectors = torch.randn_like(mine.style_vectors)
+    mine.load_state_dict({**network.state_dict(), "style_vectors": vectors})
+    save_style(folder / "mine.safetensors", mine, _credit("mine"), {"step": 7}, folder / trunk)
+    return folder / "mine.safetensors", mine
+
+
+def test_a_style_of_its_own_is_loaded_into_the_network_beside_it(tmp_path: Path) -> None:
+    path, mine = _own_style(tmp_path)
+    loaded = load_checkpoint(path)
+    assert isinstance(loaded, FastNet)
+    assert (loaded.style_names, loaded.shape) == (("mine",), SMALL)
+    assert not loaded.training
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    for name, value in mine.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value), name
+
+
+def test_a_style_of_its_own_is_small_and_says_what_it_is(tmp_path: Path) -> None:
+    path, mine = _own_style(tmp_path, "my_net.safetensors", FastNetShape())
+    assert path.stat().st_size <= 8000
+    header = _header(path)
+    assert (header["family"], header["styles"]) == ("style", '["mine"]')
+    assert header["trunk"] == "my_net.safetensors"
+    assert header["trunk_hash"] == _header(tmp_path / "my_net.safetensors")["trunk_hash"]
+    assert header["content_hash"] == content_hash({"style_vectors": mine.style_vectors.detach()})
+    assert json.loads(header["credits"])[0]["source"] == "painter of mine"
+    assert json.loads(header["training"]) == {"step": 7}
+    with safe_open(path, framework="pt") as stored:
+        assert list(stored.keys()) == ["style_vectors"]
+
+
+def test_the_hash_of_a_trunk_sees_all_but_styles_and_identity(tmp_path: Path) -> None:
+    state = _fast().state_dict()
+    expected = trunk_hash(state)
+    assert _header(_saved(tmp_path / "fast.safetensors", _fast()))["trunk_hash"] == expected
+    for name in state:
+        changed = trunk_hash({**state, name: state[name] + 1})
+        assert (changed == expected) == (name in ("style_vectors", "identity_trunk")), name
+
+
+def test_only_a_trunk_has_the_hash_of_one(tmp_path: Path) -> None:
+    assert "trunk_hash" not in _header(_saved(tmp_path / "udnie.safetensors", _transformer()))
+
+
+def test_a_style_whose_network_is_missing_is_refused(tmp_path: Path) -> None:
+    path, _ = _own_style(tmp_path)
+    (tmp_path / "fast.safetensors").unlink()
+    message = _refusal(path)
+    assert str(tmp_path / "fast.safetensors") in message
+    assert "missing" in message
+
+
+@pytest.mark.parametrize("make", [_transformer, lambda: FastNet(("waves",), SMALL)])
+def test_a_style_whose_network_was_replaced_is_refused(tmp_path: Path, make: Callable[[], StyleNetwork]) -> None:
+    path, _ = _own_style(tmp_path)
+    torch.manual_seed(1)
+    _saved(tmp_path / "fast.safetensors", make())
+    message = _refusal(path)
+    assert "another network" in message
+    assert "train it again" in message
+
+
+def test_a_style_survives_new_styles_and_a_new_identity_in_its_network(tmp_path: Path) -> None:
+    path, mine = _own_style(tmp_path)
+    more = FastNet(("waves", "night", "third"), SMALL)
+    state = {**load_checkpoint(tmp_path / "fast.safetensors").state_dict()}
+    more.load_state_dict({**state, "style_vectors": more.style_vectors, "identity_trunk": more.identity_trunk + 1})
+    _saved(tmp_path / "fast.safetensors", more)
+    loaded = load_checkpoint(path)
+    assert isinstance(loaded, FastNet)
+    assert torch.equal(loaded.style_vectors, mine.style_vectors)
+    assert torch.equal(loaded.identity_trunk, more.identity_trunk)
+
+
+def test_a_style_with_a_damaged_network_names_the_network(tmp_path: Path) -> None:
+    path, _ = _own_style(tmp_path)
+    network = tmp_path / "fast.safetensors"
+    network.write_bytes(network.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=r"fast\.safetensors: is damaged"):
+        load_checkpoint(path)
+
+
+def test_a_style_with_one_changed_bit_is_refused(tmp_path: Path) -> None:
+    path, _ = _own_style(tmp_path)
+    stored = bytearray(path.read_bytes())
+    stored[-4] ^= 1
+    path.write_bytes(stored)
+    assert "hash" in _refusal(path)
+
+
+def test_a_style_of_another_size_than_its_network_is_refused(tmp_path: Path) -> None:
+    path, _ = _own_style(tmp_path)
+    tensors = {"style_vectors": torch.zeros(1, 7)}
+    header = {**_header(path), "content_hash": content_hash(tensors)}
+    assert "style_vectors" in _refusal(_safetensors(path, header, tensors))

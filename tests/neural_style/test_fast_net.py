@@ -14,11 +14,12 @@ SMALL = FastNetShape(width=8, num_blocks=2, head_width=4)
 
 
 def _network(styles: int = 3, shape: FastNetShape | None = None) -> FastNet:
-    """Random weights; every style a different random vector."""
+    """Random weights; every style a different random vector, its share of the photograph too."""
     torch.manual_seed(0)
     network = FastNet(tuple(f"style{i}" for i in range(styles)), shape)
     with torch.no_grad():
         network.style_vectors.add_(0.4 * torch.randn_like(network.style_vectors))
+        network.identity_trunk.add_(0.4 * torch.randn_like(network.identity_trunk))
     return network.eval()
 
 
@@ -116,10 +117,17 @@ def test_bf16_weights_take_float32_frames_and_stay_near() -> None:
     assert 0 < (stylized - expected).abs().mean() < 0.05 * expected.std()
 
 
+def _without_photograph(network: FastNet, style: int) -> Tensor:
+    """A style's vector whose share of the photograph is zero: (1, vector_size)."""
+    vector = network.style_vectors[style : style + 1].detach().clone()
+    vector[:, -1] = 0
+    return vector
+
+
 @torch.inference_mode()
 def test_a_new_network_paints_no_pixel_grid_on_a_flat_picture() -> None:
     network = _network()
-    stylized = network(torch.full((1, 3, 16, 16), 90.0), network.style_vectors[1:2])
+    stylized = network(torch.full((1, 3, 16, 16), 90.0), _without_photograph(network, 1))
     cells = stylized[0].reshape(3, 8, 2, 8, 2)
     assert (stylized - 127.5).abs().max() > 1, "the shifts of the style must be seen in the picture"
     assert (cells - cells[:, :, :1, :, :1]).abs().max() < 1e-3
@@ -127,7 +135,8 @@ def test_a_new_network_paints_no_pixel_grid_on_a_flat_picture() -> None:
 
 @torch.inference_mode()
 def test_a_new_network_gives_the_four_pixels_of_a_cell_one_value_on_any_picture() -> None:
-    stylized = _network()(_pictures(1, 16, 16))
+    network = _network()
+    stylized = network(_pictures(1, 16, 16), _without_photograph(network, 0))
     cells = stylized[0].reshape(3, 8, 2, 8, 2)
     assert (cells - cells[:, :, :1, :, :1]).abs().max() < 1e-3
     assert (stylized[0, 0] - stylized[0, 1]).abs().max() > 1, "the three colours differ"
@@ -145,21 +154,94 @@ def test_a_conditional_norm_scales_and_shifts_each_channel_of_each_picture() -> 
             torch.testing.assert_close(normalized[n, c], expected, atol=1e-5, rtol=1e-5)
 
 
-def test_a_vector_holds_norm_by_norm_all_scales_then_all_shifts() -> None:
+def test_a_vector_holds_norm_by_norm_all_scales_then_all_shifts_and_last_the_share_of_the_photograph() -> None:
     network = FastNet(("a", "b"), SMALL)
     one_trunk_norm, head_norm = [1.0] * 8 + [0.0] * 8, [1.0] * 4 + [0.0] * 4
     assert network.norm_channels == [8, 8, 8, 8, 8, 4]
-    assert network.vector_size == 5 * 16 + 8
-    assert network.style_vectors.tolist() == [one_trunk_norm * 5 + head_norm] * 2
+    assert network.vector_size == 5 * 16 + 8 + 1
+    assert network.style_vectors.tolist() == [one_trunk_norm * 5 + head_norm + [0.0]] * 2
+    assert network.identity_vector.tolist() == one_trunk_norm * 5 + [0.0] * 8 + [1.0]
+
+
+def test_the_default_network_has_the_size_that_its_checkpoints_have() -> None:
+    network = FastNet(("a",))
+    assert network.vector_size == 7 * 96 + 32 + 1
+    assert network.identity_trunk.shape == (7 * 96,)
+    names = {name.rsplit(".", 1)[0] for name in network.state_dict()}
+    assert names == {"stem", *(f"trunk.{i}" for i in range(6)), "head", "to_pixels", "style_vectors", "identity_trunk"}
+    assert "to_pixels.bias" not in network.state_dict()
 
 
 @torch.inference_mode()
-def test_the_last_values_of_a_vector_are_the_shifts_of_the_head() -> None:
+def test_the_shifts_of_the_head_come_last_before_the_share() -> None:
     network = _network(1, SMALL)
     flat = torch.zeros(1, network.vector_size)
-    flat[:, -SMALL.head_width :] = torch.tensor([1.0, 2.0, 0.5, 0.25])
+    flat[:, -5:-1] = torch.tensor([1.0, 2.0, 0.5, 0.25])
     stylized = network(_pictures(1, 16, 16), flat)
-    weight, bias = network.to_pixels.weight, network.to_pixels.bias
-    assert bias is not None
-    values = (weight.sum((2, 3)) @ flat[0, -SMALL.head_width :] + bias + 1) * 127.5
+    values = (network.to_pixels.weight.sum((2, 3)) @ flat[0, -5:-1] + 1) * 127.5
     torch.testing.assert_close(stylized[0].mean((1, 2)), values[::4], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (8, 8), (21, 26), (45, 64)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_the_identity_vector_gives_back_the_picture(size: tuple[int, int], dtype: torch.dtype) -> None:
+    network, picture = _network().to(dtype), _pictures(2, *size)
+    torch.testing.assert_close(network(picture, network.identity_vector[None]), picture, atol=1e-4, rtol=0)
+
+
+@torch.inference_mode()
+def test_the_identity_gives_back_bytes_exactly() -> None:
+    network = _network()
+    bytes_ = torch.randint(0, 256, (1, 3, 37, 50), generator=torch.Generator().manual_seed(0)).float()
+    assert torch.equal(network(bytes_, network.identity_vector[None]).round(), bytes_)
+
+
+@torch.inference_mode()
+def test_the_identity_gives_back_flat_pictures() -> None:
+    network = _network()
+    flat = torch.full((1, 3, 20, 20), 255.0)
+    torch.testing.assert_close(network(flat, network.identity_vector[None]), flat, atol=1e-4, rtol=0)
+
+
+@torch.inference_mode()
+def test_half_way_to_a_style_differs_from_both_ends() -> None:
+    network, picture = _network(), _pictures(1, 41, 50)
+    photograph, style = network.identity_vector[None], network.style_vectors[1:2]
+    start, middle, end = (network(picture, torch.lerp(photograph, style, t)) for t in (0.0, 0.5, 1.0))
+    torch.testing.assert_close(start, picture, atol=1e-4, rtol=0)
+    assert torch.equal(end, network(picture, style))
+    assert (middle - start).abs().mean() > 1
+    assert (middle - end).abs().mean() > 1
+
+
+@torch.inference_mode()
+def test_a_style_keeps_its_share_of_the_photograph() -> None:
+    """The share times the picture, around mid-grey, is added to what the style paints without it."""
+    network, picture = _network(), _pictures(2, 21, 26)
+    bare = _without_photograph(network, 0).repeat(2, 1)
+    shared = bare.clone()
+    shared[:, -1] = torch.tensor([0.25, -0.5])
+    kept = network(picture, shared) - network(picture, bare)
+    expected = shared[:, -1, None, None, None] * (picture - 127.5)
+    torch.testing.assert_close(kept, expected, atol=1e-3, rtol=0)
+
+
+def test_partial_strength_trains_the_identity_and_full_strength_does_not() -> None:
+    network = _network(shape=SMALL)
+    for strength, expected in ((1.0, False), (0.6, True)):
+        network.zero_grad()
+        vector = torch.lerp(network.identity_vector[None], network.style_vectors[:1], strength)
+        network(_pictures(1, 16, 16), vector).square().mean().backward()
+        assert network.identity_trunk.grad is not None
+        assert bool(network.identity_trunk.grad.abs().sum() > 0) == expected
+        assert network.identity_trunk.grad.isfinite().all()
+
+
+def test_every_part_of_the_trained_identity_has_a_gradient() -> None:
+    network = _network(shape=SMALL)
+    vector = torch.lerp(network.identity_vector[None], network.style_vectors[:1], 0.5)
+    network(_pictures(1, 32, 32), vector).square().mean().backward()
+    assert network.identity_trunk.grad is not None
+    by_norm = [part.abs().sum() > 0 for part in torch.split(network.identity_trunk.grad, 8)]
+    assert by_norm == [True] * 10, "scales and shifts of five norms"

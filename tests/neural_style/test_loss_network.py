@@ -14,7 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neural_style.errors import MissingPackageError, TrainingError
-from neural_style.loss_network import LossNetwork, load_loss_network
+from neural_style.loss_network import EfficientNetLoss, LossNetwork, load_loss_network
+from neural_style.losses import gram
+
+# The stem and blocks before the third pad nothing, so that no frame is seen; the others reflect.
+_FIRST_PADDED_BLOCK = 3
 
 # From the table of EfficientNet-Lite0: kernel and stride of the blocks up to the first that repeats at 112 channels.
 _KERNELS_STRIDES = [(3, 1), (3, 2), (3, 1), (5, 2), (5, 1), (3, 2), (3, 1), (3, 1), (5, 1)]
@@ -44,18 +48,21 @@ def _normalized(state: dict[str, Tensor], name: str, features: Tensor) -> Tensor
 
 def _plain_expansions(state: dict[str, Tensor], pictures: Tensor) -> list[Tensor]:
     """The stem's output and what each block's depthwise convolution reads, with batch norms left as they are."""
-    x = (F.interpolate(pictures, scale_factor=2, mode="bilinear", align_corners=False) - 127) / 128
-    x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), state["_conv_stem.weight"], stride=2)
+    x = F.conv2d((pictures - 127) / 128, state["_conv_stem.weight"], stride=2)
     x = F.relu6(_normalized(state, "_bn0", x))
     outputs = [x]
     for i, (kernel, stride) in enumerate(_KERNELS_STRIDES):
-        block, start, margin = f"_blocks.{i}", x, (kernel // 2,) * 4
+        block, start, edge = f"_blocks.{i}", x, kernel // 2
         if i > 0:
             x = F.relu6(_normalized(state, f"{block}._bn0", F.conv2d(x, state[f"{block}._expand_conv.weight"])))
         outputs.append(x)
         weight = state[f"{block}._depthwise_conv.weight"]
         assert weight.shape[2] == kernel
-        x = F.conv2d(F.pad(x, margin, mode="reflect"), weight, stride=stride, groups=x.shape[1])
+        if i >= _FIRST_PADDED_BLOCK:
+            x = F.pad(x, (edge,) * 4, mode="reflect")
+        else:
+            start = start[:, :, edge:-edge, edge:-edge]
+        x = F.conv2d(x, weight, stride=stride, groups=x.shape[1])
         x = F.relu6(_normalized(state, f"{block}._bn1", x))
         x = _normalized(state, f"{block}._bn2", F.conv2d(x, state[f"{block}._project_conv.weight"]))
         if stride == 1 and x.shape == start.shape:
@@ -63,31 +70,72 @@ def _plain_expansions(state: dict[str, Tensor], pictures: Tensor) -> list[Tensor
     return outputs
 
 
+@pytest.mark.parametrize("side", [64, 97])
 @torch.inference_mode()
-def test_efficientnet_equals_its_layers_with_batch_norm(state: dict[str, Tensor], network: LossNetwork) -> None:
-    features = network(_pictures())
-    plain = _plain_expansions(state, _pictures())
+def test_efficientnet_equals_its_layers_with_batch_norm(
+    state: dict[str, Tensor], network: LossNetwork, side: int
+) -> None:
+    features = network(_pictures(2, side))
+    plain = _plain_expansions(state, _pictures(2, side))
     expected = [plain[0], *(plain[1 + block] for block in (1, 2, 3, 4, 5, 6, 8))]
     assert len(features.style) == len(expected) == len(network.style_weights)
     for layer, reference in zip(features.style, expected, strict=True):
         assert reference.std() > 0.05
+        assert layer.shape == reference.shape
         torch.testing.assert_close(layer, reference, atol=2e-3, rtol=1e-3)
     torch.testing.assert_close(features.content, plain[6], atol=2e-3, rtol=1e-3)
 
 
 @torch.inference_mode()
-def test_efficientnet_sees_the_pictures_at_twice_their_size(network: LossNetwork) -> None:
+def test_efficientnet_sees_the_smallest_crop(network: LossNetwork) -> None:
     features = network(_pictures(2, 64))
     assert [tuple(layer.shape) for layer in features.style] == [
-        (2, 32, 64, 64),
-        (2, 96, 64, 64),
-        (2, 144, 32, 32),
-        (2, 144, 32, 32),
-        (2, 240, 16, 16),
-        (2, 240, 16, 16),
-        (2, 480, 8, 8),
-        (2, 480, 8, 8),
+        (2, 32, 31, 31),
+        (2, 96, 29, 29),
+        (2, 144, 14, 14),
+        (2, 144, 12, 12),
+        (2, 240, 6, 6),
+        (2, 240, 6, 6),
+        (2, 480, 3, 3),
+        (2, 480, 3, 3),
     ]
+    assert all(layer.isfinite().all() for layer in features.style)
+
+
+def test_efficientnet_wants_a_close_up_and_vgg_does_not(network: LossNetwork, vgg_file: Path) -> None:
+    assert network.close_up == 2
+    assert load_loss_network("vgg16", vgg_file).close_up == 1
+
+
+@torch.inference_mode()
+def test_a_flat_picture_shows_no_frame(network: LossNetwork, vgg_file: Path) -> None:
+    """Zero padding would make other features along the border; valid and reflecting convolutions cannot."""
+    for checked, side in ((network, 96), (load_loss_network("vgg16", vgg_file), 32)):
+        for layer in checked(torch.full((1, 3, side, side), 200.0)).style:
+            spread = layer.amax((2, 3)) - layer.amin((2, 3))
+            assert spread.max() < 1e-3, layer.shape
+
+
+@torch.inference_mode()
+def test_the_border_of_a_picture_is_as_lively_as_its_middle(network: LossNetwork) -> None:
+    noise = torch.rand((4, 3, 160, 160), generator=torch.Generator().manual_seed(0)) * 255
+    for layer in network(noise).style[:4]:
+        energy = layer.square().mean((0, 1))
+        border = torch.cat([energy[0], energy[-1], energy[:, 0], energy[:, -1]]).mean()
+        assert 0.8 < border / energy[2:-2, 2:-2].mean() < 1.25
+
+
+@torch.inference_mode()
+def test_features_in_half_precision_are_near(state: dict[str, Tensor], network: LossNetwork) -> None:
+    half = EfficientNetLoss(state).to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pictures = _pictures(2, 96)
+    exact, rounded = network(pictures), half(pictures)
+    for layer, near in zip([exact.content, *exact.style], [rounded.content, *rounded.style], strict=True):
+        assert near.dtype == torch.bfloat16
+        assert (near.float() - layer).square().mean().sqrt() < 0.1 * layer.std()
+        products = gram(near)
+        assert products.dtype == torch.float32
+        assert (products - gram(layer)).norm() < 0.03 * gram(layer).norm()
 
 
 def test_efficientnet_is_frozen_and_lets_gradients_through(network: LossNetwork) -> None:

@@ -14,6 +14,7 @@ from realtime.options import EngineOptions, LookOptions, RunOptions
 from realtime.pipeline import Pipeline, Stages
 from realtime.sinks.protocol import Sink
 from realtime.sources.protocol import Source
+from realtime.styles import Catalogue
 
 Script = Mapping[int, Sequence[Command] | BaseException]
 """See `FakeDisplay`."""
@@ -30,6 +31,8 @@ class Run:
         script: Script | None = None,
         batch_size: int = 1,
         look: LookOptions | None = None,
+        *,
+        catalogue: Catalogue | None = None,
         **options: Any,
     ) -> None:
         self.sink = CollectingSink()
@@ -38,7 +41,8 @@ class Run:
         all_sinks: list[Sink] = [self.sink, *sinks]
         if self.display is not None:
             all_sinks.append(self.display)
-        controls = Controls(make_catalogue("candy", "mosaic", "udnie"), 0, look or LookOptions())
+        styles = catalogue or make_catalogue("candy", "mosaic", "udnie")
+        controls = Controls(styles, 0, look or LookOptions())
         stages = Stages(source, engine or IdentityEngine(), controls, all_sinks, self.display)
         engine_options = EngineOptions(batch_size=batch_size, max_wait_ms=20)
         self.pipeline = Pipeline(stages, RunOptions(engine=engine_options, **options), self.said.append)

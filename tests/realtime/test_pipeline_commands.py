@@ -11,7 +11,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from fakes import FakeSource, IdentityEngine, InvertingEngine, StyleNumberEngine, difference, read_clip, solid
+from fakes import (
+    FakeSource,
+    IdentityEngine,
+    InvertingEngine,
+    VectorEngine,
+    difference,
+    make_catalogue,
+    read_clip,
+    solid,
+)
 from pipeline_run import Run, Script
 
 from realtime.controls import Action, SelectStyle
@@ -24,7 +33,7 @@ pytestmark = [pytest.mark.usefixtures("no_threads_left"), pytest.mark.timeout(60
 
 
 def test_a_style_switch_shows_on_the_next_frame_that_is_stylized() -> None:
-    engine = StyleNumberEngine()
+    engine = VectorEngine()
     script: Script = {4: [Action.NEXT_STYLE], 12: [SelectStyle(1)], 20: [Action.PREVIOUS_STYLE], 30: [Action.QUIT]}
     run = Run(FakeSource(), engine, script=script, unpaced=True)()
     assert run.painted[:4] == [0] * 4
@@ -42,21 +51,37 @@ def test_a_style_switch_shows_on_the_next_frame_that_is_stylized() -> None:
     ]
 
 
-def test_strength_fades_towards_the_picture() -> None:
+def _strength_script() -> Script:
+    """To strength 0.5 and then to 0."""
+    return {3: [Action.STRENGTH_DOWN] * 5, 12: [Action.STRENGTH_DOWN] * 9, 20: [Action.QUIT]}
+
+
+def test_the_network_itself_paints_at_part_of_the_strength() -> None:
+    catalogue = make_catalogue("candy", identity=200)
+    engine = VectorEngine()
     source = FakeSource(colour=(40, 40, 40))
-    script = {3: [Action.STRENGTH_DOWN] * 5, 12: [Action.STRENGTH_DOWN] * 9, 20: [Action.QUIT]}
-    run = Run(source, InvertingEngine(), script=script, unpaced=True)()
+    run = Run(source, engine, script=_strength_script(), catalogue=catalogue, unpaced=True)()
+    assert list(dict.fromkeys(engine.strengths)) == [1.0, 0.5, 0.0]
+    # No pixel of the camera's picture, which is 40, is mixed in afterwards.
+    assert list(dict.fromkeys(run.painted)) == [0, 100, 200]
+
+
+def test_where_the_network_cannot_pixels_fade_towards_the_picture() -> None:
+    source = FakeSource(colour=(40, 40, 40))
+    run = Run(source, InvertingEngine(), script=_strength_script(), unpaced=True)()
     assert list(dict.fromkeys(run.painted)) == [215, 128, 40]
 
 
 def test_the_first_look_is_that_of_the_options() -> None:
-    run = Run(FakeSource(3, colour=(40, 40, 40)), InvertingEngine(), look=LookOptions(strength=0.5), unpaced=True)()
-    assert run.painted == [128] * 3
+    source, look = FakeSource(3, colour=(40, 40, 40)), LookOptions(strength=0.5)
+    engine = InvertingEngine()
+    assert Run(source, engine, look=look, unpaced=True)().painted == [128] * 3
+    assert engine.strengths == [0.5] * 3
 
 
 def test_original_colours_are_kept_on_command() -> None:
     source = FakeSource(colour=(200, 40, 40))
-    run = Run(source, StyleNumberEngine(), script={3: [Action.KEEP_COLORS], 10: [Action.QUIT]}, unpaced=True)()
+    run = Run(source, VectorEngine(), script={3: [Action.KEEP_COLORS], 10: [Action.QUIT]}, unpaced=True)()
     before, after = run.sink.frames[0].pixels[0, 0], run.sink.frames[-1].pixels[0, 0]
     assert before.tolist() == [0, 0, 0]
     assert int(after[0]) > int(after[1]) + 50
@@ -74,6 +99,37 @@ def test_smoothing_holds_a_still_picture_against_flicker() -> None:
 
     assert spread(0.0) == 40
     assert spread(0.9) < 10
+
+
+def _smoothed_run(script: Script, identity: float | None = None) -> list[int]:
+    """What is shown of a still scene whose styles paint 0, 10 and 20."""
+    look, catalogue = LookOptions(smoothing=1.0), make_catalogue("candy", "mosaic", "udnie", identity=identity)
+    source = FakeSource(colour=(50, 50, 50))
+    run = Run(
+        source, VectorEngine(), script={**script, 20: [Action.QUIT]}, look=look, catalogue=catalogue, unpaced=True
+    )
+    return list(dict.fromkeys(run().painted))
+
+
+def test_smoothing_starts_again_with_another_style() -> None:
+    assert _smoothed_run({6: [SelectStyle(3)]}) == [0, 20]
+
+
+def test_smoothing_starts_again_with_another_strength() -> None:
+    assert _smoothed_run({6: [Action.STRENGTH_DOWN] * 5}, identity=200) == [0, 100]
+
+
+def test_smoothing_starts_again_when_the_picture_is_mirrored() -> None:
+    class CountingEngine(IdentityEngine):
+        def _paint(self, pictures: Any, _: object) -> Any:
+            return np.full_like(pictures, min(200, len(self.batches)))
+
+    source, look = FakeSource(colour=(50, 50, 50)), LookOptions(smoothing=1.0)
+    script: Script = {30: [Action.MIRROR], 40: [Action.QUIT]}
+    painted = Run(source, CountingEngine(), script=script, look=look, unpaced=True)().painted
+    jumps = [i for i in range(1, len(painted)) if painted[i] - painted[i - 1] > 5]
+    assert len(jumps) == 1
+    assert painted[jumps[0]] == jumps[0] + 1
 
 
 def test_mirroring_swaps_input_and_output() -> None:
@@ -100,7 +156,7 @@ def _longest_run(values: list[int]) -> tuple[int, int]:
 
 def test_freezing_repeats_a_picture_while_commands_still_act() -> None:
     script: Script = {3: [Action.FREEZE], 10: [SelectStyle(2)], 18: [Action.FREEZE], 26: [Action.QUIT]}
-    run = Run(FakeSource(), StyleNumberEngine(), script=script, unpaced=True)()
+    run = Run(FakeSource(), VectorEngine(), script=script, unpaced=True)()
     start, end = _longest_run(run.greys)
     assert end - start >= 8
     assert set(run.painted[start:end]) == {0, 10}

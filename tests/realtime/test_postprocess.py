@@ -3,6 +3,8 @@
 Must not need an engine: two pictures are enough.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import pytest
@@ -52,21 +54,93 @@ def test_keeping_colours_keeps_red_red() -> None:
     assert max(green, blue) < 15
 
 
-def test_smoothing_keeps_the_previous_painting_where_nothing_moved() -> None:
-    still, new, old = noise(seed=3), solid((100, 100, 100)), solid((200, 200, 200))
-    assert (postprocess.smooth(new, old, still, still, 1.0) == 200).all()
-    assert difference(postprocess.smooth(new, old, still, still, 0.5), solid((150, 150, 150))) <= 1
-    assert postprocess.smooth(new, old, still, still, 0.0) is new
+def _smoothed(paintings: Sequence[Image], inputs: Sequence[Image], smoothing: float = 0.9) -> list[Image]:
+    """What comes out for a sequence."""
+    shown, previous = [], None
+    for stylized, original in zip(paintings, inputs, strict=True):
+        previous = postprocess.smooth(stylized, original, smoothing, previous)
+        shown.append(previous.pixels)
+    return shown
 
 
-def test_smoothing_takes_the_new_painting_where_something_moved() -> None:
+def _noisy(pixels: Image, seed: int) -> Image:
+    """A camera's noise, up to 5 levels each way at each value of each pixel."""
+    noise_of_camera = np.random.default_rng(seed).integers(-5, 6, pixels.shape)
+    return np.asarray(np.clip(pixels + noise_of_camera, 0, 255), np.uint8)
+
+
+@pytest.mark.parametrize(("smoothing", "expected"), [(1.0, 195), (0.5, 148), (0.0, 100)])
+def test_smoothing_keeps_the_previous_painting_where_nothing_moved(smoothing: float, expected: int) -> None:
+    new, old = solid((100, 100, 100)), solid((200, 200, 200))
+    shown = _smoothed([old, new], [noise(seed=3)] * 2, smoothing)
+    assert shown[0] is old
+    assert np.abs(shown[1].astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("smoothing", [0.3, 0.9, 1.0])
+@pytest.mark.parametrize(("old", "new"), [(250, 10), (10, 250), (100, 103)])
+def test_a_still_picture_arrives_at_its_painting_exactly(smoothing: float, old: int, new: int) -> None:
+    """A mixture of bytes would stop some levels before it."""
+    inputs = [noise(seed=3)] * 160
+    shown = _smoothed([solid((old, old, old)), *[solid((new, new, new))] * 159], inputs, smoothing)
+    assert (shown[1] != new).all()
+    assert (shown[-1] == new).all()
+
+
+def test_the_noise_of_a_camera_does_not_count_as_change() -> None:
+    scene = noise((160, 120), seed=3)
+    inputs = [_noisy(scene, seed) for seed in range(60)]
+    flicker = np.random.default_rng(0).integers(-30, 31, (60, 120, 160, 3))
+    paintings = list((128 + flicker).astype(np.uint8))
+    unsmoothed, smoothed = (np.stack(frames[20:]).astype(float) for frames in (paintings, _smoothed(paintings, inputs)))
+    # A weight of 0.9 * 0.95 everywhere would leave 0.28 of the flicker.
+    assert smoothed.std(axis=0).mean() < 0.36 * unsmoothed.std(axis=0).mean()
+
+
+def _moving_block(step: int, contrast: int, step_px: float) -> Image:
+    scene = solid((100, 100, 100), (200, 120))
+    left = int(20 + step * step_px)
+    scene[40:80, left : left + 30] += np.uint8(contrast)
+    return scene
+
+
+@pytest.mark.parametrize("noisy", [True, False], ids=["noisy", "clean"])
+@pytest.mark.parametrize("step_px", [0.5, 1, 3, 10])
+@pytest.mark.parametrize("contrast", [10, 15, 40, 150])
+def test_nothing_trails_behind_what_moves(contrast: int, step_px: float, noisy: bool) -> None:
+    steps = int(120 / step_px)
+    scenes = [_moving_block(step, contrast, step_px) for step in range(steps)]
+    inputs = [_noisy(scene, step) for step, scene in enumerate(scenes)] if noisy else scenes
+    # A painting that makes much of a faint edge.
+    shown = _smoothed([np.where(scene > 100, 220, 40).astype(np.uint8) for scene in scenes], inputs)[-1]
+    left = int(20 + (steps - 1) * step_px)
+    assert shown[44:76, : left - 4].max() <= 52
+    assert np.abs(shown[44:76, left + 4 : left + 26].astype(int) - 220).max() <= 12
+
+
+def test_what_moves_is_shown_at_once_and_the_rest_is_kept() -> None:
     before, now = solid((90, 90, 90), (100, 60)), solid((90, 90, 90), (100, 60))
     now[20:40, 40:60] = 250
     new, old = solid((100, 100, 100), (100, 60)), solid((200, 200, 200), (100, 60))
-    smoothed = postprocess.smooth(new, old, now, before, 1.0)
-    assert (smoothed[24:36, 44:56] == 100).all()
-    assert (smoothed[:, :30] == 200).all()
-    assert (smoothed[:, 70:] == 200).all()
+    shown = _smoothed([old, new], [before, now], 1.0)[1]
+    assert (shown[20:40, 40:60] == 100).all()
+    assert (shown[:, :28] == 195).all()
+    assert (shown[:, 72:] == 195).all()
+
+
+def test_a_change_of_colour_alone_counts() -> None:
+    """Both have the brightness 120."""
+    before, now = solid((120, 120, 120)), solid((160, 100, 121))
+    assert _brightness(before)[0, 0] == _brightness(now)[0, 0]
+    assert (_smoothed([solid(BLUE), solid(RED)], [before, now])[1] == RED).all()
+    bluer = solid((120, 120, 130))
+    assert (_smoothed([solid(BLUE), solid(RED)], [before, bluer])[1] == RED).all()
+
+
+def test_a_slow_change_of_light_counts_before_it_has_gone_far() -> None:
+    inputs = [solid((60 + i, 60 + i, 60 + i)) for i in range(60)]
+    shown = _smoothed(inputs, inputs)
+    assert max(difference(a, b) for a, b in zip(shown, inputs, strict=True)) < 8
 
 
 def test_a_cut_starts_again() -> None:
@@ -74,12 +148,21 @@ def test_a_cut_starts_again() -> None:
     before, after = solid((0, 0, 0)), solid((0, 0, 0))
     after[:, :20] = 255
     assert float(np.mean(cv2.absdiff(before, after))) > postprocess.SCENE_CUT_DIFFERENCE
-    assert postprocess.smooth(new, old, after, before, 1.0) is new
+    assert _smoothed([old, new], [before, after], 1.0)[1] is new
+    after[:, 6:] = 0
+    assert float(np.mean(cv2.absdiff(before, after))) < postprocess.SCENE_CUT_DIFFERENCE
+    assert (_smoothed([old, new], [before, after], 1.0)[1][:, 30:] == 195).all()
+
+
+def test_nothing_is_left_of_the_time_before_a_cut() -> None:
+    dark, bright = solid((0, 0, 0)), solid((255, 255, 255))
+    old, new = solid((200, 200, 200)), solid((100, 100, 100))
+    assert (_smoothed([old, old, new, new, new], [dark, dark, bright, bright, bright], 1.0)[-1] == 100).all()
 
 
 def test_another_size_starts_again() -> None:
     new, old = solid(RED, (64, 48)), solid(BLUE, (32, 24))
-    assert postprocess.smooth(new, old, solid(RED, (64, 48)), solid(RED, (32, 24)), 1.0) is new
+    assert _smoothed([old, new], [solid(RED, (32, 24)), solid(RED, (64, 48))], 1.0)[1] is new
 
 
 @pytest.mark.parametrize("size_wh", [(1, 1), (3, 2), (65, 49)])
@@ -88,7 +171,7 @@ def test_any_size_can_be_worked_on(size_wh: tuple[int, int]) -> None:
     for result in (
         postprocess.fade(a, b, 0.3),
         postprocess.keep_colors(a, b),
-        postprocess.smooth(a, b, a, a, 0.7),
+        *_smoothed([a, b, a], [b, b, b], 0.7),
         postprocess.mirror(a),
     ):
         assert result.dtype == np.uint8
@@ -108,7 +191,7 @@ def test_nothing_changes_its_input() -> None:
     kept_a, kept_b = a.copy(), b.copy()
     postprocess.fade(a, b, 0.3)
     postprocess.keep_colors(a, b)
-    postprocess.smooth(a, b, a, a, 0.7)
+    _smoothed([a, b, a], [b, a, a], 0.7)
     postprocess.mirror(a)
     assert (a == kept_a).all()
     assert (b == kept_b).all()

@@ -14,9 +14,9 @@ from realtime.options import EngineName, EngineOptions
 from realtime.styles import Catalogue, Style, load_catalogue
 
 CHECKPOINT, MODEL_FILE = Path("fast.safetensors"), Path("fast.onnx")
-BOTH = Style("both", "fast", 0, CHECKPOINT, MODEL_FILE, "")
-ONLY_CHECKPOINT = Style("new", "fast", 0, Path("new.safetensors"), None, "")
-ONLY_MODEL_FILE = Style("exported", "fast", 0, None, MODEL_FILE, "")
+BOTH = Style("both", "fast", CHECKPOINT, MODEL_FILE, "")
+ONLY_CHECKPOINT = Style("new", "fast", Path("new.safetensors"), None, "")
+ONLY_MODEL_FILE = Style("exported", "fast", None, MODEL_FILE, "")
 
 Choose = Callable[..., str]
 

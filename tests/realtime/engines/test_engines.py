@@ -6,6 +6,7 @@ Must not need a GPU; a session that offers another provider is faked.
 import ctypes
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,15 +14,21 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from fakes import difference, make_catalogue, noise
 
+from export.model_file import export_checkpoint
+from neural_style.checkpoint import StyleCredit, load_checkpoint, save_checkpoint, save_style
+from neural_style.fast_net import FastNet
+from neural_style.transformer_net import TransformerNet
+from realtime import postprocess, styles
 from realtime.engines import Engine, open_engine
 from realtime.engines import onnx_engine as onnx_module
 from realtime.engines.onnx_engine import OnnxEngine, cuda_is_available
 from realtime.engines.torch_engine import TorchEngine
 from realtime.errors import CheckpointError, EngineError
 from realtime.options import EngineOptions
-from realtime.styles import SAVED_MODELS, Catalogue, load_catalogue, open_styles
+from realtime.styles import SAVED_MODELS, Catalogue, Style, load_catalogue, open_styles
 
 pytestmark = pytest.mark.skipif(
     not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"
@@ -79,6 +86,113 @@ def test_every_style_paints_differently_and_none_paints_nothing(
         assert painting.std() > 5
         for other in paintings[:i]:
             assert difference(painting, other) > 2
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+@pytest.mark.parametrize("size_wh", [(96, 64), (101, 67), (1, 1)])
+def test_at_strength_0_the_picture_comes_back(
+    engines: dict[str, Engine], catalogue: Catalogue, name: str, size_wh: tuple[int, int]
+) -> None:
+    pictures = noise(size_wh, seed=8)[None]
+    for style in catalogue.styles[:3]:
+        same = engines[name].stylize(pictures, style, strength=0.0)
+        assert np.abs(same.astype(int) - pictures.astype(int)).max() <= 1
+        assert not np.shares_memory(same, pictures)
+
+
+def test_at_strength_0_the_picture_comes_back_in_bf16_too(catalogue: Catalogue) -> None:
+    engine = TorchEngine(catalogue, EngineOptions(device="cpu", precision="bf16"))
+    pictures = noise((96, 64), seed=8)[None]
+    same = engine.stylize(pictures, catalogue.styles[0], strength=0.0)
+    assert np.abs(same.astype(int) - pictures.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.5, 0.8])
+def test_both_engines_paint_the_same_picture_at_part_of_the_strength(
+    engines: dict[str, Engine], catalogue: Catalogue, strength: float
+) -> None:
+    pictures = noise((101, 67), seed=5)[None]
+    for style in catalogue.styles:
+        by_torch, by_onnx = (engines[name].stylize(pictures, style, strength) for name in ("torch", "onnx"))
+        assert difference(by_torch, by_onnx) < 2
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_part_of_the_strength_is_neither_end_nor_a_mixture_of_their_pixels(
+    engines: dict[str, Engine], catalogue: Catalogue, name: str
+) -> None:
+    pictures = noise((96, 64), seed=9)[None]
+    for style in catalogue.styles:
+        half, full = (engines[name].stylize(pictures, style, strength) for strength in (0.5, 1.0))
+        assert difference(half, pictures) > 2
+        assert difference(half, full) > 2
+        assert difference(half, postprocess.fade(pictures[0], full[0], 0.5)[None]) > 1
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_a_blend_paints_what_lies_between_its_parts(
+    monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue, engines: dict[str, Engine], name: str
+) -> None:
+    monkeypatch.setattr(styles, "load_catalogue", lambda: catalogue)
+    pictures = noise((96, 64), seed=6)[None]
+    first, second = catalogue.styles[0], catalogue.styles[1]
+    whole = [engines[name].stylize(pictures, style) for style in (first, second)]
+    almost = _blend(f"{first.name}:999+{second.name}:1")
+    between = engines[name].stylize(pictures, _blend(f"{first.name}+{second.name}"))
+    assert difference(engines[name].stylize(pictures, almost), whole[0]) < 1
+    assert all(difference(between, painting) > 2 for painting in whole)
+
+
+def _blend(text: str) -> Style:
+    catalogue, place = open_styles(text)
+    return catalogue.styles[place]
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_a_style_of_its_own_file_is_painted_by_the_network_beside_it(tmp_path: Path, name: Any) -> None:
+    for file in ("fast.safetensors", "fast.onnx"):
+        shutil.copy(SAVED_MODELS / file, tmp_path / file)
+    stored = load_checkpoint(tmp_path / "fast.safetensors")
+    assert isinstance(stored, FastNet)
+    mine = FastNet(("mine",), stored.shape)
+    mine.load_state_dict({**stored.state_dict(), "style_vectors": stored.style_vectors[[2]]})
+    credit = StyleCredit("mine", "a photograph", "mine")
+    save_style(tmp_path / "mine.safetensors", mine, credit, {}, tmp_path / "fast.safetensors")
+    catalogue, place = open_styles(str(tmp_path / "mine.safetensors"))
+    engine = open_engine(catalogue, EngineOptions(engine=name, device="cpu", precision="fp32"), place)
+    pictures, whole = noise()[None], load_catalogue(tmp_path)
+    expected = engine.stylize(pictures, whole.styles[2])
+    assert (engine.stylize(pictures, catalogue.styles[place]) == expected).all()
+    assert difference(expected, engine.stylize(pictures, whole.styles[0])) > 2
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_a_network_of_one_style_ignores_the_strength(tmp_path: Path, name: Any) -> None:
+    torch.manual_seed(0)
+    path = tmp_path / "udnie.safetensors"
+    save_checkpoint(path, TransformerNet("udnie"), [StyleCredit("udnie", "", "")], {})
+    export_checkpoint(path)
+    catalogue, place = open_styles(str(path))
+    engine = open_engine(catalogue, EngineOptions(engine=name, device="cpu", precision="fp32"), place)
+    pictures = noise((32, 24))[None]
+    whole, none = (engine.stylize(pictures, catalogue.styles[place], strength) for strength in (1.0, 0.0))
+    assert (whole == none).all()
+    engine.close()
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_a_style_that_lost_its_network_keeps_no_other_from_running(
+    tmp_path: Path, catalogue: Catalogue, name: Any
+) -> None:
+    lost = replace(catalogue.styles[0], name="lost", checkpoint=tmp_path / "gone.safetensors", fault="lost")
+    lost = replace(lost, model_file=tmp_path / "gone.onnx")
+    both = Catalogue((*catalogue.styles[:1], lost))
+    engine = open_engine(both, EngineOptions(engine=name, device="cpu", precision="fp32"))
+    assert engine.stylize(noise()[None], both.styles[0]).shape == noise()[None].shape
+    with pytest.raises(EngineError):
+        engine.stylize(noise()[None], lost)
+    engine.close()
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx"])
