@@ -121,6 +121,15 @@ def save_style(
     _write(path, tensors, header)
 
 
+def is_single_style(path: Path) -> bool:
+    """Whether a file was written by `save_style`."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return (stored.metadata() or {}).get("family") == "style"
+    except (SafetensorError, OSError):
+        return False
+
+
 def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     try:
         with whole_file(path) as partial:

@@ -1,265 +1,253 @@
-"""Owns the judging of styles: `python -m neural_style.evaluate --style-dir paintings --photo-dir photos`.
+"""Owns the judging of a network's styles: `python -m neural_style.evaluate --style-dir PAINTINGS --photo-dir PHOTOS`.
 
-Must not know how styles are trained; the judge's network is another than the training's.
+Must not know how styles are trained, or how figures are computed or drawn.
 """
 
 import argparse
-import json
+import math
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
-import av
-import av.error
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
+from rich.progress import Progress
 
-from neural_style.atomic import whole_file
+from neural_style.atomic import check_replaceable
 from neural_style.checkpoint import StyleNetwork, load_checkpoint
-from neural_style.dataset import PICTURE_SUFFIXES, find_photos, hold_out, read_picture
 from neural_style.errors import StylizationError
+from neural_style.exhibits import Exhibit, find_paintings, held_out_photos, read_exhibit, read_frames
 from neural_style.fast_net import FastNet
-from neural_style.flicker import FrameMotion, Picture, measure_motion, noise_gain, warping_error
-from neural_style.judge import Judge, PictureFigures
-from neural_style.sheet import contact_sheet, write_picture
+from neural_style.flicker import Picture, Unrounded, mean_of_known, measure_motion, noise_gain, pair_error
+from neural_style.judge import EvaluationError, Impression, Judge, compare, resized_to, with_short_side
+from neural_style.scorecard import ClipScore, Others, Scorecard, StyleScore, make_tables, write_json
+from neural_style.sheet import Cell, make_cell, write_sheet
 
-_MODEL = Path(__file__).resolve().parent.parent / "saved_models" / "fast.safetensors"
-_NOISE_FRAMES = 3
-_SHEET_PHOTOS = 4
-_CELL_WH = (256, 256)
-
-
-class EvaluationError(StylizationError):
-    """What is to be judged, or to judge it with, is not usable."""
+_OWN_MODEL = Path(__file__).resolve().parents[1] / "saved_models" / "fast.safetensors"
+_NOISY_PICTURES = 4
 
 
 @dataclass(frozen=True)
-class Clip:
-    """Frames of a clip and their motion, measured once for all styles."""
-
-    name: str
-    frames: list[Picture]
-    motions: list[FrameMotion]
-    warping_error: float
-
-
-@dataclass
-class StyleFigures:
-    """What the judge found of one style.
+class EvaluateOptions:
+    """What is judged, by what, and where the result goes.
 
     Attributes:
-        name: the style.
-        pictures: mean over photographs of each figure of `PictureFigures`, and of both distances.
-        warping: E_warp(stylized) / E_warp(clip), by clip.
-        noise_gain: see `neural_style.flicker.noise_gain`.
+        style_dir: the paintings, each named as its style.
+        model: weights file.
+        photo_dir: photographs; those that training keeps out are used.
+        photo: one photograph instead.
+        photos: how many of `photo_dir` at most.
+        against: pictures by others of `photo`, by style.
+        clips: what flicker is measured on.
+        max_frames: of each clip, from its beginning.
+        json: file for the figures.
+        sheet: file for a contact sheet.
     """
 
-    name: str
-    pictures: dict[str, float]
-    warping: dict[str, float] = field(default_factory=dict)
-    noise_gain: float = float("nan")
+    style_dir: Path
+    model: Path = _OWN_MODEL
+    photo_dir: Path | None = None
+    photo: Path | None = None
+    photos: int = 12
+    against: tuple[tuple[str, Path], ...] = ()
+    clips: tuple[Path, ...] = ()
+    max_frames: int = 60
+    json: Path | None = None
+    sheet: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.photo_dir is None) == (self.photo is None):
+            raise EvaluationError("photographs: got both or neither of a folder and a file; give one of them")
+        if self.against and self.photo is None:
+            raise EvaluationError("--against: compares pictures of one photograph; give it with --photo FILE")
+        if self.photos < 1:
+            raise EvaluationError(f"photos {self.photos}: must be at least 1")
+        if self.max_frames < 2:
+            raise EvaluationError(f"max-frames {self.max_frames}: must be at least 2")
+        if self.sheet is not None and self.sheet.suffix.lower() != ".png":
+            raise EvaluationError(f"sheet {self.sheet}: must end in .png")
 
 
 class Painter:
-    """One style of a network as a function of pictures."""
+    """One style of a network, as a function of a picture."""
 
-    def __init__(self, network: StyleNetwork, index: int) -> None:
-        self._network, self.name = network, network.style_names[index]
-        self._vector = network.style_vectors[index : index + 1] if isinstance(network, FastNet) else None
+    def __init__(self, network: StyleNetwork, style: int) -> None:
+        self._network = network
+        self._vector = network.style_vectors[style : style + 1] if isinstance(network, FastNet) else None
 
     @torch.inference_mode()
-    def unrounded(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Stylizes float32 (H, W, 3) RGB, 0..255."""
-        planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
-        return np.asarray(self._network(planes, self._vector)[0].permute(1, 2, 0).numpy(), np.float32)
+    def unrounded(self, picture: Unrounded) -> Unrounded:
+        """Stylizes float32 (H, W, 3) RGB, 0..255; what comes out may lie outside of 0..255."""
+        pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]  # (1, 3, H, W)
+        stylized = self._network(pixels) if self._vector is None else self._network(pixels, self._vector)
+        return np.asarray(stylized[0].permute(1, 2, 0).numpy(), np.float32)
 
     def __call__(self, picture: Picture) -> Picture:
         """Stylizes uint8 (H, W, 3) RGB."""
-        return self.unrounded(picture.astype(np.float32)).clip(0, 255).round().astype(np.uint8)
+        return self.unrounded(picture.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
 
 
-def mean_figures(figures: list[PictureFigures]) -> dict[str, float]:
-    """Means over pictures, by name, with `style_distance` and `content_distance`."""
-    rows = [{**asdict(f), "style_distance": f.style_distance, "content_distance": f.content_distance} for f in figures]
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-
-
-def read_clip(path: Path, max_frames: int) -> Clip:
-    """Decodes the first frames of a clip and measures how they move.
+class Evaluation:
+    """Judges all styles of a network.
 
     Raises:
-        EvaluationError: it cannot be read, or has fewer than two frames.
+        CheckpointError: the weights cannot be read.
+        EvaluationError: a painting, photograph or clip is missing or unusable.
+        MissingPackageError: the judge's weights are not installed.
+        TrainingError: the judge's weights or the folder of photographs cannot be read.
     """
-    frames: list[Picture] = []
-    try:
-        with av.open(str(path)) as container:
-            for frame in container.decode(video=0):
-                frames.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
-                if len(frames) == max_frames:
-                    break
-    except (av.error.FFmpegError, OSError, IndexError) as error:
-        raise EvaluationError(f"clip {path}: cannot be read ({error})") from error
-    if len(frames) < 2:
-        raise EvaluationError(f"clip {path}: has {len(frames)} frames; flicker needs at least 2")
-    motions = measure_motion(frames)
-    return Clip(path.stem, frames, motions, warping_error(frames, motions))
+
+    def __init__(self, options: EvaluateOptions) -> None:
+        self.options = options
+        network = load_checkpoint(options.model)
+        self.styles = network.style_names
+        self._painters = [Painter(network, style) for style in range(len(self.styles))]
+        self._paintings = [read_exhibit(path, "painting") for path in find_paintings(options.style_dir, self.styles)]
+        self._photos = [read_exhibit(path, "photograph") for path in self._photo_paths()]
+        self._others = self._read_others()
+        self._judge = Judge()
+        self._photo_looks = [self._judge.look(photo.picture) for photo in self._photos]
+        self._scores = [StyleScore(style) for style in self.styles]
+        self._noisy: list[Picture] = []
+
+    def run(self, progress: Progress) -> Scorecard:
+        """Measures everything, once; writes the contact sheet and the JSON file that were asked for."""
+        clips = [self._judge_clip(path, progress) for path in self.options.clips]
+        noisy = self._noisy or [photo.picture for photo in self._photos[:_NOISY_PICTURES]]
+        columns = [[Cell("", None), *(make_cell(photo.name, photo.picture) for photo in self._photos)]]
+        for style in progress.track(range(len(self.styles)), description="pictures"):
+            columns.append(self._judge_pictures(style))
+            self._scores[style].noise_gain = noise_gain(self._painters[style].unrounded, noisy)
+        card = Scorecard(self.options.model.name, [photo.name for photo in self._photos], clips, self._scores)
+        if self.options.sheet is not None:
+            write_sheet(self.options.sheet, list(zip_longest(*columns, fillvalue=Cell("", None))))
+        if self.options.json is not None:
+            write_json(self.options.json, card)
+        return card
+
+    def _photo_paths(self) -> list[Path]:
+        options = self.options
+        if options.photo is not None:
+            return [options.photo]
+        assert options.photo_dir is not None
+        return held_out_photos(options.photo_dir, options.photos)
+
+    def _read_others(self) -> dict[str, Exhibit]:
+        unknown = [style for style, _ in self.options.against if style not in self.styles]
+        if unknown:
+            raise EvaluationError(
+                f"--against: {self.options.model} has no style {unknown[0]!r}; allowed: {', '.join(self.styles)}"
+            )
+        return {style: read_exhibit(path, "picture by others") for style, path in self.options.against}
+
+    def _judge_pictures(self, style: int) -> list[Cell]:
+        """Judges one style on all photographs; returns its column of the contact sheet."""
+        painting, score = self._paintings[style].picture, self._scores[style]
+        column = [make_cell(score.name, painting)]
+        aims: dict[int, Impression] = {}
+        for photo, photo_look in zip(self._photos, self._photo_looks, strict=True):
+            short_side_px = min(photo.picture.shape[:2])
+            if short_side_px not in aims:
+                aims[short_side_px] = self._judge.look(with_short_side(painting, short_side_px))
+            aim = aims[short_side_px]
+            stylized = self._painters[style](photo.picture)
+            score.ours.append(compare(self._judge.look(stylized), photo_look, aim))
+            score.unchanged.append(compare(photo_look, photo_look, aim))
+            column.append(make_cell(score.name, stylized))
+            if score.name in self._others:
+                others = self._others[score.name]
+                fitted = resized_to(others.picture, (photo.picture.shape[1], photo.picture.shape[0]))
+                score.others = Others(others.name, compare(self._judge.look(fitted), photo_look, aim))
+                column.append(make_cell(f"by others: {others.name}", fitted))
+        return column
+
+    def _judge_clip(self, path: Path, progress: Progress) -> ClipScore:
+        """Measures flicker in all styles, frame by frame, so that only two frames of each are held."""
+        errors: list[list[float]] = [[] for _ in range(1 + len(self._painters))]
+        previous: list[Picture] = []
+        count, noisy_every = 0, math.ceil(self.options.max_frames / _NOISY_PICTURES)
+        task = progress.add_task(path.name, total=self.options.max_frames)
+        for frame in read_frames(path, self.options.max_frames):
+            if count % noisy_every == 0:
+                self._noisy.append(frame)
+            current = [frame, *(painter(frame) for painter in self._painters)]
+            if previous:
+                motion = measure_motion(previous[0], frame)
+                for own, before, now in zip(errors, previous, current, strict=True):
+                    own.append(pair_error(before, now, motion))
+            previous, count = current, count + 1
+            progress.update(task, completed=count)
+        own_error, *stylized_errors = (mean_of_known(each) for each in errors)
+        for score, error in zip(self._scores, stylized_errors, strict=True):
+            score.warping.append(error / own_error if own_error > 0 else math.nan)
+        return ClipScore(path.name, count, own_error)
 
 
-def judge_style(
-    judge: Judge, painter: Painter, painting: Picture, photographs: list[Picture], clips: list[Clip]
-) -> StyleFigures:
-    """All figures of one style."""
-    pictures = [judge.figures(painter(photograph), photograph, painting) for photograph in photographs]
-    warping = {}
-    for clip in clips:
-        stylized = [painter(frame) for frame in clip.frames]
-        warping[clip.name] = warping_error(stylized, clip.motions) / clip.warping_error
-    noisy = [clip.frames[0] for clip in clips] or photographs
-    gain = noise_gain(painter.unrounded, noisy[:_NOISE_FRAMES])
-    return StyleFigures(painter.name, mean_figures(pictures), warping, gain)
-
-
-def find_painting(folder: Path, style: str) -> Picture:
-    """Reads the painting of a style, a picture file of its name.
+def parse_arguments(arguments: list[str] | None) -> EvaluateOptions:
+    """Reads the command line.
 
     Raises:
-        EvaluationError: there is none, or it cannot be read.
+        SystemExit: with status 2, it is wrong.
+        EvaluationError: a value is not allowed.
     """
-    for path in sorted(folder.glob(f"{style}.*")):
-        picture = read_picture(path) if path.suffix.lower() in PICTURE_SUFFIXES else None
-        if picture is not None:
-            return picture
-    raise EvaluationError(f"style {style!r}: folder {folder} holds no picture {style}.jpg, .png or alike")
-
-
-def print_table(console: Console, rows: list[StyleFigures]) -> None:
-    """The figures for people; flicker stands beside the style distance, because a blurred picture wins it alone."""
-    table = Table(caption="distances: 0 is equal; E_warp and noise: 1 is as steady as the clip")
-    table.add_column("style", overflow="fold")
-    clips = list(rows[0].warping)
-    for heading in ("style", "content", "colour", *(f"E_warp {clip[:8]}" for clip in clips), "noise"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        pictures = [f"{row.pictures['style_distance']:.3f}", f"{row.pictures['content_distance']:.3f}"]
-        flicker = [f"{row.warping[clip]:.1f}" for clip in clips]
-        table.add_row(row.name, *pictures, f"{row.pictures['colour']:.1f}", *flicker, f"{row.noise_gain:.2f}")
-    console.print(table)
-
-
-def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m neural_style.evaluate", description="Judge the styles of a network."
+        prog="python -m neural_style.evaluate",
+        description="Judge the styles of a network with EfficientNet-Lite2, which none is trained with.",
     )
-    add = parser.add_argument
-    add("--model", type=Path, default=_MODEL, help="weights file (default saved_models/fast.safetensors)")
-    add("--style-dir", type=Path, required=True, help="folder of the paintings, named as the styles")
-    add("--photo-dir", type=Path, help="folder of photographs; those held out of training are judged")
-    add("--photo", type=Path, help="one photograph instead")
-    add("--photos", type=int, default=8, metavar="N", help="how many of the held-out photographs (default %(default)s)")
-    add("--against", action="append", default=[], metavar="STYLE=PICTURE", help="a picture by others of --photo")
-    add("--clip", type=Path, action="append", default=[], help="clip to measure flicker on (repeatable)")
-    add("--frames", type=int, default=30, metavar="N", help="frames of each clip (default %(default)s)")
-    add("--json", type=Path, metavar="FILE", help="write the figures")
-    add("--sheet", type=Path, metavar="FILE.png", help="write a contact sheet")
-    return parser
+    default, add = EvaluateOptions, parser.add_argument
+    add("--model", type=Path, default=default.model, metavar="FILE", help="weights (default: those of saved_models/)")
+    add("--style-dir", type=Path, required=True, metavar="FOLDER", help="the paintings, each named as its style")
+    shown = parser.add_mutually_exclusive_group(required=True)
+    shown.add_argument("--photo-dir", type=Path, metavar="FOLDER", help="photographs; the held-out ones are judged")
+    shown.add_argument("--photo", type=Path, metavar="FILE", help="one photograph instead")
+    add("--photos", type=int, default=default.photos, metavar="N", help="held-out photographs (default %(default)s)")
+    add("--against", type=_style_and_picture, action="append", default=[], metavar="STYLE=PICTURE",
+        help="a picture by others of --photo in that style, judged beside ours (repeatable)")  # fmt: skip
+    add("--clip", type=Path, action="append", default=[], metavar="FILE", help="measure flicker on it (repeatable)")
+    add("--max-frames", type=int, default=default.max_frames, metavar="N", help="of a clip (default %(default)s)")
+    add("--json", type=Path, metavar="FILE", help="write all figures")
+    add("--sheet", type=Path, metavar="FILE.png", help="write a contact sheet: a row for each photograph")
+    chosen = vars(parser.parse_args(arguments))
+    if chosen["against"] and chosen["photo"] is None:
+        parser.error("--against compares pictures of one photograph: give it with --photo FILE")
+    clips, against = tuple(chosen.pop("clip")), tuple(chosen.pop("against"))
+    return EvaluateOptions(**chosen, clips=clips, against=against)
 
 
-def _read_photographs(chosen: argparse.Namespace) -> list[Picture]:
-    if (chosen.photo is None) == (chosen.photo_dir is None):
-        raise EvaluationError("photographs: give either --photo-dir FOLDER or --photo FILE")
-    if chosen.photos < 1:
-        raise EvaluationError(f"photos {chosen.photos}: must be at least 1")
-    paths = [chosen.photo] if chosen.photo is not None else hold_out(find_photos(chosen.photo_dir))[1]
-    # Spread over the names, because neighbours show the same kind of thing.
-    places = np.linspace(0, len(paths) - 1, min(chosen.photos, len(paths))).round().astype(int)
-    pictures = [(paths[i], read_picture(paths[i])) for i in places]
-    for path, picture in pictures:
-        if picture is None:
-            raise EvaluationError(f"photograph {path}: cannot be read as a picture")
-    return [picture for _, picture in pictures if picture is not None]
+def _style_and_picture(text: str) -> tuple[str, Path]:
+    style, separator, picture = text.partition("=")
+    if not (style and separator and picture):
+        raise argparse.ArgumentTypeError(f"{text!r}: write STYLE=PICTURE, as candy=theirs.jpg")
+    return style, Path(picture)
 
 
-def _compare(
-    judge: Judge, rows: list[StyleFigures], chosen: argparse.Namespace, photograph: Picture, console: Console
-) -> dict[str, dict[str, float]]:
-    """Prints pictures by others beside ours; returns their figures by style."""
-    others = {}
-    for text in chosen.against:
-        style, separator, file = text.partition("=")
-        ours = next((row for row in rows if row.name == style), None)
-        if not separator or ours is None:
-            raise EvaluationError(f"against {text!r}: write STYLE=PICTURE with a style of {chosen.model}")
-        picture = read_picture(Path(file))
-        if picture is None:
-            raise EvaluationError(f"against {text!r}: {file} cannot be read as a picture")
-        theirs = mean_figures([judge.figures(picture, photograph, find_painting(chosen.style_dir, style))])
-        others[style] = theirs
-        ratios = ", ".join(
-            f"{name.replace('_', ' ')} {ours.pictures[name]:.3f} to {theirs[name]:.3f}, "
-            f"{ours.pictures[name] / theirs[name]:.2f} times"
-            for name in ("style_distance", "content_distance", "colour")
-        )
-        console.print(f"{style}, ours to {Path(file).name}: {ratios}")
-    return others
-
-
-def _write_sheet(path: Path, painters: list[Painter], paintings: list[Picture], photographs: list[Picture]) -> None:
-    shown = photographs[:_SHEET_PHOTOS]
-    rows = [[("", np.full((8, 8, 3), 255, np.uint8)), *(("photograph", photograph) for photograph in shown)]]
-    for painter, painting in zip(painters, paintings, strict=True):
-        rows.append([(painter.name, painting), *(("", painter(photograph)) for photograph in shown)])
-    write_picture(path, contact_sheet(rows, _CELL_WH))
-
-
-def evaluate(chosen: argparse.Namespace, console: Console) -> None:
-    """Judges every style of a network, prints the table and writes what was asked for.
+def check_outputs(options: EvaluateOptions) -> None:
+    """Finds out before minutes of work that their result could not be written.
 
     Raises:
-        StylizationError: something to judge, or to judge with, cannot be read.
-        OSError: an output cannot be written.
+        OSError: a folder is missing, or something else than a file has the name.
     """
-    if chosen.against and chosen.photo is None:
-        raise EvaluationError("--against compares pictures of one photograph; give it with --photo FILE")
-    network = load_checkpoint(chosen.model)
-    painters = [Painter(network, i) for i in range(len(network.style_names))]
-    paintings = [find_painting(chosen.style_dir, painter.name) for painter in painters]
-    photographs = _read_photographs(chosen)
-    clips = [read_clip(path, chosen.frames) for path in chosen.clip]
-    judge = Judge()
-    rows = []
-    for painter, painting in zip(painters, paintings, strict=True):
-        with console.status(f"judging {painter.name}"):
-            rows.append(judge_style(judge, painter, painting, photographs, clips))
-    untouched = [judge.figures(p, p, painting) for painting in paintings for p in photographs]
-    yardstick = StyleFigures("(photograph)", mean_figures(untouched), {clip.name: 1.0 for clip in clips}, 1.0)
-    print_table(console, [*rows, yardstick])
-    others = _compare(judge, rows, chosen, photographs[0], console)
-    if chosen.json is not None:
-        content = {
-            "model": chosen.model.name,
-            "photographs": len(photographs),
-            "frames": {clip.name: len(clip.frames) for clip in clips},
-            "styles": [asdict(row) for row in rows],
-            "photograph": asdict(yardstick),
-            "against": others,
-        }
-        with whole_file(chosen.json) as partial:
-            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    if chosen.sheet is not None:
-        _write_sheet(chosen.sheet, painters, paintings, photographs)
+    for path in (options.json, options.sheet):
+        if path is not None:
+            check_replaceable(path)
+            if not path.parent.is_dir():
+                raise FileNotFoundError(2, "its folder does not exist; make it, or choose another place", str(path))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
-    cv2.setNumThreads(1)
-    console = Console(highlight=False)
-    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    cv2.setNumThreads(1)  # optical flow comes out a little different with each number of threads
+    console, errors = Console(highlight=False), Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
-        evaluate(_make_parser().parse_args(arguments), console)
+        options = parse_arguments(arguments)
+        check_outputs(options)
+        with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+            card = Evaluation(options).run(progress)
+        for table in make_tables(card):
+            console.print(table)
     except StylizationError as error:
         errors.print(f"error: {error}")
         return 1

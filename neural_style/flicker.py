@@ -1,9 +1,9 @@
-"""Owns the figures of a stylized clip: how much it flickers beyond what it shows.
+"""Owns the figures of a moving picture: how much it flickers beyond what it shows, and how much it makes of noise.
 
 Must not know networks, files or styles; whoever paints hands over a function or the frames.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
+Unrounded = NDArray[np.float32]
 
 NOISE_SIGMA = 4.0
-"""Standard deviation of the noise of `noise_gain`, on the 0..255 scale: a webcam in a room."""
+"""Standard deviation of the noise of `noise_gain`, on the scale 0..255: a webcam in a room."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class FrameMotion:
     Attributes:
         x: float32 (H, W), column in the previous frame.
         y: float32 (H, W), row in the previous frame.
-        known: bool (H, W), false where a pixel was hidden or outside, and at motion boundaries.
+        known: bool (H, W), False where the pixel was outside of the previous frame or hidden
+            in it, or lies at a motion boundary.
     """
 
     x: NDArray[np.float32]
@@ -32,69 +34,102 @@ class FrameMotion:
     known: NDArray[np.bool_]
 
 
-def measure_motion(frames: Sequence[Picture]) -> list[FrameMotion]:
-    """Optical flow (DIS, medium preset) between neighbouring frames, and where it can be trusted.
+def measure_motion(previous: Picture, current: Picture) -> FrameMotion:
+    """Optical flow of luminance (DIS, medium preset; Kroeger et al. 2016) and where it can be trusted.
 
-    The masks are those of Ruder et al. 2016 (arXiv 1604.08610, section 4.2), as Lai et al.
-    2018 (arXiv 1808.00449) use them: with w from this frame to the previous and w~ the flow
-    back, warped to this frame, a pixel is hidden where |w + w~|^2 > 0.01 (|w|^2 + |w~|^2) + 0.5
-    and at a motion boundary where |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002.
+    The masks are those of Ruder et al. 2016 (arXiv 1604.08610, section 4.2), which Lai et
+    al. 2018 (arXiv 1808.00449) take over. Everything lives in the current frame: w^ = (u, v)
+    is the flow from it to the previous frame, w~ the flow of the previous frame to this one,
+    looked up where w^ points, so that w~ = -w^ where both frames show the same thing. A
+    pixel is hidden where |w~ + w^|^2 > 0.01 (|w~|^2 + |w^|^2) + 0.5 and at a motion boundary
+    where |grad u|^2 + |grad v|^2 > 0.01 |w^|^2 + 0.002.
 
     Args:
-        frames: uint8 (H, W, 3) RGB, at least two of one size.
+        previous: uint8 (H, W, 3) RGB, a frame of the clip as it came in.
+        current: the next frame, alike.
+    """
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    before, now = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (previous, current))
+    nowhere = np.zeros((*now.shape, 2), np.float32)
+    back = np.asarray(flow.calc(now, before, nowhere.copy()), np.float32)  # (H, W, 2)
+    forth = np.asarray(flow.calc(before, now, nowhere.copy()), np.float32)
+    height, width = now.shape
+    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    x, y = columns + back[..., 0], rows + back[..., 1]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    forth_here = cv2.remap(forth, x, y, cv2.INTER_LINEAR)
+    back_square = np.square(back).sum(2)
+    mismatch = np.square(forth_here + back).sum(2)
+    hidden = mismatch > 0.01 * (np.square(forth_here).sum(2) + back_square) + 0.5
+    gradients = [np.gradient(back[..., part], axis=axis) for part in (0, 1) for axis in (0, 1)]
+    boundary = np.square(gradients).sum(0) > 0.01 * back_square + 0.002
+    return FrameMotion(x, y, inside & ~hidden & ~boundary)
+
+
+def clip_motion(frames: Iterable[Picture]) -> list[FrameMotion]:
+    """`measure_motion` of every frame but the first and the one before it."""
+    return [measure_motion(previous, current) for previous, current in pairwise(frames)]
+
+
+def pair_error(previous: Picture, current: Picture, motion: FrameMotion) -> float:
+    """How far a frame is from the one before, moved along.
+
+    Args:
+        previous: uint8 (H, W, 3) RGB, stylized or not.
+        current: alike.
+        motion: between the two frames of the clip as it came in.
 
     Returns:
-        One for each frame but the first.
+        Squared difference of pixels 0..1, summed over channels, mean over known pixels; nan
+        when none is known.
     """
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
-    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    height, width = grey[0].shape
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    motions = []
-    for previous, current in pairwise(grey):
-        back, forth = flow.calc(current, previous, None), flow.calc(previous, current, None)  # (H, W, 2)
-        x, y = columns + back[..., 0], rows + back[..., 1]
-        forth = cv2.remap(forth, x, y, cv2.INTER_LINEAR)
-        length = np.square(back).sum(2)
-        hidden = np.square(back + forth).sum(2) > 0.01 * (length + np.square(forth).sum(2)) + 0.5
-        gradients = [np.gradient(back[..., i], axis=axis) for i in (0, 1) for axis in (0, 1)]
-        boundary = np.sum(np.square(gradients), axis=0) > 0.01 * length + 0.002
-        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        motions.append(FrameMotion(x, y, inside & ~hidden & ~boundary))
-    return motions
+    if not motion.known.any():
+        return float("nan")
+    moved = cv2.remap(previous.astype(np.float32), motion.x, motion.y, cv2.INTER_LINEAR)
+    squares = np.square((current - moved)[motion.known] / 255.0)  # (known pixels, 3)
+    return float(squares.sum(1).mean())
 
 
 def warping_error(frames: Sequence[Picture], motions: Sequence[FrameMotion]) -> float:
-    """E_warp of Lai et al. 2018, eq. 12 and 13: how far each frame is from the one before, moved along.
+    """E_warp of Lai et al. 2018 (arXiv 1808.00449, section 4): mean of `pair_error` over a clip.
+
+    Divide that of a stylized clip by that of the clip itself: what remains is flicker.
 
     Args:
-        frames: uint8 (H, W, 3) RGB, the clip itself or its stylized frames.
-        motions: of the clip, from `measure_motion`.
+        frames: uint8 (H, W, 3) RGB, the clip itself, or the clip stylized by anyone.
+        motions: `clip_motion` of the clip itself.
 
     Returns:
-        Squared differences of pixels 0..1 summed over channels, mean over known pixels and
-        over frames; nan when no pixel is known.
+        The mean over pairs that have known pixels; nan when no pair has.
+
+    Raises:
+        ValueError: the numbers of frames and motions do not fit together.
     """
-    errors = []
-    for previous, current, motion in zip(frames, frames[1:], motions, strict=False):
-        if not motion.known.any():
-            continue
-        moved = cv2.remap(previous.astype(np.float32), motion.x, motion.y, cv2.INTER_LINEAR)
-        squares = np.square((current.astype(np.float32) - moved) / 255.0).sum(2)
-        errors.append(float(squares[motion.known].mean()))
-    return float(np.mean(errors)) if errors else float("nan")
+    if len(frames) != len(motions) + 1:
+        raise ValueError(f"got {len(frames)} frames and {len(motions)} motions; expected one motion less than frames")
+    errors = [pair_error(*pair, motion) for pair, motion in zip(pairwise(frames), motions, strict=True)]
+    return mean_of_known(errors)
 
 
-def noise_gain(paint: Callable[[NDArray[np.float32]], NDArray[np.float32]], pictures: Sequence[Picture]) -> float:
-    """How much a style enlarges a camera's noise: |S(x + n1) - S(x + n2)| / |n1 - n2|, mean over pictures.
+def mean_of_known(values: Sequence[float]) -> float:
+    """The mean of all values that are not nan; nan when there is none."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def noise_gain(paint: Callable[[Unrounded], Unrounded], pictures: Sequence[Picture]) -> float:
+    """How much a painter enlarges the noise of a camera: |S(x + n1) - S(x + n2)| / |n1 - n2|, mean over pictures.
+
+    Both noises are independent, Gaussian and of `NOISE_SIGMA`, and the same for every painter.
+    Nothing is rounded or cut off to 0..255, so that 1 means: as noisy as the picture that came in.
 
     Args:
-        paint: takes and gives float32 (H, W, 3), 0..255; not rounded.
-        pictures: uint8 (H, W, 3) RGB; the noise is Gaussian, independent, of `NOISE_SIGMA`.
+        paint: takes and gives float32 (H, W, 3) RGB, 0..255.
+        pictures: uint8 (H, W, 3) RGB, at least one.
     """
     rng, gains = np.random.default_rng(0), []
     for picture in pictures:
-        first, second = (rng.normal(0, NOISE_SIGMA, picture.shape).astype(np.float32) for _ in range(2))
+        first, second = (rng.normal(0.0, NOISE_SIGMA, picture.shape).astype(np.float32) for _ in range(2))
         change = paint(picture + first) - paint(picture + second)
         gains.append(float(np.linalg.norm(change) / np.linalg.norm(first - second)))
     return float(np.mean(gains))

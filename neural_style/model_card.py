@@ -10,17 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 from rich.console import Console
 from safetensors import SafetensorError, safe_open
 
 from neural_style.atomic import whole_file
-from neural_style.checkpoint import load_checkpoint
+from neural_style.checkpoint import StyleNetwork, load_checkpoint
 from neural_style.dataset import packaged_photo, read_picture
 from neural_style.errors import CheckpointError, StylizationError
 from neural_style.evaluate import Painter
-from neural_style.flicker import Picture
-from neural_style.sheet import contact_sheet, write_picture
+from neural_style.judge import with_short_side
+from neural_style.sheet import Cell, make_cell, write_sheet
 
 _FOLDER = Path(__file__).resolve().parent.parent / "saved_models"
 _PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png")
@@ -28,8 +27,8 @@ _PHOTO_CREDITS = (
     "Photographs, all from scikit-image's wheel: Eileen Collins (NASA, public domain); the cat Chelsea by "
     "Stefan van der Walt and the coffee by Rachel Michetti (both CC0)."
 )
+_PHOTO_SIDE_PX = 480
 _STYLES_PER_ROW = 4
-_CELL_WH = (240, 200)
 
 _OPTION_NAMES = {
     "network": "--network",
@@ -50,20 +49,20 @@ _OPTION_NAMES = {
 """What the header calls a setting, and the option of `train_style.py` that sets it."""
 
 
-def style_sheet(painters: list[Painter]) -> Picture:
-    """Every style on photographs that may be shipped, uint8 (H, W, 3) RGB: a block of rows for each photograph."""
+def style_rows(network: StyleNetwork) -> list[list[Cell]]:
+    """Every style on photographs that may be shipped: for each photograph a block of rows, itself at the left."""
+    painters = [(name, Painter(network, style)) for style, name in enumerate(network.style_names)]
     rows = []
     for name in _PHOTOS:
         photograph = read_picture(packaged_photo(name))
         if photograph is None:
             raise StylizationError(f"photograph {name}: scikit-image is damaged; install it again")
-        scale = 480 / min(photograph.shape[:2])
-        photograph = cv2.resize(photograph, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype("uint8")
+        sized = with_short_side(photograph, _PHOTO_SIDE_PX)
         for first in range(0, len(painters), _STYLES_PER_ROW):
+            left = make_cell("photograph", sized) if first == 0 else Cell("", None)
             some = painters[first : first + _STYLES_PER_ROW]
-            label = "photograph" if first == 0 else ""
-            rows.append([(label, photograph), *((painter.name, painter(photograph)) for painter in some)])
-    return contact_sheet(rows, _CELL_WH)
+            rows.append([left, *(make_cell(style, paint(sized)) for style, paint in some)])
+    return rows
 
 
 def training_command(header: dict[str, str], file_name: str) -> str:
@@ -128,32 +127,42 @@ _USE = [
 
 
 def _figure_lines(figures: dict[str, Any]) -> list[str]:
-    clips = list(figures["frames"])
+    clips = [f"{clip['name']} ({clip['frames']} frames)" for clip in figures["clips"]]
     lines = [
-        f"By `python -m neural_style.evaluate` on {figures['photographs']} photographs kept out of training"
-        + (f" and the first frames of {', '.join(f'{c} ({n})' for c, n in figures['frames'].items())}" if clips else "")
-        + ". Its network (EfficientNet-Lite2) is not the one that trained the styles. Distances: 0 is equal; the last "
-        "row is the photograph itself. E_warp is relative to the clip's own and noise to the camera's, so 1 is as "
-        "steady as the input; an unchanged picture wins flicker and loses style.",
+        f"By `python -m neural_style.evaluate` on {len(figures['photographs'])} photographs kept out of training"
+        + (f" and the beginning of {', '.join(clips)}" if clips else "")
+        + f". Its network, {figures['judge']}, is not the one that trained the styles. Distances: 0 is equal. E_warp "
+        "is given for each clip relative to the clip's own, and noise relative to the camera's: 1 is as steady as the "
+        "input. An unchanged picture wins flicker and content, and loses style.",
         "",
-        f"| style | style distance | {' | '.join(f'E_warp, {c}' for c in clips)} | noise gain | content | colour |",
-        "|---" * (5 + len(clips)) + "|",
+        "| style | style distance | E_warp | noise gain | content distance | colour distance |",
+        "|---|---|---|---|---|---|",
     ]
-    for row in [*figures["styles"], figures["photograph"]]:
-        pictures = row["pictures"]
-        warping = " | ".join(f"{row['warping'][clip]:.1f}" for clip in clips)
-        lines.append(
-            f"| {row['name']} | {pictures['style_distance']:.3f} | {warping} | {row['noise_gain']:.2f} | "
-            f"{pictures['content_distance']:.3f} | {pictures['colour']:.1f} |"
-        )
+    for row in figures["styles"]:
+        warping = ", ".join(_shown(ratio) for ratio in row["flicker_by_clip"])
+        lines.append(_figure_row(row["name"], row["ours"], warping, row["noise_gain"]))
+    mean, unchanged = figures["mean"]["ours"], figures["mean"]["unchanged"]
+    lines.append(_figure_row("**mean**", mean, _shown(mean["flicker"]), mean["noise_gain"]))
+    lines.append(_figure_row("photograph unchanged", unchanged, "1", unchanged["noise_gain"]))
     return lines
+
+
+def _figure_row(name: str, numbers: dict[str, float], warping: str, noise_gain: float) -> str:
+    style, content = numbers["style_distance"], numbers["content_distance"]
+    return f"| {name} | {style:.3f} | {warping} | {noise_gain:.2f} | {content:.3f} | {numbers['colour']:.1f} |"
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _training_lines(path: Path, header: dict[str, str]) -> list[str]:
     training = json.loads(header["training"])
     lines = [f"`{path.name}`, {training.get('step', '?')} steps"]
     if "minutes" in training:
-        lines[0] += f", {training['minutes']:.0f} minutes on {training.get('machine', 'an unnamed machine')}"
+        lines[0] += (
+            f", {training['minutes']:.0f} minutes on {training['device']} in {training['processes']} process(es)"
+        )
     lines += ["", "```sh", training_command(header, path.name), "```", ""]
     return [*lines, training["note"], ""] if "note" in training else lines
 
@@ -178,8 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
     errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
         network = load_checkpoint(chosen.folder / "fast.safetensors")
-        sheet = style_sheet([Painter(network, i) for i in range(len(network.style_names))])
-        write_picture(chosen.folder / "styles.jpg", sheet)
+        write_sheet(chosen.folder / "styles.jpg", style_rows(network))
         card = write_card(chosen.folder, json.loads(chosen.figures.read_text(encoding="utf-8")), _PHOTO_CREDITS)
     except StylizationError as error:
         errors.print(f"error: {error}")

@@ -1,10 +1,11 @@
-"""Owns contact sheets: pictures side by side in equal cells, with labels.
+"""Owns contact sheets: labelled pictures in the cells of a table.
 
-Must not know networks or what the pictures show.
+Must not know networks, figures or what the pictures show.
 """
 
 import errno
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -15,52 +16,74 @@ from neural_style.atomic import whole_file
 
 Picture = NDArray[np.uint8]
 
+CELL_WH = (256, 224)
+_LABEL_PX = 22
+_MARGIN_PX = 3
 
-def contact_sheet(rows: Sequence[Sequence[tuple[str, Picture]]], cell_wh: tuple[int, int]) -> Picture:
-    """Draws labelled pictures in rows; each is cut to the cell's shape and resized to it.
 
-    Args:
-        rows: of label and uint8 (H, W, 3) RGB picture; short rows are filled with white.
-        cell_wh: width and height of a cell in px.
+@dataclass(frozen=True)
+class Cell:
+    """A label and the picture below it, small enough to be kept in numbers.
+
+    Attributes:
+        label: one line; drawn in ASCII.
+        picture: uint8 (h, w, 3) RGB that fits into a cell, or None where the cell stays empty.
+    """
+
+    label: str
+    picture: Picture | None
+
+
+def make_cell(label: str, picture: Picture) -> Cell:
+    """Shrinks a picture, uint8 (H, W, 3) RGB, to fit into a cell; smaller ones stay as they are."""
+    room = (CELL_WH[0] - 2 * _MARGIN_PX, CELL_WH[1] - _LABEL_PX - _MARGIN_PX)
+    height, width = picture.shape[:2]
+    scale = min(1.0, room[0] / width, room[1] / height)
+    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return Cell(label, np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8))
+
+
+def draw_sheet(rows: Sequence[Sequence[Cell]]) -> Picture:
+    """Draws cells on white; short rows end empty.
 
     Returns:
-        uint8 (rows * height, columns * width, 3) RGB.
+        uint8 (H, W, 3) RGB.
     """
-    width, height = cell_wh
-    columns = max(len(row) for row in rows)
-    sheet = np.full((len(rows) * height, columns * width, 3), 255, np.uint8)
-    for y, row in enumerate(rows):
-        for x, (label, picture) in enumerate(row):
-            sheet[y * height : (y + 1) * height, x * width : (x + 1) * width] = _labelled(picture, label, cell_wh)
+    width, height = CELL_WH
+    sheet = np.full((len(rows) * height, max(len(row) for row in rows) * width, 3), 255, np.uint8)
+    for row_index, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            _draw_cell(sheet[row_index * height :, column * width :], cell)
     return sheet
 
 
-def write_picture(path: Path, picture: Picture) -> None:
-    """Writes uint8 (H, W, 3) RGB as the suffix says; the file appears only when whole.
+def write_sheet(path: Path, rows: Sequence[Sequence[Cell]]) -> None:
+    """Writes a contact sheet as its suffix says, .png or .jpg; the file appears only when whole.
 
     Raises:
-        OSError: it cannot be written, or no picture format has that suffix.
+        OSError: it cannot be written.
     """
+    encoded, content = cv2.imencode(path.suffix, cv2.cvtColor(draw_sheet(rows), cv2.COLOR_RGB2BGR))
+    if not encoded:
+        raise OSError(errno.EIO, "the picture could not be encoded", str(path))
     with whole_file(path) as partial:
-        try:
-            done, encoded = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-        except cv2.error as error:
-            raise OSError(errno.EINVAL, "no picture format has this suffix; use .png or .jpg", str(path)) from error
-        if not done:
-            raise OSError(errno.EIO, "the picture could not be encoded", str(path))
-        partial.write_bytes(encoded.tobytes())
+        partial.write_bytes(content.tobytes())
 
 
-def _labelled(picture: Picture, label: str, cell_wh: tuple[int, int]) -> Picture:
-    height, width = picture.shape[:2]
-    scale = max(cell_wh[0] / width, cell_wh[1] / height)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    size_wh = (max(cell_wh[0], round(width * scale)), max(cell_wh[1], round(height * scale)))
-    resized = cv2.resize(picture, size_wh, interpolation=method)
-    left, top = ((a - b) // 2 for a, b in zip(size_wh, cell_wh, strict=True))
-    cell = np.ascontiguousarray(resized[top : top + cell_wh[1], left : left + cell_wh[0]])
-    if label:
-        origin = (6, cell_wh[1] - 8)
-        for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-            cv2.putText(cell, label, origin, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thickness, cv2.LINE_AA)
-    return np.asarray(cell, np.uint8)
+def _draw_cell(corner: Picture, cell: Cell) -> None:
+    """Draws at the upper left of an array, uint8 (H, W, 3)."""
+    label = _that_fits(cell.label)
+    patch = np.ascontiguousarray(corner[:_LABEL_PX, : CELL_WH[0]])
+    cv2.putText(patch, label, (_MARGIN_PX, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+    corner[:_LABEL_PX, : CELL_WH[0]] = patch
+    if cell.picture is not None:
+        height, width = cell.picture.shape[:2]
+        corner[_LABEL_PX : _LABEL_PX + height, _MARGIN_PX : _MARGIN_PX + width] = cell.picture
+
+
+def _that_fits(label: str) -> str:
+    """Cuts a label to the width of a cell; the font knows ASCII only."""
+    label = label.encode("ascii", "replace").decode()
+    while cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)[0][0] > CELL_WH[0] - 2 * _MARGIN_PX:
+        label = label[:-3] + ".."
+    return label

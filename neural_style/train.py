@@ -5,6 +5,7 @@ Must not know the command line or draw on the terminal; progress is handed to a 
 
 import copy
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +17,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from neural_style.atomic import whole_file
-from neural_style.checkpoint import StyleNetwork, first_reason, load_checkpoint, save_checkpoint, save_style
+from neural_style.checkpoint import (
+    StyleNetwork,
+    first_reason,
+    is_single_style,
+    load_checkpoint,
+    save_checkpoint,
+    save_style,
+)
 from neural_style.dataset import (
     PhotoCrops,
     find_photos,
@@ -29,7 +37,7 @@ from neural_style.errors import TrainingError
 from neural_style.fast_net import FastNet
 from neural_style.loss_network import load_loss_network
 from neural_style.losses import PerceptualLoss
-from neural_style.sheet import contact_sheet, write_picture
+from neural_style.sheet import make_cell, write_sheet
 from neural_style.steadiness import random_motion, steadiness_loss
 from neural_style.team import Member
 from neural_style.train_options import TrainOptions
@@ -41,9 +49,23 @@ _WEAK_SHARE = 0.15
 _STEADY_FROM, _STEADY_FULL = 0.8, 0.85
 """Parts of the training after which the steadiness term begins and is at its full weight."""
 
-_AVERAGE_DECAY = 0.998
+_AVERAGE_DECAY = 0.99
 
 _PREVIEW_PHOTOS, _PREVIEW_WH = 4, (320, 320)
+
+_RECORDED = (
+    "network",
+    "steps",
+    "batch_size",
+    "crop_px",
+    "style_size_px",
+    "learning_rate",
+    "loss_network",
+    "seed",
+    "device",
+    "processes",
+)
+"""Options that the header keeps as they are."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +99,7 @@ class Trainer:
         self._optimizer = torch.optim.Adam(groups)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
         self.step = 0
+        self._earlier_s, self._started_s = 0.0, time.perf_counter()
         loss_network = load_loss_network(options.loss_network, options.loss_weights_file)
         dtype = torch.bfloat16 if self._half_precision_pays else torch.float32
         loss_network.to(self._device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -111,20 +134,11 @@ class Trainer:
         self.options.output.parent.mkdir(parents=True, exist_ok=True)
         training: dict[str, str | int | float] = {
             "step": self.step,
-            "loss_network": self.options.loss_network,
             **{f"weight_{k}": v for k, v in asdict(self.options.weights).items()},
             "content_weights": json.dumps(self.options.content_weights),
+            "minutes": round((self._earlier_s + time.perf_counter() - self._started_s) / 60, 1),
         }
-        for name in (
-            "network",
-            "steps",
-            "batch_size",
-            "crop_px",
-            "style_size_px",
-            "learning_rate",
-            "seed",
-            "processes",
-        ):
+        for name in _RECORDED:
             training[name] = getattr(self.options, name)
         styles, trunk = list(self.options.credits), self.options.trunk
         if isinstance(self.network, FastNet) and trunk is not None:
@@ -139,6 +153,7 @@ class Trainer:
             "step": self.step,
             "styles": list(self.network.style_names),
             "steps": self.options.steps,
+            "seconds": self._earlier_s + time.perf_counter() - self._started_s,
         }
         with whole_file(self.options.state_path) as partial:
             torch.save(state, partial)
@@ -153,14 +168,14 @@ class Trainer:
                 continue
             square = np.asarray(cv2.resize(picture, _PREVIEW_WH, interpolation=cv2.INTER_AREA), np.uint8)
             content = torch.from_numpy(square).permute(2, 0, 1)[None].float().to(self._device)
-            row = [("photograph", square)]
+            row = [make_cell("photograph", square)]
             for style, name in enumerate(self.network.style_names):
                 vector = self.network.style_vectors[style : style + 1] if isinstance(self.network, FastNet) else None
                 painted = self.network(content, vector)[0].clamp(0, 255).byte().permute(1, 2, 0)
-                row.append((name, painted.cpu().numpy()))
+                row.append(make_cell(name, painted.cpu().numpy()))
             rows.append(row)
         if rows:
-            write_picture(self.options.preview_path, contact_sheet(rows, _PREVIEW_WH))
+            write_sheet(self.options.preview_path, rows)
 
     def _batches(self) -> Iterator[Tensor]:
         """This member's share of every batch from the next step on, each (batch_size / size, 3, crop, crop)."""
@@ -258,7 +273,7 @@ class Trainer:
             self.network.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._schedule.load_state_dict(state["schedule"])
-            self.step = state["step"]
+            self.step, self._earlier_s = state["step"], state["seconds"]
         except (LookupError, RuntimeError, ValueError, TypeError) as error:
             raise TrainingError(f"cannot resume from {path}: {first_reason(error)}") from error
 
@@ -293,6 +308,8 @@ def new_network(options: TrainOptions) -> StyleNetwork:
     names = tuple(credit.name for credit in options.credits)
     base, path = None, options.trunk or options.start_from
     if path is not None:
+        if is_single_style(path):
+            raise TrainingError(f"checkpoint {path}: is a single style; give the network that it belongs to")
         base = load_checkpoint(path)
         if base.family != ("transformer" if options.network == "transformer" else "fast"):
             raise TrainingError(

@@ -76,7 +76,7 @@ def test_credits_and_training_values_are_in_the_header(run: Run) -> None:
     with safe_open("o.safetensors", framework="pt") as stored:
         header = stored.metadata()
     assert header["credits"] == '[{"name": "waves", "source": "Hokusai", "licence": "free"}]'
-    for said in ('"step": 2', '"batch_size": 1', '"crop_px": 64', '"learning_rate": 0.002', '"weight_style": 1.0'):
+    for said in ('"step": 2', '"batch_size": 1', '"crop_px": 64', '"learning_rate": 0.004', '"weight_style": 1.0'):
         assert said in header["training"]
 
 

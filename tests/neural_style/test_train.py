@@ -542,3 +542,10 @@ def test_a_step_with_the_real_loss_network(tmp_path: Path, network: NetworkKind,
     assert all(isfinite(value) and value >= 0 for value in reports[0].losses.values())
     assert reports[0].losses["style"] > 0
     assert options.output.is_file()
+
+
+def test_a_single_style_is_no_trunk(tmp_path: Path, loss_network: FakeLossNetwork) -> None:
+    options = small_options(tmp_path, "my.safetensors", network="style")
+    Trainer(options).run(lambda progress: None)
+    with pytest.raises(TrainingError, match=r"my\.safetensors: is a single style"):
+        Trainer(replace(options, trunk=options.output, output=tmp_path / "other.safetensors"))
