@@ -16,5 +16,9 @@ class TrainingError(StylizationError):
     """Training cannot start or cannot go on."""
 
 
+class EvaluationError(StylizationError):
+    """What is to be judged, or what it is to be judged by, cannot be had."""
+
+
 class MissingPackageError(StylizationError):
     """An optional package is not installed; the message names the pip command."""

@@ -18,11 +18,11 @@ from rich.progress import Progress
 
 from neural_style.atomic import check_replaceable
 from neural_style.checkpoint import StyleNetwork, load_checkpoint
-from neural_style.errors import StylizationError
+from neural_style.errors import EvaluationError, StylizationError
 from neural_style.exhibits import Exhibit, find_paintings, held_out_photos, read_exhibit, read_frames
 from neural_style.fast_net import FastNet
 from neural_style.flicker import Picture, Unrounded, mean_of_known, measure_motion, noise_gain, pair_error
-from neural_style.judge import EvaluationError, Impression, Judge, compare, resized_to, with_short_side
+from neural_style.judge import Impression, Judge, compare, resized_to, with_short_side
 from neural_style.scorecard import ClipScore, Others, Scorecard, StyleScore, make_tables, write_json
 from neural_style.sheet import Cell, make_cell, write_sheet
 
@@ -165,7 +165,11 @@ class Evaluation:
         return column
 
     def _judge_clip(self, path: Path, progress: Progress) -> ClipScore:
-        """Measures flicker in all styles, frame by frame, so that only two frames of each are held."""
+        """Measures flicker in all styles, frame by frame, so that only two frames of each are held.
+
+        Raises:
+            EvaluationError: the clip cannot be read, or has no error that flicker could be compared with.
+        """
         errors: list[list[float]] = [[] for _ in range(1 + len(self._painters))]
         previous: list[Picture] = []
         count, noisy_every = 0, math.ceil(self.options.max_frames / _NOISY_PICTURES)
@@ -181,8 +185,13 @@ class Evaluation:
             previous, count = current, count + 1
             progress.update(task, completed=count)
         own_error, *stylized_errors = (mean_of_known(each) for each in errors)
+        if not own_error > 0:
+            raise EvaluationError(
+                f"clip {path}: its own warping error is {own_error}, which none can be compared with; "
+                "give one of a camera, whose picture neither stands still nor jumps"
+            )
         for score, error in zip(self._scores, stylized_errors, strict=True):
-            score.warping.append(error / own_error if own_error > 0 else math.nan)
+            score.warping.append(error / own_error)
         return ClipScore(path.name, count, own_error)
 
 

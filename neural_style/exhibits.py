@@ -14,7 +14,8 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorRange
 
 from neural_style.dataset import PICTURE_SUFFIXES, find_photos, hold_out, read_picture
-from neural_style.judge import EvaluationError, Picture
+from neural_style.errors import EvaluationError
+from neural_style.judge import Picture
 from neural_style.judge_network import MIN_SIDE_PX
 
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neural_style.errors import StylizationError
+from neural_style.errors import EvaluationError
 from neural_style.judge_network import MIN_SIDE_PX, JudgeNetwork
 
 Picture = NDArray[np.uint8]
@@ -25,10 +25,6 @@ _PATCH_SCALES = 3
 _PATCH_DIRECTIONS = 256
 _MAX_PATCHES = 20_000
 _QUANTILES = 512
-
-
-class EvaluationError(StylizationError):
-    """What is to be judged, or what it is to be judged by, cannot be had."""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class StyleScore:
         ours: of the stylized photographs, in their order.
         unchanged: of the photographs themselves, a yardstick: who changes nothing has these.
         others: of a picture by others of the first photograph.
-        warping: E_warp(stylized) / E_warp(clip) of each clip; nan where a clip has no error itself.
+        warping: E_warp(stylized) / E_warp(clip) of each clip.
         noise_gain: see `neural_style.flicker.noise_gain`.
     """
 

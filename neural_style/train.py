@@ -49,6 +49,9 @@ _WEAK_SHARE = 0.15
 _STEADY_FROM, _STEADY_FULL = 0.8, 0.85
 """Parts of the training after which the steadiness term begins and is at its full weight."""
 
+_CONTENT_LET_GO = 0.5
+"""Part of the content weight that steadiness takes over: what moves with the picture also keeps its content."""
+
 _AVERAGE_DECAY = 0.99
 
 _PREVIEW_PHOTOS, _PREVIEW_WH = 4, (320, 320)
@@ -200,8 +203,10 @@ class Trainer:
         stylized = self._paint(photographs, styles, strengths)
         corner = (float(torch.rand(1, generator=draw)), float(torch.rand(1, generator=draw)))
         terms = self._loss(stylized, photographs, styles, strengths, corner)
-        weight = self.options.weights.steadiness * self._steadiness_ramp()
+        ramp = self._steadiness_ramp()
+        weight = self.options.weights.steadiness * ramp
         if weight > 0:
+            terms["content"] = terms["content"] * (1 - _CONTENT_LET_GO * ramp)
             motion = random_motion(photographs, draw)
             following = self._paint(motion.next_frame(photographs), styles, strengths)
             terms["steadiness"] = weight * steadiness_loss(stylized, following, motion)
@@ -244,6 +249,9 @@ class Trainer:
         return min(1.0, (step + 1) / (0.03 * self.options.steps), max(0.0, (1 - done) / 0.3))
 
     def _steadiness_ramp(self) -> float:
+        """0 to 1: the steadiness term's share of its weight; all of it from the first step on when fine-tuning."""
+        if self.options.start_from is not None:
+            return 1.0
         done = self.step / self.options.steps
         return min(1.0, max(0.0, (done - _STEADY_FROM) / (_STEADY_FULL - _STEADY_FROM)))
 

@@ -38,7 +38,8 @@ class TrainOptions:
         content_weights: a factor on the content term for each style; empty is 1 for all.
         loss_network: whose features are compared.
         loss_weights_file: its weights, when not the ones it finds itself.
-        start_from: a checkpoint with the same styles whose weights training starts with.
+        start_from: a checkpoint whose weights training starts with, styles that it has by name; the
+            steadiness term then counts from the first step on, and not only in the last fifth.
         save_every: steps between checkpoints and preview sheets.
         seed: of initialization and drawing.
         device: "cpu" or "cuda".

@@ -4,6 +4,7 @@
     |-- CheckpointError         weights cannot be read, are refused, or fit no network
     |-- TrainingError           training cannot start or go on
     |-- ExportError             a model file does not give what PyTorch gives (`export/model_file.py`)
+    |-- EvaluationError         a style cannot be judged
     |-- MissingPackageError     an optional package is not installed
     |-- OptionError             an option has a value that is not allowed
     |-- FrameError              pixels are not what a frame holds
@@ -12,15 +13,16 @@
     |-- EngineError             an engine, device, precision or provider cannot be had, or failed
     `-- SinkError               a window or a file cannot be opened or written
 
-Must not know who raises them. The first four live in `neural_style/errors.py`, because
+Must not know who raises them. Those that networks, training and judging raise live in `neural_style/errors.py`, because
 `neural_style` must not import `realtime`.
 """
 
-from neural_style.errors import CheckpointError, MissingPackageError, StylizationError, TrainingError
+from neural_style.errors import CheckpointError, EvaluationError, MissingPackageError, StylizationError, TrainingError
 
 __all__ = [
     "CheckpointError",
     "EngineError",
+    "EvaluationError",
     "FrameError",
     "MissingPackageError",
     "OptionError",

@@ -64,7 +64,7 @@ class LookOptions:
     style: str = "candy"
     strength: float = 1.0
     keep_colors: bool = False
-    smoothing: float = 0.0
+    smoothing: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("strength", "smoothing"):

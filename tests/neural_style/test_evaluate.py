@@ -4,7 +4,6 @@ Knows nothing of how figures are computed; paintings, photographs, clip and netw
 """
 
 import json
-import math
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -19,9 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neural_style.checkpoint import StyleCredit, save_checkpoint
-from neural_style.evaluate import EvaluateOptions, main, parse_arguments
+from neural_style.dataset import read_picture
+from neural_style.errors import EvaluationError
+from neural_style.evaluate import EvaluateOptions, Painter, main, parse_arguments
 from neural_style.fast_net import FastNet, FastNetShape
-from neural_style.judge import EvaluationError
+from neural_style.judge import Judge
+from neural_style.scorecard import as_numbers
 from neural_style.transformer_net import TransformerNet
 
 Run = Callable[..., int]
@@ -148,7 +150,12 @@ def test_pictures_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: 
     waves, night = content["styles"]
     assert "others" not in waves
     others = night["others"]
-    assert (others["file"], set(others["figures"])) == ("theirs.png", _FIGURES)
+    pictures = (_picture(96, 108, seed=50), _picture(64, 72, 10 + 3))
+    painting = read_picture(Path("paintings/night.JPG"))
+    assert painting is not None
+    expected = Judge().figures(*pictures, painting)
+    assert others["file"] == "theirs.png"
+    assert others["figures"] == pytest.approx(as_numbers(expected))
     ratio = night["ours"]["style_distance"] / others["figures"]["style_distance"]
     assert others["ours_to_others"]["style_distance"] == pytest.approx(ratio)
     assert night["flicker"] is None  # no clip
@@ -159,6 +166,16 @@ def test_pictures_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: 
     assert sheet.shape == (3 * 224, 3 * 256, 3)  # paintings, ours, others
     assert (sheet[2 * 224 :, : 2 * 256] == 255).all()
     assert not (sheet[2 * 224 :, 2 * 256 :] == 255).all()
+
+
+def test_a_painter_rounds_and_cuts_off_what_is_outside_of_the_range_of_pixels() -> None:
+    network = FastNet(("waves",), FastNetShape(width=8, num_blocks=1, head_width=8))
+    painter = Painter(network, 0)
+    picture = _picture(64, 72, 0)
+    unrounded = painter.unrounded(picture.astype(np.float32))
+    assert unrounded.shape == picture.shape
+    assert np.array_equal(painter(picture), np.clip(np.rint(unrounded), 0, 255).astype(np.uint8))
+    assert unrounded.max() > 255
 
 
 class _Mirror(nn.Module):
@@ -260,6 +277,25 @@ def test_a_clip_that_is_none_is_an_error_that_names_it(
     assert said in line
 
 
+def test_a_clip_that_stands_still_is_an_error(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _needs_the_judge()
+    frame = av.VideoFrame.from_ndarray(np.full((64, 96, 3), 90, np.uint8), format="rgb24")
+    with av.open(str(tmp_path / "still.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=Fraction(25))
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "bgr0"
+        for _ in range(3):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert run("--clip", str(tmp_path / "still.mkv")) == 1
+    assert "still.mkv: its own warping error is 0.0" in _error_line(capsys)
+
+
+def test_of_a_clip_no_more_frames_are_used_than_asked_for(run: Run, tmp_path: Path) -> None:
+    _needs_the_judge()
+    assert run("--photos", "1", "--clip", "clip.mp4", "--max-frames", "2", "--json", str(tmp_path / "o.json")) == 0
+    assert json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))["clips"][0]["frames"] == 2
+
+
 def test_nothing_is_written_when_the_judging_fails(run: Run, tmp_path: Path) -> None:
     _needs_the_judge()
     assert run("--clip", "gone.mp4", "--json", str(tmp_path / "o.json"), "--sheet", str(tmp_path / "o.png")) == 1
@@ -289,4 +325,3 @@ def test_defaults_are_those_of_the_options() -> None:
     assert options.model.parts[-2:] == ("saved_models", "fast.safetensors")
     with pytest.raises(EvaluationError):
         EvaluateOptions(Path("paintings"))
-    assert math.isfinite(options.photos)

@@ -16,9 +16,8 @@ from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity as reference_similarity
 from torch import Tensor
 
-from neural_style.errors import MissingPackageError, TrainingError
+from neural_style.errors import EvaluationError, MissingPackageError, TrainingError
 from neural_style.judge import (
-    EvaluationError,
     Judge,
     PictureFigures,
     compare,

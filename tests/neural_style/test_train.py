@@ -89,6 +89,19 @@ def test_steadiness_grows_to_its_full_weight(folder: Path) -> None:
     assert ramp == pytest.approx([0, 0, 0, 0.5, 1, 1])
 
 
+def test_fine_tuning_is_steady_from_the_first_step_and_lets_content_go(folder: Path) -> None:
+    start = write_trunk(folder / "start.safetensors", styles="a")
+    weights = LossWeights(content=2.0, steadiness=3.0)
+    options = replace(small_options(folder), start_from=start, steps=1, save_every=1)
+    content = {}
+    for steadiness in (0.0, 3.0):
+        _, reports = _run(replace(options, weights=replace(weights, steadiness=steadiness)))
+        assert (reports[0].losses.get("steadiness", 0.0) > 0) == (steadiness > 0)
+        content[steadiness] = reports[0].losses["content"]
+        options.output.unlink()
+    assert content[3.0] == pytest.approx(0.5 * content[0.0])
+
+
 def test_the_learning_rate_rises_stays_and_falls_to_zero(folder: Path) -> None:
     trainer = Trainer(replace(small_options(folder), steps=1000))
     rates = [trainer._rate(step) for step in range(1001)]

@@ -42,7 +42,7 @@ class Run:
         if self.display is not None:
             all_sinks.append(self.display)
         styles = catalogue or make_catalogue("candy", "mosaic", "udnie")
-        controls = Controls(styles, 0, look or LookOptions())
+        controls = Controls(styles, 0, look or LookOptions(smoothing=0.0))
         stages = Stages(source, engine or IdentityEngine(), controls, all_sinks, self.display)
         engine_options = EngineOptions(batch_size=batch_size, max_wait_ms=20)
         self.pipeline = Pipeline(stages, RunOptions(engine=engine_options, **options), self.said.append)
