@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import re
 import signal
 import sys
@@ -23,6 +24,9 @@ from neural_style.train import Progress as TrainProgress
 from neural_style.train import Trainer
 from neural_style.train_options import NETWORK_KINDS, TrainOptions
 from realtime.styles import SAVED_MODELS, load_catalogue
+
+STEPS = {"style": TrainOptions.steps, "fast": 4500, "transformer": 4500}
+"""How long each kind is trained when nothing else is asked for."""
 
 
 def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, bool]:
@@ -53,7 +57,7 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
         metavar="FILE",
         help="network that a new style joins (default saved_models/fast.safetensors)",
     )
-    add("--steps", type=int, default=TrainOptions.steps)
+    add("--steps", type=int, help=f"default {STEPS['style']} for a style, {STEPS['fast']} for a network")
     add("--batch-size", type=int, default=TrainOptions.batch_size)
     add("--crop", type=int, default=TrainOptions.crop_px, help="side of the training crops in px")
     add("--style-size", type=int, default=TrainOptions.style_size_px, help="shorter side of the style picture in px")
@@ -61,10 +65,11 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
     add("--content-weight", type=float, default=LossWeights.content)
     add("--content-factor", type=float, action="append", default=[], help="on the content weight, for each style")
     add("--colour-weight", type=float, default=LossWeights.colour)
+    add("--contrast-weight", type=float, default=LossWeights.contrast)
     add("--smoothness-weight", type=float, default=LossWeights.smoothness)
     add("--steadiness-weight", type=float, default=LossWeights.steadiness)
     add("--start-from", type=Path, metavar="FILE", help="checkpoint whose weights training starts with")
-    add("--processes", type=int, default=1)
+    add("--processes", type=int, metavar="N", help="that share each batch (default: as the cores and the batch allow)")
     add("--style-weight", type=float, default=LossWeights.style)
     add("--loss-network", choices=LOSS_NETWORK_NAMES, default=TrainOptions.loss_network)
     add("--loss-weights", type=Path, metavar="FILE", help="weights of the loss network")
@@ -84,7 +89,7 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
         output=chosen.output or folder / f"{chosen.name[0]}.safetensors",
         network=chosen.network,
         trunk=trunk,
-        steps=chosen.steps,
+        steps=chosen.steps if chosen.steps is not None else STEPS[chosen.network],
         batch_size=chosen.batch_size,
         crop_px=chosen.crop,
         style_size_px=chosen.style_size,
@@ -93,12 +98,13 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
             content=chosen.content_weight,
             style=chosen.style_weight,
             colour=chosen.colour_weight,
+            contrast=chosen.contrast_weight,
             smoothness=chosen.smoothness_weight,
             steadiness=chosen.steadiness_weight,
         ),
         content_weights=tuple(chosen.content_factor),
         start_from=chosen.start_from,
-        processes=chosen.processes,
+        processes=chosen.processes or _fitting_processes(chosen.batch_size, _device(chosen.device)),
         loss_network=chosen.loss_network,
         loss_weights_file=chosen.loss_weights,
         save_every=chosen.save_every,
@@ -106,6 +112,18 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
         device=_device(chosen.device),
     )
     return options, chosen.resume
+
+
+def _fitting_processes(batch_size: int, device: str) -> int:
+    """The largest number of processes that divides the batch and has a core for each; 1 on a GPU."""
+    if device != "cpu":
+        return 1
+    return max(n for n in range(1, usable_cores() + 1) if batch_size % n == 0)
+
+
+def usable_cores() -> int:
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _credits(names: list[str], pictures: list[Path], texts: list[str]) -> tuple[StyleCredit, ...]:

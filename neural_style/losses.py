@@ -1,4 +1,4 @@
-"""Owns the training losses: content, style, colour, smoothness and range.
+"""Owns the training losses: content, style, colour, contrast, smoothness and range.
 
 Must not know where the pictures come from or which network painted them.
 """
@@ -18,6 +18,14 @@ _CLOSE_UP_SHARE = 0.5
 _COLOUR_DIRECTIONS = 16
 _COLOUR_SAMPLES = 4096
 
+_PATCH_PX = 5
+"""Side of the patches whose contrast is compared, and their distance: prime to the 4 px cells of `FastNet`."""
+
+_PATCH_DIRECTIONS = 16
+_PATCH_QUANTILES = 512
+_FLAT = 1e-5
+"""Mean square contrast, pixels 0..1, below which a picture counts as flat."""
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -27,6 +35,8 @@ class LossWeights:
         content: low paints over the content, high leaves the photograph.
         style: weight of all Gram terms together.
         colour: match of the distribution of colours.
+        contrast: match of the distribution of what differs within small patches; without it a
+            network learns to be steady by painting fainter.
         smoothness: total variation.
         range: pixels outside of 0..255, which a screen would cut off.
         steadiness: pictures that move with what they show (`neural_style.steadiness`).
@@ -35,6 +45,7 @@ class LossWeights:
     content: float = 0.45
     style: float = 1.0
     colour: float = 50.0
+    contrast: float = 1.5
     smoothness: float = 0.5
     range: float = 20.0
     steadiness: float = 12.0
@@ -47,10 +58,12 @@ class StyleTarget:
     Attributes:
         grams: float (C, C) for each style layer of each view.
         colours: float (directions, samples), see `sorted_colours`.
+        contrasts: float (directions, quantiles) for each scale, see `sorted_contrasts`.
     """
 
     grams: list[Tensor]
     colours: Tensor
+    contrasts: list[Tensor]
 
 
 class _Gram(torch.autograd.Function):
@@ -103,6 +116,30 @@ def sorted_colours(pictures: Tensor) -> Tensor:
     return (directions @ flat[:, :, places]).sort(dim=2).values
 
 
+def sorted_contrasts(pictures: Tensor) -> list[Tensor]:
+    """What small patches show beside their mean colour, along fixed directions, in order, at one and at half the size.
+
+    As `sorted_colours` for patches of 5 x 5 px (of textures Heitz et al. 2021, arXiv 2006.07229).
+
+    Args:
+        pictures: float (N, 3, H, W), 0..255; both sides at least 10 px.
+
+    Returns:
+        For each scale float32 (N, directions, quantiles), of pixels scaled to 0..1.
+    """
+    generator = torch.Generator().manual_seed(1)
+    directions = torch.randn(_PATCH_DIRECTIONS, 3, _PATCH_PX, _PATCH_PX, generator=generator)
+    directions = directions - directions.mean((2, 3), keepdim=True)
+    directions = F.normalize(directions.flatten(1), dim=1).view_as(directions).to(pictures.device)
+    scaled = pictures.float() / 255.0
+    quantiles = []
+    for view in (scaled, F.avg_pool2d(scaled, 2)):
+        contrasts = F.conv2d(view, directions, stride=_PATCH_PX).flatten(2).sort(dim=2).values
+        places = torch.linspace(0, contrasts.shape[2] - 1, _PATCH_QUANTILES, device=view.device).round().long()
+        quantiles.append(contrasts[:, :, places])
+    return quantiles
+
+
 class PerceptualLoss:
     """Compares stylized pictures with their content and their styles.
 
@@ -127,6 +164,7 @@ class PerceptualLoss:
         targets = [self._target(picture) for picture in style_pictures]
         self._grams = [torch.stack(layer) for layer in zip(*(t.grams for t in targets), strict=True)]
         self._colours = torch.stack([t.colours for t in targets])
+        self._contrasts = [torch.stack(scale) for scale in zip(*(t.contrasts for t in targets), strict=True)]
         self._content_weights = self._colours.new_tensor(content_weights)
 
     def __call__(
@@ -143,7 +181,7 @@ class PerceptualLoss:
             corner: where the enlarged part lies, 0..1 down and right.
 
         Returns:
-            Scalars by name: content, style, colour, smoothness, range.
+            Scalars by name: content, style, colour, contrast, smoothness, range.
         """
         views = [self._network(view) for view in self._views(stylized, corner)]
         with torch.no_grad():
@@ -153,6 +191,7 @@ class PerceptualLoss:
             "content": self._weights.content * (content.mean(0) * self._content_weights[styles]).mean(),
             "style": self._weights.style * self._style_loss(views, originals, styles, strengths),
             "colour": self._weights.colour * self._colour_loss(stylized, photographs, styles, strengths),
+            "contrast": self._weights.contrast * self._contrast_loss(stylized, photographs, styles, strengths),
             "smoothness": self._weights.smoothness * _total_variation(stylized),
             "range": self._weights.range * _excess(stylized),
         }
@@ -174,7 +213,7 @@ class PerceptualLoss:
     def _target(self, picture: Tensor) -> StyleTarget:
         views = [picture] if self._network.close_up == 1 else [picture, self._enlarged(picture)]
         grams = [gram(layer)[0] for view in views for layer in self._network(view).style]
-        return StyleTarget(grams, sorted_colours(picture)[0])
+        return StyleTarget(grams, sorted_colours(picture)[0], [scale[0] for scale in sorted_contrasts(picture)])
 
     def _style_loss(
         self, views: list[Features], originals: list[Features], styles: Tensor, strengths: Tensor
@@ -196,6 +235,16 @@ class PerceptualLoss:
         own = sorted_colours(photographs)
         target = torch.lerp(own, self._colours[styles], strengths[:, None, None])
         return (sorted_colours(stylized) - target).square().mean()
+
+    def _contrast_loss(self, stylized: Tensor, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
+        """Relative square distance of the contrasts, averaged over scales and pictures."""
+        scales = zip(sorted_contrasts(stylized), sorted_contrasts(photographs), self._contrasts, strict=True)
+        errors = []
+        for ours, photograph, painting in scales:
+            target = torch.lerp(photograph, painting[styles], strengths[:, None, None])
+            size = target.square().mean((1, 2)).clamp_min(_FLAT)
+            errors.append(((ours - target).square().mean((1, 2)) / size).mean())
+        return torch.stack(errors).mean()
 
 
 def _content_errors(stylized: Tensor, photograph: Tensor) -> Tensor:

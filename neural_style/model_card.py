@@ -40,6 +40,7 @@ _OPTION_NAMES = {
     "weight_content": "--content-weight",
     "weight_style": "--style-weight",
     "weight_colour": "--colour-weight",
+    "weight_contrast": "--contrast-weight",
     "weight_smoothness": "--smoothness-weight",
     "weight_steadiness": "--steadiness-weight",
     "loss_network": "--loss-network",

@@ -52,7 +52,7 @@ class TrainOptions:
     output: Path
     network: NetworkKind = "style"
     trunk: Path | None = None
-    steps: int = 1000
+    steps: int = 500
     batch_size: int = 4
     crop_px: int = 256
     style_size_px: int = 480

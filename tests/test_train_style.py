@@ -88,10 +88,12 @@ def test_resume_goes_on_from_the_last_checkpoint(run: Run, capsys: pytest.Captur
     assert "step 2 of 2" in capsys.readouterr().out
 
 
-def test_defaults_are_those_of_the_options() -> None:
-    options, resume = parse_arguments(
-        ["--style-image", "a.png", "--name", "waves", "--content-dir", "photos", "--device", "cpu"]
-    )
+MINIMAL = ["--style-image", "a.png", "--name", "waves", "--content-dir", "photos", "--device", "cpu"]
+
+
+def test_defaults_are_those_of_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train_style.usable_cores", lambda: 1)
+    options, resume = parse_arguments(MINIMAL)
     assert not resume
     assert options.output == SAVED_MODELS / "waves.safetensors"
     trunk = SAVED_MODELS / "fast.safetensors"
@@ -102,12 +104,26 @@ def test_defaults_are_those_of_the_options() -> None:
     assert (credit.name, credit.source, credit.licence) == ("waves", "a.png", "not stated")
 
 
+def test_whole_networks_are_trained_longer_than_a_style() -> None:
+    assert parse_arguments([*MINIMAL, "--network", "fast"])[0].steps > 4 * parse_arguments(MINIMAL)[0].steps
+    assert parse_arguments([*MINIMAL, "--network", "fast", "--steps", "7"])[0].steps == 7
+
+
+@pytest.mark.parametrize(("batch_size", "cores", "processes"), [(4, 4, 4), (4, 3, 2), (12, 5, 4), (1, 8, 1), (7, 4, 1)])
+def test_a_batch_is_shared_evenly_by_as_many_processes_as_there_are_cores(
+    batch_size: int, cores: int, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train_style.usable_cores", lambda: cores)
+    assert parse_arguments([*MINIMAL, "--batch-size", str(batch_size)])[0].processes == processes
+
+
 def test_options_reach_the_training() -> None:
     arguments = ["--style-image", "a.png", "--name", "waves", "--content-dir", "photos", "--device", "cpu"]
     arguments += ["--content-weight", "3", "--style-weight", "4", "--learning-rate", "0.1", "--seed", "9"]
     arguments += ["--network", "transformer", "--loss-network", "vgg16", "--loss-weights", "vgg.pth"]
     arguments += ["--save-every", "7", "--style-size", "111", "--crop", "99", "--steps", "5", "--resume"]
     arguments += ["--colour-weight", "11", "--smoothness-weight", "12", "--steadiness-weight", "13"]
+    arguments += ["--contrast-weight", "14"]
     arguments += ["--content-factor", "0.5", "--start-from", "old.safetensors", "--processes", "2"]
     options, resume = parse_arguments(arguments)
     assert resume
@@ -120,6 +136,7 @@ def test_options_reach_the_training() -> None:
     assert (options.save_every, options.style_size_px, options.crop_px) == (7, 111, 99)
     assert (options.steps, options.seed) == (5, 9)
     assert (options.weights.colour, options.weights.smoothness, options.weights.steadiness) == (11, 12, 13)
+    assert options.weights.contrast == 14
     assert (options.content_weights, options.start_from, options.processes) == ((0.5,), Path("old.safetensors"), 2)
     assert options.trunk is None
 

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neural_style.loss_network import Features, LossNetwork
-from neural_style.losses import LossWeights, PerceptualLoss, gram, sorted_colours
+from neural_style.losses import LossWeights, PerceptualLoss, gram, sorted_colours, sorted_contrasts
 
-ALONE = LossWeights(content=1.0, style=1.0, colour=1.0, smoothness=1.0, range=1.0)
-TERMS = ["content", "style", "colour", "smoothness", "range"]
+ALONE = LossWeights(content=1.0, style=1.0, colour=1.0, contrast=1.0, smoothness=1.0, range=1.0)
+TERMS = ["content", "style", "colour", "contrast", "smoothness", "range"]
 
 
 class _Transparent(LossNetwork):
@@ -144,18 +144,51 @@ def test_pictures_of_two_sizes_with_the_same_colours_have_the_same_quantiles() -
     torch.testing.assert_close(sorted_colours(ramp), sorted_colours(large), atol=0.02, rtol=0)
 
 
+def test_contrasts_forget_brightness_and_grow_with_contrast() -> None:
+    picture = _picture(3, 60, 80) / 2
+    for plain, brighter, stronger in zip(
+        *(sorted_contrasts(p) for p in (picture, picture + 51, picture * 2)), strict=True
+    ):
+        assert (plain.diff(dim=2) >= 0).all()
+        torch.testing.assert_close(brighter, plain, atol=1e-5, rtol=0)
+        torch.testing.assert_close(stronger, 2 * plain)
+
+
+def test_contrasts_see_fine_and_coarse_texture() -> None:
+    """One-pixel stripes are contrast at full size and none at half; wider ones are both."""
+    columns = torch.arange(80)
+    for width, visible in ((1, (True, False)), (3, (True, True))):
+        stripes = (columns // width % 2 * 255.0).expand(1, 3, 60, 80)
+        assert tuple(bool(scale.std() > 0.1) for scale in sorted_contrasts(stripes)) == visible
+
+
+def test_contrasts_of_any_size_can_be_compared() -> None:
+    large = _picture(3, 256, 256)
+    for one, other in zip(sorted_contrasts(large), sorted_contrasts(large[:, :, :90, :150]), strict=True):
+        assert one.shape == other.shape
+        assert (one - other).abs().mean() < 0.2 * one.abs().mean()
+
+
+def test_painting_fainter_costs_contrast_even_of_a_flat_painting() -> None:
+    assert _terms(_picture(1) / 2)["contrast"] == pytest.approx(0.25, rel=0.01)
+    flat = torch.full((1, 3, 16, 24), 100.0)
+    loss = PerceptualLoss(_Transparent(), [flat], ALONE, (1.0,))
+    assert torch.isfinite(loss(_picture(6), _picture(5), torch.tensor([0]), torch.ones(1), (0.0, 0.0))["contrast"])
+
+
 @pytest.mark.parametrize("style", [0, 1])
 def test_at_full_strength_the_painting_is_the_minimum(style: int) -> None:
     terms = _terms(_picture(1 + style), _picture(5), style=style)
     assert terms["style"] == pytest.approx(0, abs=1e-9)
     assert terms["colour"] == pytest.approx(0, abs=1e-9)
+    assert terms["contrast"] == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("close_up", [1, 2])
 def test_at_no_strength_the_photograph_is_the_minimum(close_up: int) -> None:
     loss, photograph = _loss(_Transparent(close_up)), _picture(5, 32, 32)
     terms = _terms(photograph, photograph, strength=0.0, loss=loss)
-    for name in ("content", "style", "colour"):
+    for name in ("content", "style", "colour", "contrast"):
         assert terms[name] == pytest.approx(0, abs=1e-9), name
     assert _terms(photograph * 0.5, photograph, strength=0.0, loss=loss)["style"] > 0.1
 
@@ -188,6 +221,8 @@ def test_each_picture_of_a_batch_has_its_own_strength_and_style() -> None:
     wrong = _loss()(stylized, photographs, torch.tensor([1, 0, 1]), torch.tensor([0.0, 1.0, 1.0]), (0.0, 0.0))
     assert right["style"].item() == pytest.approx(0, abs=1e-9)
     assert right["colour"].item() == pytest.approx(0, abs=1e-9)
+    assert right["contrast"].item() == pytest.approx(0, abs=1e-9)
+    assert wrong["contrast"].item() > 1e-4
     assert wrong["style"].item() > 1e-4
     assert wrong["colour"].item() > 1e-6
 
@@ -278,15 +313,14 @@ def test_odd_sizes_have_a_close_up_too() -> None:
 
 
 def test_smoothness_is_the_mean_step_between_neighbours() -> None:
-    """Columns 0, 51, 51: one of two steps to the right is 0.2, and none down."""
-    picture = torch.tensor([0.0, 51.0, 51.0]).expand(1, 3, 4, 3)
-    smoothness = _terms(torch.nn.functional.pad(picture, (0, 1), value=51.0))["smoothness"]
-    assert smoothness == pytest.approx(0.2 / 3)
+    """Columns 0, 51, 51, ...: one of eleven steps to the right is 0.2, and none down."""
+    picture = torch.tensor([0.0] + 11 * [51.0]).expand(1, 3, 10, 12)
+    assert _terms(picture)["smoothness"] == pytest.approx(0.2 / 11)
 
 
 def test_smoothness_counts_both_directions() -> None:
-    checkers = (torch.arange(8)[:, None] + torch.arange(8)) % 2 * 255.0
-    assert _terms(checkers.expand(1, 3, 8, 8))["smoothness"] == pytest.approx(2.0)
+    checkers = (torch.arange(12)[:, None] + torch.arange(12)) % 2 * 255.0
+    assert _terms(checkers.expand(1, 3, 12, 12))["smoothness"] == pytest.approx(2.0)
 
 
 def test_range_is_zero_for_what_a_screen_can_show() -> None:
@@ -301,10 +335,10 @@ def test_range_is_the_square_of_the_excess(value: float) -> None:
 
 def test_weights_multiply_their_terms() -> None:
     stylized, photograph = _picture(6) * 1.5 - 30, _picture(5)
-    weights = LossWeights(content=2.0, style=3.0, colour=5.0, smoothness=7.0, range=11.0)
+    weights = LossWeights(content=2.0, style=3.0, colour=5.0, contrast=13.0, smoothness=7.0, range=11.0)
     plain, weighted = (_terms(stylized, photograph, loss=_loss(weights=w)) for w in (ALONE, weights))
     ratios = {name: weighted[name] / plain[name] for name in plain}
-    assert ratios == pytest.approx({"content": 2, "style": 3, "colour": 5, "smoothness": 7, "range": 11})
+    assert ratios == pytest.approx({"content": 2, "style": 3, "colour": 5, "contrast": 13, "smoothness": 7, "range": 11})
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])

@@ -71,7 +71,7 @@ def test_draws_every_style_on_every_photograph(folder: Path) -> None:
 def test_its_command_gives_the_options_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neural_style.train.load_loss_network", lambda name, file: FakeLossNetwork())
     base = small_options(tmp_path, styles="ab")
-    weights = LossWeights(content=0.3, colour=7.0, smoothness=0.25, steadiness=3.0)
+    weights = LossWeights(content=0.3, colour=7.0, contrast=0.5, smoothness=0.25, steadiness=3.0)
     changed = {"weights": weights, "content_weights": (1.0, 1.5), "seed": 5, "learning_rate": 0.001}
     options = TrainOptions(**{**{n: getattr(base, n) for n in base.__dataclass_fields__}, **changed})
     trainer = Trainer(options)

@@ -21,6 +21,7 @@ from neural_style.checkpoint import StyleCredit, load_checkpoint, save_checkpoin
 from neural_style.errors import CheckpointError, TrainingError
 from neural_style.fast_net import FastNet
 from neural_style.losses import LossWeights
+from neural_style.sheet import CELL_WH
 from neural_style.team import Member
 from neural_style.train import Progress, Trainer, new_network
 from neural_style.train_options import NetworkKind, TrainOptions
@@ -363,7 +364,7 @@ def test_the_last_tenth_of_the_photographs_is_shown_but_not_learnt_from(
     _run(options)
     assert len(loss_network.seen) == 41, "the style picture and all photographs"
     assert RED not in loss_network.seen
-    assert tuple(_preview(options)[5, 5]) == RED
+    assert tuple(_preview(options)[100, 100]) == RED
 
 
 def _write_red(path: Path) -> None:
@@ -383,7 +384,7 @@ def test_the_preview_has_a_row_for_each_shown_photograph_and_a_column_for_each_s
 ) -> None:
     options = small_options(folder, styles="ab", photos=photos)
     Trainer(options).write_preview()
-    assert _preview(options).shape == (rows * 320, 3 * 320, 3)
+    assert _preview(options).shape == (rows * CELL_WH[1], 3 * CELL_WH[0], 3)
 
 
 def test_the_preview_shows_the_styles_in_order(folder: Path) -> None:
@@ -396,7 +397,8 @@ def test_the_preview_shows_the_styles_in_order(folder: Path) -> None:
         trainer.network.style_vectors[:, -2 * head - 1 :] = 0  # flat grey
         trainer.network.style_vectors[1, -head - 1 : -1] = 2  # flat white
     trainer.write_preview()
-    photograph, first, second = np.split(_preview(options)[:200], 3, axis=1)  # the names are below
+    columns = np.split(_preview(options), 3, axis=1)
+    photograph, first, second = (column[40:200, 20:180] for column in columns)  # clear of names and margins
     assert photograph.std() > 20
     assert set(first.ravel()) == {127}
     assert set(second.ravel()) == {255}
@@ -406,7 +408,7 @@ def test_an_unreadable_photograph_is_left_out_of_the_preview(folder: Path) -> No
     options = small_options(folder, photos=3)
     (folder / "photos/00.png").write_text("no picture")
     Trainer(options).write_preview()
-    assert _preview(options).shape == (2 * 320, 2 * 320, 3)
+    assert _preview(options).shape == (2 * CELL_WH[1], 2 * CELL_WH[0], 3)
 
 
 def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(folder: Path) -> None:
