@@ -338,7 +338,8 @@ def test_weights_multiply_their_terms() -> None:
     weights = LossWeights(content=2.0, style=3.0, colour=5.0, contrast=13.0, smoothness=7.0, range=11.0)
     plain, weighted = (_terms(stylized, photograph, loss=_loss(weights=w)) for w in (ALONE, weights))
     ratios = {name: weighted[name] / plain[name] for name in plain}
-    assert ratios == pytest.approx({"content": 2, "style": 3, "colour": 5, "contrast": 13, "smoothness": 7, "range": 11})
+    expected = {"content": 2, "style": 3, "colour": 5, "contrast": 13, "smoothness": 7, "range": 11}
+    assert ratios == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
