@@ -71,7 +71,7 @@ def folder(tmp_path: Path, loss_network: FakeLossNetwork) -> Path:
 def test_every_step_is_reported_with_finite_losses(folder: Path) -> None:
     _, reports = _run(small_options(folder))
     assert [progress.step for progress in reports] == [1, 2, 3, 4]
-    assert set(reports[0].losses) == {"content", "style", "colour", "smoothness", "range"}
+    assert set(reports[0].losses) == {"content", "style", "colour", "contrast", "smoothness", "range"}
     assert all(isfinite(value) for progress in reports for value in progress.losses.values())
 
 
