@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from neural_style.checkpoint import StyleNetwork, first_reason, load_checkpoint
 from realtime.engines.protocol import EngineInfo
@@ -83,7 +84,11 @@ class TorchEngine:
         network = self._networks[style.checkpoint]
         vector_values = style.vector_at(strength)
         vector = None if vector_values is None else torch.from_numpy(vector_values)[None].to(self._device)
-        frames = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)  # (N, H, W, 3)
+        return self._run(network, pictures, vector)
+
+    def _run(self, network: StyleNetwork, pictures: NDArray[np.uint8], vector: Tensor | None) -> NDArray[np.uint8]:
+        """Passes uint8 (N, H, W, 3) RGB through a network, and gives the same."""
+        frames = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)
         stylized = network(frames.permute(0, 3, 1, 2).float(), vector)  # (N, 3, H, W)
         rounded = stylized.clamp(0, 255).round().to(torch.uint8)
         return np.asarray(rounded.permute(0, 2, 3, 1).contiguous().cpu().numpy(), np.uint8)

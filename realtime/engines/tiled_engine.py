@@ -1,0 +1,36 @@
+"""Owns stylizing pictures in parts with PyTorch, for those larger than memory.
+
+Must not know where pictures come from.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neural_style.checkpoint import StyleNetwork
+from neural_style.tiles import stylize_in_tiles
+from realtime.engines.torch_engine import TorchEngine
+from realtime.options import EngineOptions
+from realtime.styles import Catalogue
+
+
+class TiledEngine(TorchEngine):
+    """Stylizes in parts of at most `tile_px` a side; the pictures are those of `TorchEngine` up to rounding.
+
+    Args:
+        catalogue: as of `TorchEngine`.
+        options: as of `TorchEngine`.
+        tile_px: side of a part.
+
+    Raises:
+        EngineError: as `TorchEngine`.
+    """
+
+    def __init__(self, catalogue: Catalogue, options: EngineOptions, tile_px: int) -> None:
+        super().__init__(catalogue, options)
+        self._tile_px = tile_px
+
+    def _run(
+        self, network: StyleNetwork, pictures: NDArray[np.uint8], vector: torch.Tensor | None
+    ) -> NDArray[np.uint8]:
+        return np.stack([stylize_in_tiles(network, picture, vector, self._tile_px) for picture in pictures])
