@@ -18,6 +18,7 @@ from realtime.batcher import Batcher
 from realtime.controls import Action, Command, Controls, Look, help_lines
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, SinkError
+from realtime.finish import Finisher
 from realtime.frame import Frame, Image
 from realtime.mailbox import BoundedMailbox, LatestMailbox, Mailbox, MailboxClosedError
 from realtime.options import RunOptions
@@ -88,8 +89,7 @@ class Pipeline:
         self._sinks = list(stages.sinks)
         self._recording: VideoFileSink | None = None
         self._last: StylizedFrame | None = None
-        self._smoothed: postprocess.Smoothed | None = None
-        self._smoothed_look: tuple[object, ...] = ()
+        self._finisher = Finisher()
         self._message, self._message_until_s = "", 0.0
         self._closing = False
         self.interrupted, self._interrupted_s = False, 0.0
@@ -235,7 +235,7 @@ class Pipeline:
 
     def _show(self, painting: _Painting) -> None:
         with self._stats.stage("postprocess"):
-            pixels = self._postprocessed(painting)
+            pixels = self._finisher.finish(painting.pixels, painting.frame.pixels, painting.look)
             shown = self._decorated(pixels, painting.look) if self._stages.display is not None else pixels
         stylized = StylizedFrame(painting.frame, pixels, shown)
         with self._stats.stage("sinks"):
@@ -243,17 +243,6 @@ class Pipeline:
                 sink.write(stylized)
         self._last = stylized
         self._stats.frame_out(painting.frame.capture_time_s)
-
-    def _postprocessed(self, painting: _Painting) -> Image:
-        look, original, pixels = painting.look, painting.frame.pixels, painting.pixels
-        if look.smoothing > 0.0:
-            kept_look = look.style, look.strength, look.mirror
-            previous = self._smoothed if kept_look == self._smoothed_look else None
-            self._smoothed = postprocess.smooth(pixels, original, look.smoothing, previous)
-            self._smoothed_look, pixels = kept_look, self._smoothed.pixels
-        if look.keep_colors:
-            pixels = postprocess.keep_colors(original, pixels)
-        return pixels if look.style.fades_by_vector else postprocess.fade(original, pixels, look.strength)
 
     def _decorated(self, pixels: Image, look: Look) -> Image:
         """Draws the help, or else the overlay with the last message."""
