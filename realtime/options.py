@@ -12,6 +12,7 @@ from realtime.errors import OptionError
 EngineName = Literal["auto", "torch", "onnx"]
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 SinkName = Literal["window", "null"]
+CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "h264_nvenc", "hevc_nvenc", "av1_nvenc"]
 
 ENGINE_NAMES: tuple[EngineName, ...] = ("auto", "torch", "onnx")
 PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "fp16", "bf16")
@@ -108,6 +109,76 @@ class RunOptions:
             raise OptionError(f"max-frames {self.max_frames}: must be at least 1")
         if self.record is not None and self.record.suffix.lower() not in VIDEO_SUFFIXES:
             raise OptionError(f"record {self.record}: must end in {', '.join(VIDEO_SUFFIXES)}")
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """One run over files.
+
+    Attributes:
+        inputs: files, folders, or "-" for standard input.
+        output: a file, a folder, or "-" for standard output.
+        styles: names and blends with commas between, or "all".
+        look: strength and colours; its style counts for nothing.
+        smoothing: 0..1 for all; None is 0 for pictures and the live default for films.
+        codec: of films; None is the usual one of the container.
+        start_s: first moment of films that is wanted.
+        end_s: the moment after the last; None is their end.
+        max_side_px: larger pictures and films are shrunk to it.
+        tile_px: side of the parts in which pictures are stylized; None is in one.
+        batch_size: frames stylized together; None finds out what is fastest.
+        sheet: one contact sheet of all styles for each picture.
+        resume: keep unfinished films, and go on with those of an earlier run.
+        overwrite: replace files that are there.
+        json: tell what happens in lines of JSON.
+        stats: write statistics of films to this JSON file at the end.
+        engine: what runs the networks.
+    """
+
+    inputs: tuple[str, ...]
+    output: str
+    styles: str = LookOptions.style
+    look: LookOptions = field(default_factory=LookOptions)
+    smoothing: float | None = None
+    codec: CodecName | None = None
+    start_s: float = 0.0
+    end_s: float | None = None
+    max_side_px: int | None = None
+    tile_px: int | None = None
+    batch_size: int | None = None
+    sheet: bool = False
+    resume: bool = False
+    overwrite: bool = False
+    json: bool = False
+    stats: Path | None = None
+    engine: EngineOptions = field(default_factory=EngineOptions)
+
+    def __post_init__(self) -> None:
+        if self.smoothing is not None and not 0.0 <= self.smoothing <= 1.0:
+            raise OptionError(f"smoothing {self.smoothing}: must be 0 to 1")
+        if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):
+            raise OptionError(f"start {self.start_s} s, end {self.end_s} s: the end must be later than the start")
+        if self.max_side_px is not None and not 16 <= self.max_side_px <= MAX_SIDE_PX:
+            raise OptionError(f"max-side {self.max_side_px}: must be 16 to {MAX_SIDE_PX} px")
+        if self.tile_px is not None and not 128 <= self.tile_px <= MAX_SIDE_PX:
+            raise OptionError(f"tile {self.tile_px}: must be 128 to {MAX_SIDE_PX} px")
+        if self.batch_size is not None and not 1 <= self.batch_size <= 256:
+            raise OptionError(f"batch-size {self.batch_size}: must be auto or 1 to 256")
+
+
+def parse_time_s(text: str) -> float:
+    """Reads "90", "1:30" or "0:01:30.5" as seconds.
+
+    Raises:
+        OptionError: it is written differently.
+    """
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or not all(0 <= part < float("inf") for part in parts):
+        raise OptionError(f"time {text!r}: write seconds, MM:SS or HH:MM:SS, for example 90 or 1:30.5")
+    return float(sum(part * 60**place for place, part in enumerate(reversed(parts))))
 
 
 def parse_size_wh(text: str) -> tuple[int, int]:

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from realtime.errors import OptionError
-from realtime.options import MAX_SIDE_PX, EngineOptions, LookOptions, RunOptions, parse_size_wh
+from realtime.options import (
+    MAX_SIDE_PX,
+    EngineOptions,
+    FileOptions,
+    LookOptions,
+    RunOptions,
+    parse_size_wh,
+    parse_time_s,
+)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +108,29 @@ def test_a_size_in_superscripts_is_refused_too() -> None:
 def test_a_device_number_in_superscripts_is_refused_too() -> None:
     with pytest.raises(OptionError):
         EngineOptions(device="cuda:\N{SUPERSCRIPT TWO}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"smoothing": 1.5}, "smoothing 1.5: must be 0 to 1"),
+        ({"start_s": 5.0, "end_s": 5.0}, "the end must be later"),
+        ({"max_side_px": 8}, "max-side 8: must be 16"),
+        ({"tile_px": 64}, "tile 64: must be 128"),
+        ({"batch_size": 0}, "batch-size 0: must be auto or 1 to 256"),
+    ],
+)
+def test_options_of_files_are_checked(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(OptionError, match=said):
+        FileOptions(("in.mp4",), "out.mp4", **changes)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("1:30", 90.0), ("1:00:00.5", 3600.5), ("0", 0.0)])
+def test_times_are_read(text: str, seconds: float) -> None:
+    assert parse_time_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "x", "1:2:3:4", "-5", "nan", "inf", "1:-3"])
+def test_times_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="write seconds, MM:SS or HH:MM:SS"):
+        parse_time_s(text)

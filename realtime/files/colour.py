@@ -1,0 +1,137 @@
+"""Owns how decoded pictures become RGB and RGB becomes pictures to encode, by the tags that a film states.
+
+Must not know files, threads or networks.
+"""
+
+from dataclasses import dataclass
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+
+from realtime.frame import Image
+
+UNSPECIFIED = 2
+"""FFmpeg's number of a matrix, transfer or primaries that a file does not state."""
+
+_RGB, _BT709, _BT601 = 0, 1, 5
+_COMPUTABLE = {_BT709: _BT709, 4: 4, _BT601: _BT601, 6: _BT601, 7: 7, 9: 9, 10: 9}
+"""The matrices that FFmpeg's scaler knows; that of BT.2020 with constant luminance is taken as the other one's."""
+
+_HD_HEIGHT_PX = 720
+_ACCURATE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
+
+
+@dataclass(frozen=True)
+class ColourTags:
+    """What a film says of its colours; the numbers are those of ITU-T H.273, which FFmpeg uses.
+
+    Attributes:
+        matrix: between RGB and luma with chroma.
+        full_range: 0..255 instead of 16..235.
+        primaries: what red, green and blue are.
+        transfer: from light to values.
+    """
+
+    matrix: int = UNSPECIFIED
+    full_range: bool = False
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+
+    def matrix_for(self, height_px: int) -> int:
+        """The matrix to compute with: BT.709 from 720 lines on, and else BT.601, where none is stated."""
+        guessed = _BT709 if height_px >= _HD_HEIGHT_PX else _BT601
+        return _COMPUTABLE.get(self.matrix, guessed)
+
+
+def tags_of(picture: av.VideoFrame) -> ColourTags:
+    """Reads the tags of a decoded picture."""
+    full = picture.color_range == ColorRange.JPEG or picture.format.name.startswith("yuvj") or _is_rgb(picture)
+    return ColourTags(int(picture.colorspace), full, int(picture.color_primaries), int(picture.color_trc))
+
+
+def bit_depth(picture: av.VideoFrame) -> int:
+    """Bits of each component."""
+    return max(component.bits for component in picture.format.components)
+
+
+class ToRgb:
+    """Turns decoded pictures into RGB; one for each film, because it keeps the tables between pictures.
+
+    Args:
+        tags: of the film.
+        shape: width over height of one stored pixel.
+        max_side_px: larger pictures are shrunk until their longer side is this; None keeps the size.
+    """
+
+    def __init__(self, tags: ColourTags, shape: float = 1.0, max_side_px: int | None = None) -> None:
+        self._tags, self._shape, self._max_side_px = tags, shape, max_side_px
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, picture: av.VideoFrame) -> Image:
+        """The displayed picture, upright and with square pixels: uint8 (H, W, 3) RGB."""
+        converted = self._reformatter.reformat(
+            picture,
+            format="rgb24",
+            src_colorspace=None if _is_rgb(picture) else self._tags.matrix_for(picture.height),
+            src_color_range=ColorRange.JPEG if self._tags.full_range else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=_ACCURATE,
+        )
+        rgb = np.asarray(converted.to_ndarray(), np.uint8)
+        quarters = round(picture.rotation / 90) % 4 if picture.rotation else 0
+        size_wh = displayed_size_wh((picture.width, picture.height), self._shape, 0, self._max_side_px)
+        if size_wh != (picture.width, picture.height):
+            method = cv2.INTER_AREA if size_wh[1] < picture.height else cv2.INTER_CUBIC
+            rgb = np.asarray(cv2.resize(rgb, size_wh, interpolation=method), np.uint8)
+        return np.ascontiguousarray(np.rot90(rgb, quarters))
+
+
+def displayed_size_wh(
+    stored_wh: tuple[int, int], shape: float, rotation: int, max_side_px: int | None = None
+) -> tuple[int, int]:
+    """Width and height in px at which a film is shown.
+
+    Args:
+        stored_wh: as encoded.
+        shape: width over height of one stored pixel.
+        rotation: in degrees.
+        max_side_px: longer side allowed.
+    """
+    width, height = max(1, round(stored_wh[0] * shape)), stored_wh[1]
+    scale = 1.0 if max_side_px is None else min(1.0, max_side_px / max(width, height))
+    size_wh = max(1, round(width * scale)), max(1, round(height * scale))
+    return size_wh[::-1] if round(rotation / 90) % 2 else size_wh
+
+
+class FromRgb:
+    """Turns RGB into pictures for an encoder, by the same tags.
+
+    Args:
+        tags: of the film that is written.
+        pixel_format: FFmpeg's name.
+        even: whether the encoder needs even sides; the last row or column is then repeated.
+    """
+
+    def __init__(self, tags: ColourTags, pixel_format: str, even: bool) -> None:
+        self._tags, self._pixel_format, self._even = tags, pixel_format, even
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, pixels: Image) -> av.VideoFrame:
+        """Converts uint8 (H, W, 3) RGB; time stamps are the caller's."""
+        bottom, right = (pixels.shape[0] % 2, pixels.shape[1] % 2) if self._even else (0, 0)
+        if bottom or right:
+            pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+        return self._reformatter.reformat(
+            av.VideoFrame.from_ndarray(pixels, format="rgb24"),
+            format=self._pixel_format,
+            dst_colorspace=self._tags.matrix_for(pixels.shape[0]),
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.JPEG if self._tags.full_range else ColorRange.MPEG,
+            interpolation=_ACCURATE,
+        )
+
+
+def _is_rgb(picture: av.VideoFrame) -> bool:
+    return bool(picture.format.is_rgb)

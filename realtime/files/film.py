@@ -1,0 +1,321 @@
+"""Owns the making of films: decoding, stylizing and encoding in threads of their own, joined by bounded mailboxes.
+
+Must not know the command line, nor how a film is read or written.
+"""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from realtime.controls import Look
+from realtime.engines.protocol import Engine
+from realtime.errors import EngineError, SinkError
+from realtime.files.assembly import Assembly, assemble
+from realtime.files.batch_size import fastest_batch_size
+from realtime.files.encoders import Encoder
+from realtime.files.film_reader import Cut, FilmFrame, FilmReader
+from realtime.files.segments import FilmFormat, SegmentRecord, SegmentWriter
+from realtime.files.work_folder import WorkFolder
+from realtime.finish import Finisher
+from realtime.frame import Image
+from realtime.mailbox import BoundedMailbox, MailboxClosedError
+from realtime.postprocess import Smoothed
+from realtime.stats import Stats, StatsReport
+
+SEGMENT_FRAMES = 240
+"""Pictures in one piece of a film that can be resumed."""
+
+_POLL_S = 0.1
+_WAITING_FRAMES = 3
+_LEAST_FREE_BYTES = 64_000_000
+_BITS_PER_PIXEL = 0.4
+"""Of a painted film, about; pieces and finished film are on the disk at the same time."""
+
+Note = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FilmJob:
+    """One film to read, and those to make of it.
+
+    Attributes:
+        source: the film.
+        looks: a look for each film that is made.
+        targets: its files, in the same order.
+        encoder: codec and its settings.
+        cut: the part that is wanted; None is all.
+        max_side_px: larger pictures are shrunk until their longer side is this.
+        batch_size: pictures stylized together; None finds out what is fastest.
+        job: what decides the pictures beside the film itself, when work is to be kept for another run.
+    """
+
+    source: Path
+    looks: tuple[Look, ...]
+    targets: tuple[Path, ...]
+    encoder: Encoder
+    cut: Cut | None = None
+    max_side_px: int | None = None
+    batch_size: int | None = None
+    job: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class FilmReport:
+    """What came of a film.
+
+    Attributes:
+        stats: of the stages; `frames_out` counts every film that was made.
+        lost: pictures that could not be decoded and are missing.
+        damaged: pictures that were decoded with errors.
+    """
+
+    stats: StatsReport
+    lost: int
+    damaged: int
+
+
+@dataclass(frozen=True)
+class _Painted:
+    """A picture on its way to an encoder; the smoothing's memory comes along at the end of a piece."""
+
+    frame: FilmFrame
+    pixels: Image
+    smoothed: Smoothed | None = None
+
+
+def make_films(job: FilmJob, engine: Engine, note: Note, progress: Progress) -> FilmReport:
+    """Stylizes a film in every look; each result appears under its name only when it is whole.
+
+    Args:
+        job: what to do.
+        engine: opened by the caller.
+        note: takes lines for people.
+        progress: takes the pictures done and all that there will be; 0 of them is unknown.
+
+    Raises:
+        StylizationError: the film cannot be read, stylized or written. Nothing is left, except
+            the work of a job that is kept.
+        KeyboardInterrupt: as the caller's signal handler raised it; the same is left.
+    """
+    reader = FilmReader(job.source, job.max_side_px)
+    try:
+        film = _Film(job, reader, engine, note)
+        try:
+            report = film.run(progress)
+        except BaseException:
+            for folder in film.folders:
+                folder.leave()
+            raise
+        for folder in film.folders:
+            folder.remove()
+        return report
+    finally:
+        reader.close()
+
+
+class _Film:
+    """The threads of one job, and what they share."""
+
+    def __init__(self, job: FilmJob, reader: FilmReader, engine: Engine, note: Note) -> None:
+        self._job, self._reader, self._engine, self._note = job, reader, engine, note
+        self._failure: BaseException | None = None
+        self._stats = Stats()
+        info = reader.info
+        self._format = FilmFormat(info.size_wh, info.time_base, info.rate, info.tags, info.bit_depth > 8)
+        self._told_sizes()
+        self._check_room(0)
+        self.folders = [WorkFolder(target, job.job) for target in job.targets]
+        finished = [len(folder.finished()) for folder in self.folders]
+        self._records = [folder.finished(min(finished)) for folder in self.folders]
+        self._skip = sum(record.frames for record in self._records[0])
+        self._done = self._skip
+        self._batch_size = job.batch_size or 1
+        self._decoded: BoundedMailbox[FilmFrame] = BoundedMailbox(_WAITING_FRAMES)
+        self._painted: list[BoundedMailbox[_Painted]] = [BoundedMailbox(_WAITING_FRAMES) for _ in job.looks]
+
+    def run(self, progress: Progress) -> FilmReport:
+        if self._skip:
+            self._note(f"going on after {self._skip} pictures")
+        stages: list[Callable[[], None]] = [self._decode, self._stylize]
+        stages += [lambda number=number: self._encode(number) for number in range(len(self._job.looks))]  # type: ignore[misc]
+        threads = [threading.Thread(target=self._guard, args=(stage,), daemon=True) for stage in stages]
+        total = self._total()
+        try:
+            for thread in threads:
+                thread.start()
+            while any(thread.is_alive() for thread in threads):
+                threads[-1].join(_POLL_S)
+                progress(self._done, total)
+        except BaseException as error:  # noqa: BLE001
+            self._fail(error)
+        for thread in threads:
+            thread.join()
+        if self._failure is not None:
+            raise self._failure
+        if not self._done:
+            raise SinkError(f"film {self._job.source}: holds no picture in the part that was asked for")
+        for number in range(len(self._job.targets)):
+            self._assemble(number)
+        info = self._engine.info
+        report = replace(
+            self._stats.report(),
+            engine=info.engine,
+            device=info.device,
+            precision=info.precision,
+            provider=info.provider,
+            style=",".join(look.style.name for look in self._job.looks),
+            size="{}x{}".format(*self._format.size_wh),
+        )
+        return FilmReport(report, self._reader.lost, self._reader.damaged)
+
+    def _guard(self, stage: Callable[[], None]) -> None:
+        """Runs a stage; what it raises ends the film and is raised again by `run`."""
+        try:
+            stage()
+        except MailboxClosedError:
+            return
+        except BaseException as error:  # noqa: BLE001
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._decoded.abort()
+        for painted in self._painted:
+            painted.abort()
+
+    def _decode(self) -> None:
+        """Thread: the film to its pictures."""
+        frames = self._reader.frames(self._job.cut, self._skip)
+        while True:
+            with self._stats.stage("decode"):
+                frame = next(frames, None)
+            if frame is None:
+                break
+            self._stats.frames_in += 1
+            self._decoded.put(frame)
+        self._decoded.close()
+
+    def _stylize(self) -> None:
+        """Thread: pictures to paintings, one of each look."""
+        finishers = [Finisher() for _ in self._job.looks]
+        for look, finisher, folder, records in zip(
+            self._job.looks, finishers, self.folders, self._records, strict=True
+        ):
+            finisher.go_on(folder.load_state(len(records)), look)
+        count = self._skip
+        for frames in self._batches():
+            pictures = np.stack([frame.pixels for frame in frames])
+            for look, finisher, painted in zip(self._job.looks, finishers, self._painted, strict=True):
+                with self._stats.stage("engine"):
+                    paintings = self._engine.stylize(pictures, look.style, look.strength)
+                if paintings.shape != pictures.shape:
+                    raise EngineError(f"engine: gave shape {paintings.shape} for {pictures.shape}; they must be equal")
+                for place, (frame, pixels) in enumerate(zip(frames, paintings, strict=True)):
+                    with self._stats.stage("postprocess"):
+                        finished = finisher.finish(pixels, frame.pixels, look)
+                    ends_piece = (count + place + 1) % SEGMENT_FRAMES == 0
+                    painted.put(_Painted(frame, finished, finisher.smoothed if ends_piece else None))
+            count += len(frames)
+        for painted in self._painted:
+            painted.close()
+
+    def _batches(self) -> Iterator[list[FilmFrame]]:
+        """Pictures of one size, as many together as is fastest; the last batch may be smaller."""
+        held: list[FilmFrame] = []
+        while True:
+            try:
+                frame = self._decoded.get()
+            except MailboxClosedError:
+                break
+            assert frame is not None
+            if not held and self._job.batch_size is None and self._batch_size == 1:
+                self._batch_size = fastest_batch_size(self._engine, self._job.looks[0], frame.pixels)
+            if held and frame.pixels.shape != held[0].pixels.shape:
+                yield held
+                held = []
+            held.append(frame)
+            if len(held) == self._batch_size:
+                yield held
+                held = []
+        if held:
+            yield held
+
+    def _encode(self, number: int) -> None:
+        """Thread: paintings of one look to the pieces of its film."""
+        folder, painted, records = self.folders[number], self._painted[number], self._records[number]
+        writer: SegmentWriter | None = None
+        try:
+            while True:
+                try:
+                    picture = painted.get()
+                except MailboxClosedError:
+                    break
+                assert picture is not None
+                with self._stats.stage("encode"):
+                    if writer is None:
+                        writer = SegmentWriter(folder.path, len(records), self._job.encoder, self._format)
+                    writer.write(picture.pixels, picture.frame.time, picture.frame.duration)
+                self._count_out(number, picture.frame.capture_time_s)
+                if self._job.job is not None and writer.frames == SEGMENT_FRAMES:
+                    folder.save_state(len(records) + 1, picture.smoothed)
+                    records.append(writer.finish())
+                    writer = None
+            if writer is not None and self._failure is None:
+                records.append(writer.finish())
+                writer = None
+        finally:
+            if writer is not None:
+                writer.abandon()
+
+    def _count_out(self, number: int, capture_time_s: float) -> None:
+        self._stats.frame_out(capture_time_s)
+        if number == 0:
+            self._done += 1
+            if self._done % SEGMENT_FRAMES == 0:
+                self._check_room(self._done)
+
+    def _assemble(self, number: int) -> None:
+        job = self._job
+        bounds = None if job.cut is None else job.cut.bounds(self._reader.info)
+        records: list[SegmentRecord] = self._records[number]
+        assembly = Assembly(self.folders[number].path, tuple(records), job.source, bounds)
+        assemble(assembly, job.targets[number], job.encoder, self._format, self._note if number == 0 else _silent)
+
+    def _total(self) -> int:
+        """How many pictures there will be, as far as is known."""
+        info, cut = self._reader.info, self._job.cut
+        if cut is None or not info.frames:
+            return info.frames
+        end_s = info.frames / float(info.rate) if cut.end_s is None else cut.end_s
+        return min(info.frames, round((end_s - cut.start_s) * float(info.rate)))
+
+    def _told_sizes(self) -> None:
+        coded_wh, size_wh = self._format.coded_size_wh(self._job.encoder), self._format.size_wh
+        if coded_wh != size_wh:
+            self._note(
+                f"size {size_wh[0]}x{size_wh[1]}: the codec needs even sides; "
+                f"written as {coded_wh[0]}x{coded_wh[1]}, the last row or column repeated"
+            )
+
+    def _check_room(self, done: int) -> None:
+        """Ends the film before the disk is full."""
+        folder = self._job.targets[0].parent
+        left = max(0, self._total() - done)
+        width, height = self._format.size_wh
+        likely = 2 * len(self._job.targets) * left * width * height * _BITS_PER_PIXEL / 8 if not done else 0
+        free = shutil.disk_usage(folder).free
+        if free < likely + _LEAST_FREE_BYTES:
+            raise SinkError(
+                f"folder {folder}: {free / 1e9:.1f} GB are free, and about {likely / 1e9 + 0.1:.1f} GB will be needed; "
+                "make room, or choose another place"
+            )
+
+
+def _silent(_: str) -> None:
+    """Other films of the same source repeat the same notes."""

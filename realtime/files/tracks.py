@@ -1,0 +1,217 @@
+"""Owns the tracks of a film beside its pictures: sound, subtitles, covers, fonts; copied wherever possible.
+
+Must not know pictures, styles or where the film is written.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from io import BytesIO
+from typing import Any, TypeAlias
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.subtitles.stream import SubtitleStream
+
+Note = Callable[[str], None]
+AnyPacket: TypeAlias = "Packet[Any]"
+Timed: TypeAlias = tuple[float, int, AnyPacket]
+"""Time in s, track (-1 are the pictures), packet; in the order in which a file should hold them."""
+
+_Route = Callable[[AnyPacket], Iterator[AnyPacket]]
+_AUDIO_CODECS = {".mp4": "aac", ".mov": "aac", ".mkv": "libopus", ".webm": "libopus"}
+_OPUS_RATE = 48000
+_CHAPTER_DATA = "bin_data"
+_TEXT_CODECS = {".mp4": "mov_text", ".mov": "mov_text", ".mkv": "subrip", ".webm": "webvtt"}
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a source that is wanted; where it has a beginning, that becomes time 0.
+
+    Attributes:
+        begin_s: on the source's clock; 0 is from the first packet on.
+        end_s: the moment after; None is to the last packet.
+    """
+
+    begin_s: Fraction = Fraction(0)
+    end_s: Fraction | None = None
+
+    def holds(self, packet: AnyPacket) -> bool:
+        """Whether a packet begins in it."""
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is None:
+            return self == Window()
+        time_s = time * packet.time_base
+        return (not self.begin_s or time_s >= self.begin_s) and (self.end_s is None or time_s < self.end_s)
+
+    def move(self, packet: AnyPacket) -> None:
+        """Changes a packet's times to those of the part."""
+        shift = round(self.begin_s / packet.time_base)
+        packet.dts = None if packet.dts is None else packet.dts - shift
+        packet.pts = None if packet.pts is None else packet.pts - shift
+
+
+class Tracks:
+    """Declares the other tracks of a source in a container that is written, and gives their packets.
+
+    What the container cannot hold is encoded anew (sound), converted (subtitles of text) or left
+    out, and told.
+
+    Args:
+        out: to declare them in; its pictures are declared already.
+        source: where they are.
+        suffix: of the file that is written.
+        note: is told what could not be copied as it is.
+        window: the part that is wanted.
+    """
+
+    def __init__(self, out: OutputContainer, source: InputContainer, suffix: str, note: Note, window: Window) -> None:
+        self._out, self._source, self._suffix, self._note, self._window = out, source, suffix, note, window
+        self._routes: dict[int, _Route] = {}
+        shown = next((s for s in source.streams.video if not is_cover(s)), None)
+        for stream in source.streams:
+            if stream is not shown:
+                self._declare(stream)
+
+    def packets(self) -> Iterator[Timed]:
+        """The packets of all tracks that are kept, in the order of the source."""
+        streams = [stream for stream in self._source.streams if stream.index in self._routes]
+        packets = self._source.demux(streams) if streams else iter(())
+        latest_s = -math.inf
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (FFmpegError, OSError) as error:
+                self._note(f"sound and subtitles end where the file is damaged ({error.strerror})")
+                return
+            route = self._routes.get(packet.stream.index)  # the last, empty packets have no index of their own
+            if route is None or (packet.size and not self._window.holds(packet)):
+                continue
+            for ready in route(packet):
+                time = ready.dts if ready.dts is not None else ready.pts
+                latest_s = latest_s if time is None else max(latest_s, float(time * ready.time_base))
+                yield latest_s, packet.stream.index, ready
+
+    def _declare(self, stream: Stream) -> None:
+        if stream.type == "data" and stream.name == _CHAPTER_DATA and self._source.chapters():
+            return  # the names of the chapters, which are kept as such
+        what = f"track {stream.index} ({stream.type}"
+        codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
+        if stream.type in ("audio", "subtitle", "video", "attachment") and self._copy(stream):
+            return
+        if isinstance(stream, AudioStream) and codec != "unknown":
+            name = _AUDIO_CODECS[self._suffix]
+            self._note(f"{what}, {codec}): {self._suffix} cannot hold it; encoded anew as {name}")
+            self._routes[stream.index] = _AudioEncoder(self._out, stream, name, self._window)
+        elif isinstance(stream, SubtitleStream) and _is_text(stream):
+            name = _TEXT_CODECS[self._suffix]
+            self._note(f"{what}, {codec}): {self._suffix} cannot hold it; its text is kept as {name}")
+            self._routes[stream.index] = _TextEncoder(self._out, stream, name, self._window)
+        else:
+            self._note(f"{what}, {codec}): {self._suffix} cannot hold it, nor what it could become; left out")
+
+    def _copy(self, stream: Stream) -> bool:
+        """Declares the same track; False when the container cannot hold it."""
+        if stream.type == "video" and not is_cover(stream):
+            return False
+        try:  # some containers tell only when they are begun
+            with av.open(BytesIO(), "w", format=self._out.format.name) as trial:
+                trial.add_stream_from_template(stream)
+                trial.start_encoding()
+            copy = self._out.add_stream_from_template(stream)
+        except (ValueError, FFmpegError):
+            return False
+        _describe(copy, stream)
+        self._routes[stream.index] = partial(self._copied, copy)
+        return True
+
+    def _copied(self, copy: Stream, packet: AnyPacket) -> Iterator[AnyPacket]:
+        if packet.size:
+            self._window.move(packet)
+            packet.stream = copy
+            yield packet
+
+
+class _TextEncoder:
+    """Turns the subtitles of one track into another kind, with their times."""
+
+    def __init__(self, out: OutputContainer, stream: SubtitleStream, codec: str, window: Window) -> None:
+        self._source, self._window = stream, window
+        encoded = out.add_stream(codec)
+        assert isinstance(encoded, SubtitleStream)
+        self._stream = encoded
+        _describe(encoded, stream)
+        encoded.codec_context.subtitle_header = stream.codec_context.subtitle_header
+        encoded.codec_context.open()
+
+    def __call__(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        if not packet.size:
+            return
+        try:
+            words = self._source.codec_context.decode2(packet)
+        except (FFmpegError, OSError):
+            return
+        if words is None:  # a pause
+            return
+        encoded: AnyPacket = self._stream.codec_context.encode_subtitle(words)
+        encoded.pts, encoded.dts, encoded.duration = packet.pts, packet.pts, packet.duration
+        encoded.time_base = packet.time_base
+        self._window.move(encoded)
+        encoded.stream = self._stream
+        yield encoded
+
+
+class _AudioEncoder:
+    """Decodes the packets of one track and encodes them anew, with their times."""
+
+    def __init__(self, out: OutputContainer, stream: AudioStream, codec: str, window: Window) -> None:
+        self._source, self._window = stream, window
+        rate = _OPUS_RATE if codec == "libopus" else stream.codec_context.sample_rate
+        encoded = out.add_stream(codec, rate=rate, layout=stream.codec_context.layout)
+        assert isinstance(encoded, AudioStream)
+        self._stream: AudioStream = encoded
+        _describe(self._stream, stream)
+        self._resampler = av.AudioResampler(self._stream.codec_context.format, self._stream.layout, rate)
+
+    def __call__(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        try:
+            sounds = self._source.decode(packet)
+        except (FFmpegError, OSError):
+            return
+        if packet.size:
+            for sound in sounds:
+                for resampled in self._resampler.resample(sound):
+                    if resampled.pts is not None and resampled.time_base is not None:
+                        resampled.pts -= round(self._window.begin_s / resampled.time_base)
+                    yield from self._stream.encode(resampled)
+        else:
+            yield from self._stream.encode(None)
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether a video track is one still picture that belongs to the file, and not the film."""
+    return bool(int(stream.disposition) & int(Disposition.attached_pic))
+
+
+def _is_text(stream: SubtitleStream) -> bool:
+    """Whether subtitles are words, and not pictures of them; words decode with a header of their looks."""
+    try:
+        stream.codec_context.open()
+    except (FFmpegError, ValueError):
+        return False
+    return bool(stream.codec_context.subtitle_header)
+
+
+def _describe(copy: Stream, stream: Stream) -> None:
+    """Takes over language, title and what the track is for."""
+    copy.metadata.update(stream.metadata)
+    copy.disposition = stream.disposition
