@@ -1,0 +1,115 @@
+"""Files: pictures, films and folders to paintings: `python stylize.py INPUT... -o OUTPUT --style NAME`."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # decoder and encoder need the time that PyTorch would wait in
+
+import cv2
+
+from realtime.errors import OptionError, StylizationError
+from realtime.files.encoders import ENCODERS
+from realtime.files.run import run_files
+from realtime.files.telling import Teller, make_teller
+from realtime.options import ENGINE_NAMES, PRECISIONS, EngineOptions, FileOptions, LookOptions, parse_time_s
+
+EXIT_DAMAGED = 3
+"""Everything was written, but of a damaged film something was lost."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line; defaults are those of the options dataclasses."""
+    parser = argparse.ArgumentParser(
+        description="Turn pictures, films and folders of them into paintings. No frame is dropped.",
+        epilog="Exit status: 0 done, 1 failed, 2 wrong command line, 3 a damaged film lost frames, 130 interrupted.",
+    )
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="pictures, films or folders; - is standard input")
+    add("-o", "--output", required=True, help="file, or folder for several; - is standard output")
+    add("--style", help=f"names and blends as a,b:0.6+c:0.4, or all (default {LookOptions.style}; of a sheet all)")
+    add("--strength", type=float, default=LookOptions.strength, help="0 to 1 (default %(default)s)")
+    add("--keep-colors", action="store_true", help="keep the colours of the original")
+    add("--smoothing", type=float, help="0 to 1, against flicker (default: 0 for pictures, 0.5 for films)")
+    add("--codec", choices=tuple(ENCODERS), help="of films (default: h264, or vp9 in .webm)")
+    add("--start", metavar="TIME", help="begin films here: seconds, MM:SS or HH:MM:SS")
+    add("--end", metavar="TIME", help="end films here")
+    add("--max-side", type=int, metavar="PX", help="shrink what is larger")
+    add("--tile", type=int, metavar="PX", help="stylize pictures in parts of this side, for those larger than memory")
+    add("--sheet", action="store_true", help="one contact sheet of all styles for each picture")
+    add("--resume", action="store_true", help="keep unfinished films, and go on with those of an earlier run")
+    add("--overwrite", action="store_true", help="replace files that are there")
+    add("--json", action="store_true", help="tell what happens in lines of JSON, on standard output")
+    add("--stats", type=Path, metavar="FILE.json", help="write statistics of films at the end")
+    add("--engine", choices=ENGINE_NAMES, default=EngineOptions.engine)
+    add("--device", default=EngineOptions.device, help="auto, cpu, cuda, cuda:N or mps")
+    add("--precision", default=EngineOptions.precision, help=", ".join(PRECISIONS))
+    add("--batch-size", default="auto", metavar="N", help="frames stylized together (default: what is fastest)")
+    return parser
+
+
+def read_options(chosen: argparse.Namespace) -> FileOptions:
+    """Turns the command line into checked options.
+
+    Raises:
+        OptionError: a value is not allowed.
+    """
+    batch_size = None
+    if chosen.batch_size != "auto":
+        if not chosen.batch_size.isdecimal():
+            raise OptionError(f"batch-size {chosen.batch_size!r}: must be auto or 1 to 256")
+        batch_size = int(chosen.batch_size)
+    return FileOptions(
+        inputs=tuple(chosen.inputs),
+        output=chosen.output,
+        styles=chosen.style or ("all" if chosen.sheet else LookOptions.style),
+        look=LookOptions(strength=chosen.strength, keep_colors=chosen.keep_colors),
+        smoothing=chosen.smoothing,
+        codec=chosen.codec,
+        start_s=0.0 if chosen.start is None else parse_time_s(chosen.start),
+        end_s=None if chosen.end is None else parse_time_s(chosen.end),
+        max_side_px=chosen.max_side,
+        tile_px=chosen.tile,
+        batch_size=batch_size,
+        sheet=chosen.sheet,
+        resume=chosen.resume,
+        overwrite=chosen.overwrite,
+        json=chosen.json,
+        stats=chosen.stats,
+        engine=EngineOptions(chosen.engine, chosen.device, chosen.precision),
+    )
+
+
+def _interrupt(signal_number: int, _: object) -> None:
+    """A polite kill ends the run as Ctrl-C does; set for SIGINT too, which background jobs start with ignored."""
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit status."""
+    chosen = make_parser().parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    cv2.setNumThreads(1)  # the engine has the cores; OpenCV only resizes and mixes
+    teller: Teller = make_teller(chosen.json, to_stderr=chosen.output == "-")
+    try:
+        result = run_files(read_options(chosen), teller)
+    except StylizationError as error:
+        teller.failed("", str(error))
+        return 1
+    except OSError as error:
+        teller.failed("", f"{error.filename or 'output'}: {error.strerror or error}")
+        return 1
+    except KeyboardInterrupt:
+        teller.interrupted()
+        return 130
+    finally:
+        teller.close()
+    return 1 if result.failed else EXIT_DAMAGED if result.damaged else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import difference, noise
+from film_corpus import FilmKind, make_film, take_apart
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+import stylize
+from realtime.files.work_folder import kept_path
+from realtime.styles import load_catalogue
+
+ROOT = Path(__file__).parent.parent
+FAST = ["--engine", "onnx"]
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    Pillow.fromarray(noise((96, 80))).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def picture(path: Path) -> NDArray[np.uint8]:
+    with Pillow.open(path) as opened:
+        return np.array(opened, np.uint8)
+
+
+def run(*arguments: str | Path) -> int:
+    return stylize.main([*FAST, *map(str, arguments)])
+
+
+def test_a_picture_becomes_a_painting(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(photo, "-o", photo.with_name("out.png")) == 0
+    painted = picture(photo.with_name("out.png"))
+    assert painted.shape == (80, 96, 3)
+    assert difference(painted, noise((96, 80))) > 10
+    assert "wrote" in capsys.readouterr().out
+
+
+def test_strength_0_is_the_picture(photo: Path) -> None:
+    assert run(photo, "-o", photo.with_name("out.png"), "--strength", "0") == 0
+    assert difference(picture(photo.with_name("out.png")), noise((96, 80))) < 1
+
+
+def test_one_file_for_each_style(photo: Path) -> None:
+    assert run(photo, "-o", photo.with_name("out.jpg"), "--style", "candy,udnie") == 0
+    assert photo.with_name("out_candy.jpg").is_file()
+    assert photo.with_name("out_udnie.jpg").is_file()
+
+
+def test_a_sheet_shows_all_styles(photo: Path) -> None:
+    assert run(photo, "-o", photo.with_name("sheet.png"), "--sheet") == 0
+    rows = -(-(1 + len(load_catalogue())) // 5)
+    assert picture(photo.with_name("sheet.png")).shape == (rows * 224, 5 * 256, 3)
+
+
+def test_the_longer_side_is_limited(photo: Path) -> None:
+    assert run(photo, "-o", photo.with_name("out.png"), "--max-side", "48") == 0
+    assert picture(photo.with_name("out.png")).shape == (40, 48, 3)
+
+
+def test_parts_give_the_same_picture(tmp_path: Path) -> None:
+    Pillow.fromarray(noise((400, 300))).save(tmp_path / "a.png")
+    for name, extra in (("whole", []), ("parts", ["--tile", "128"])):
+        assert (
+            stylize.main([str(tmp_path / "a.png"), "-o", str(tmp_path / f"{name}.png"), "--engine", "torch", *extra])
+            == 0
+        )
+    whole, parts = (picture(tmp_path / f"{name}.png").astype(int) for name in ("whole", "parts"))
+    assert np.abs(whole - parts).max() <= 1
+
+
+def test_standard_input_to_standard_output(photo: Path) -> None:
+    command = [sys.executable, str(ROOT / "stylize.py"), "-", "-o", "-", *FAST]
+    done = subprocess.run(command, input=photo.read_bytes(), capture_output=True, check=True)
+    with Pillow.open(io.BytesIO(done.stdout)) as opened:
+        assert opened.size == (96, 80)
+    assert b"wrote standard output" in done.stderr
+
+
+def test_a_film_keeps_its_times_and_sound(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in", FilmKind(sound_s=0.5))
+    assert run(source, "-o", tmp_path / "out.mp4", "--stats", tmp_path / "stats.json") == 0
+    before, after = take_apart(source), take_apart(tmp_path / "out.mp4")
+    assert (after.times, after.sounds) == (before.times, before.sounds)
+    (stats,) = json.loads((tmp_path / "stats.json").read_text())
+    assert stats["frames_out"] == 8
+    assert {"decode", "engine", "postprocess", "encode"} <= stats["stage_ms"].keys()
+
+
+def test_scripts_are_told_in_lines_of_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = make_film(tmp_path / "in", FilmKind())
+    assert run(source, "-o", tmp_path / "out.mp4", "--json") == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (events[0]["event"], events[-1]["event"]) == ("begin", "done")
+    assert (events[-1]["frames"], events[-1]["lost"], events[-1]["targets"]) == (8, 0, [str(tmp_path / "out.mp4")])
+
+
+def test_a_damaged_film_has_its_own_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kind = FilmKind(".mkv", count=60, options={"preset": "veryfast", "g": "10"}, size_wh=(160, 120))
+    source = make_film(tmp_path / "in", kind)
+    source.write_bytes(source.read_bytes()[:-9000])
+    assert run(source, "-o", tmp_path / "out.mkv") == stylize.EXIT_DAMAGED
+    assert "lost" in capsys.readouterr().out
+
+
+def test_one_failure_does_not_stop_the_others(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = photo.parent / "many"
+    folder.mkdir()
+    (folder / "a.png").write_text("no picture")
+    photo.rename(folder / "b.png")
+    assert run(folder, "-o", folder.parent / "out") == 1
+    assert [path.name for path in (folder.parent / "out").iterdir()] == ["b.png"]
+    error = capsys.readouterr().err
+    assert "a.png" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["gone.png", "-o", "b.png"], "no such file"),
+        (["{photo}", "-o", "{photo}"], "is the input itself"),
+        (["{photo}", "-o", "b.png", "--style", "cadny"], "did you mean candy"),
+        (["{photo}", "-o", "b.png", "--batch-size", "x"], "batch-size 'x'"),
+        (["{photo}", "-o", "b.png", "--start", "x"], "time 'x'"),
+        (["{photo}", "-o", "b.png", "--start", "5", "--end", "4"], "end must be later"),
+        (["{photo}", "-o", "b.png", "--tile", "256"], "not with engine onnx"),
+        (["{photo}", "-o", "/dev/full"], "must end in"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    arguments: list[str], said: str, photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    assert run(*(argument.replace("{photo}", str(photo)) for argument in arguments)) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert sorted(path.name for path in photo.parent.iterdir()) == ["photo.png"]
+
+
+@contextmanager
+def _started(source: Path, target: Path, *extra: str) -> Iterator["subprocess.Popen[str]"]:
+    """The command in a process of its own, with pieces of few pictures and an engine that takes its time."""
+    program = (
+        "import sys, time, realtime.files.film as film, realtime.files.run as run, stylize\n"
+        "sys.path.insert(0, 'tests')\nfrom fakes import SlowEngine\n"
+        "film.SEGMENT_FRAMES = run.SEGMENT_FRAMES = 10\n"
+        "run.open_engine = lambda *rest: SlowEngine(0.02)\n"
+        "sys.exit(stylize.main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, str(source), "-o", str(target), *extra]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _run_to_the_end(source: Path, target: Path, *extra: str) -> tuple[int, str]:
+    with _started(source, target, *extra) as process:
+        errors = process.communicate(timeout=60)[1]
+        return process.returncode, errors
+
+
+def _interrupted(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[int, str]:
+    process.send_signal(number)
+    errors = process.communicate(timeout=60)[1]
+    return process.returncode, errors
+
+
+def _wait_for_pieces(folder: Path, count: int) -> None:
+    deadline_s = time.perf_counter() + 60
+    while len(list(folder.glob("*.json"))) <= count:  # job.json is there, too
+        assert time.perf_counter() < deadline_s
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_film_is_completed_by_the_same_command(number: signal.Signals, tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in", FilmKind(count=60, sound_s=1.0))
+    whole, parted = tmp_path / "whole.mp4", tmp_path / "parted.mp4"
+    assert _run_to_the_end(source, whole, "--resume") == (0, "")
+    with _started(source, parted, "--resume") as process:
+        _wait_for_pieces(kept_path(parted), 2)
+        assert _interrupted(process, number)[0] == (130 if number is not signal.SIGKILL else -number)
+    assert not parted.exists()
+    assert kept_path(parted).is_dir()
+    assert _run_to_the_end(source, parted, "--resume") == (0, "")
+    assert not kept_path(parted).exists()
+    one, other = take_apart(whole), take_apart(parted)
+    assert one.times == other.times == take_apart(source).times
+    assert one.sounds == other.sounds
+    assert all(np.array_equal(a, b) for a, b in zip(one.pictures, other.pictures, strict=True))
+
+
+def test_an_interrupt_without_resume_leaves_nothing(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in", FilmKind(count=60))
+    with _started(source, tmp_path / "out.mp4") as process:
+        deadline_s = time.perf_counter() + 60
+        while not list(tmp_path.glob(".out.mp4.*/*.nut")) and time.perf_counter() < deadline_s:
+            time.sleep(0.01)
+        assert _interrupted(process, signal.SIGINT) == (130, "interrupted\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
+
+
+def test_work_of_other_options_is_not_gone_on_with(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in", FilmKind(count=60))
+    with _started(source, tmp_path / "out.mp4", "--resume") as process:
+        _wait_for_pieces(kept_path(tmp_path / "out.mp4"), 1)
+        assert _interrupted(process, signal.SIGINT)[0] == 130
+    status, errors = _run_to_the_end(source, tmp_path / "out.mp4", "--resume", "--strength", "0.5")
+    assert status == 1
+    assert "was begun with another strength" in errors
+
+
+def test_a_full_disk_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make_film(tmp_path / "in", FilmKind())
+    usage = os.statvfs(tmp_path)
+    assert usage.f_bavail > 0
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("U", (), {"free": 1000})())
+    assert run(source, "-o", tmp_path / "out.mp4") == 1
+    assert "make room" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
