@@ -3,22 +3,31 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import get_args
 
-from export.model_file import export_checkpoint
+from export.model_file import ExportOptions, Precision, Runtime, export_checkpoint
+from export.torchscript import export_torchscript
 from neural_style.errors import CheckpointError, StylizationError
-from realtime.styles import open_styles
+from realtime.styles import Style, open_styles
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(description="Export the network of a style to ONNX and compare it with PyTorch.")
-    parser.add_argument(
-        "--style", required=True, help="name of a style in the network (no blend), or a .safetensors or .pth file"
+    add = parser.add_argument
+    add("--style", required=True, help="a name (the file gets all styles of its network), or a .safetensors, .pth file")
+    add("-o", "--output", type=Path, help="file to write (default: beside the checkpoint)")
+    add("--baked", action="store_true", help="only this style or blend, as part of the file; needs --output")
+    add(
+        "--float", action="store_true", help="float32 (N, 3, H, W), 0..1, instead of uint8 (N, H, W, 3); needs --output"
     )
-    parser.add_argument("-o", "--output", type=Path, help="file to write (default: beside the checkpoint)")
+    add("--precision", choices=get_args(Precision), default="fp32", help="of convolutions (default %(default)s)")
+    add("--runtime", choices=get_args(Runtime), default="openvino", help="that int8 is for (default %(default)s)")
+    add("--photo-dir", type=Path, metavar="DIR", help="photographs to calibrate int8 with (default: scikit-image's)")
+    add("--torchscript", action="store_true", help="write TorchScript, .pt, instead; needs --output")
     chosen = parser.parse_args(arguments)
     try:
-        export_style(chosen.style, chosen.output)
+        _export(chosen)
     except StylizationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -30,29 +39,53 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def export_style(style: str, output: Path | None = None) -> None:
-    """Exports the checkpoint that holds a style, with all the styles in it, and says what came out.
+def _export(chosen: argparse.Namespace) -> None:
+    """Exports as the command line says, and tells what came out."""
+    catalogue, index = open_styles(chosen.style)
+    style = catalogue.styles[index]
+    checkpoint = _checkpoint(style, chosen.baked)
+    if chosen.output is None and (chosen.baked or chosen.float or chosen.torchscript):
+        raise CheckpointError(
+            f"style {chosen.style}: engines use the file beside its network as it is; name an --output"
+        )
+    if chosen.torchscript:
+        print(export_torchscript(checkpoint, chosen.output))
+        return
+    options = ExportOptions(
+        chosen.precision, chosen.runtime, chosen.float, style.vector if chosen.baked else None, chosen.photo_dir
+    )
+    target, parity = export_checkpoint(checkpoint, chosen.output, options)
+    names = [other.name for other in catalogue.styles if other.checkpoint == checkpoint and other.file is None]
+    held = style.name if chosen.baked else ", ".join(name for name in names if "+" not in name)
+    print(
+        f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB) with {held}; run by {parity.provider} it "
+        f"differs from PyTorch by {parity.mean_difference:.4f} of 255 on average, {parity.max_difference:.0f} at most "
+        f"(PSNR {parity.psnr_db:.1f} dB)"
+    )
+
+
+def _checkpoint(style: Style, baked: bool) -> Path:
+    """The weights of a style's network.
 
     Raises:
-        StylizationError: the style is unknown, its checkpoint unreadable, or the file differs from PyTorch.
-        OSError: the file cannot be written.
+        CheckpointError: it has none, or the style cannot be exported in this way.
     """
-    catalogue, index = open_styles(style)
-    checkpoint = catalogue.styles[index].checkpoint
-    if catalogue.styles[index].parts:
-        raise CheckpointError(f"style {style}: a model file holds all styles of its network, and any blend; name one")
-    if catalogue.styles[index].file is not None:
+    if style.checkpoint is None:
+        raise CheckpointError(f"style {style.name}: is a model file already; give a .safetensors or .pth file")
+    if baked:
+        if style.vector is None:
+            raise CheckpointError(f"style {style.name}: is in the weights of its network; leave --baked out")
+        return style.checkpoint
+    if style.parts:
         raise CheckpointError(
-            f"style {style}: runs with the model file of its network; to write that, use --style {checkpoint}"
+            f"style {style.name}: a model file holds all styles of its network, and any blend; name one, or use --baked"
         )
-    if checkpoint is None:
-        raise CheckpointError(f"style {style}: is a model file already; give a .safetensors or .pth file")
-    target, parity = export_checkpoint(checkpoint, output)
-    names = [other.name for other in catalogue.styles if other.checkpoint == checkpoint and other.file is None]
-    print(
-        f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB) with {', '.join(names)}; run by {parity.provider} it "
-        f"differs from PyTorch by {parity.mean_difference:.4f} of 255 on average, {parity.max_difference:.0f} at most"
-    )
+    if style.file is not None:
+        raise CheckpointError(
+            f"style {style.name}: runs with the model file of its network; to write that, use --style "
+            f"{style.checkpoint}; to write this style alone, use --baked"
+        )
+    return style.checkpoint
 
 
 if __name__ == "__main__":

@@ -2,12 +2,16 @@
 
 Must not know files, command lines or sessions.
 
-The graphs are written operator by operator instead of being traced, because two exact
+The graphs are written operator by operator instead of being traced, because three exact
 rewrites make them smaller than a trace: the scaling of pixels is multiplied into the
-first and last convolutions, and the bias of a convolution before an instance norm is
-left out, since the norm subtracts it again.
+first and last convolutions; the bias of a convolution before an instance norm is left
+out, since the norm subtracts it again; and a nearest-neighbour doubling with a 3x3
+convolution is four 2x2 convolutions, one for each place in the doubled pixel, with 4/9 of
+the products (Shi et al. 2016, "Is the deconvolution layer the same as a convolutional
+layer?", arXiv 1609.07009).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,10 +31,44 @@ _EPSILON = 1e-5
 Weights = NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class GraphForm:
+    """What goes in and out of a model.
+
+    Attributes:
+        floats: pictures are float32 (N, 3, H, W), RGB, 0..1, in and out, instead of uint8 (N, H, W, 3), 0..255.
+        style: float32 (vector_size,), a style that becomes part of the model; None leaves it an input.
+    """
+
+    floats: bool = False
+    style: Weights | None = None
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """The axes of height and width."""
+        return (2, 3) if self.floats else (1, 2)
+
+    @property
+    def layout(self) -> list[str | int]:
+        """The dimensions of a batch by name, the colours by number."""
+        return ["n", 3, "height", "width"] if self.floats else ["n", "height", "width", 3]
+
+    @property
+    def element(self) -> int:
+        """ONNX's number of the type of a value."""
+        return int(TensorProto.FLOAT if self.floats else TensorProto.UINT8)
+
+    @property
+    def words(self) -> str:
+        """For the metadata of a file."""
+        return "float32 (N, 3, H, W), RGB, 0..1" if self.floats else "uint8 (N, H, W, 3), RGB, 0..255"
+
+
 class _Graph:
     """Collects nodes and weights; every method adds one step and returns its output's name."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: GraphForm) -> None:
+        self.form = form
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[TensorProto] = []
 
@@ -44,10 +82,12 @@ class _Graph:
         self.weights.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
-    def convolution(self, features: str, weight: Weights, bias: Weights | None, stride: int = 1) -> str:
-        """A convolution with reflection padding."""
+    def convolution(
+        self, features: str, weight: Weights, bias: Weights | None, stride: int = 1, padding: str = "reflect"
+    ) -> str:
+        """A convolution of padded features; an even side of the kernel makes them one larger."""
         margin = weight.shape[2] // 2
-        padded = self.add("Pad", features, self.constant([0, 0, margin, margin, 0, 0, margin, margin]), mode="reflect")
+        padded = self.add("Pad", features, self.constant([0, 0, margin, margin, 0, 0, margin, margin]), mode=padding)
         inputs = [padded, self.constant(weight, np.float32)]
         if bias is not None:
             inputs.append(self.constant(bias, np.float32))
@@ -66,41 +106,57 @@ class _Graph:
             nearest_mode="floor",
         )
 
-    def pad_bottom_right(self, frames: str, cell_px: int, minimum_px: int) -> str:
-        """Repeats the last row and column of (N, H, W, 3) to whole cells and a minimum side."""
-        size = self.add("Shape", frames, start=1, end=3)  # (2,)
+    def pixels(self, cell_px: int, minimum_px: int) -> str:
+        """The input as float (N, 3, H, W), 0..255; its last row and column repeated to whole cells and a minimum."""
+        size = self._size()
         to_cell = self.add("Mod", self.add("Neg", size), self.constant([cell_px, cell_px]))
         to_minimum = self.add("Sub", self.constant([minimum_px, minimum_px]), size)
         amounts = self.add("Max", to_cell, to_minimum)
         pads = self.add("Concat", self.constant([0, 0]), amounts, axis=0)
-        return self.add("Pad", frames, pads, "", self.constant([1, 2]), mode="edge")
+        padded = self.add("Pad", "frames", pads, "", self.constant(self.form.sides), mode="edge")
+        if self.form.floats:
+            return self.add("Mul", padded, self.constant(255, np.float32))
+        return self.add("Cast", self.add("Transpose", padded, perm=[0, 3, 1, 2]), to=TensorProto.FLOAT)
 
-    def crop_like(self, stylized: str, frames: str) -> str:
-        """Cuts (N, H', W', 3) to the height and width of `frames`."""
-        size = self.add("Shape", frames, start=1, end=3)
-        return self.add("Slice", stylized, self.constant([0, 0]), size, self.constant([1, 2]))
+    def pictures(self, pixels: str) -> str:
+        """The output from float (N, 3, H', W'), 0..255: clamped, rounded half to even if bytes, cropped."""
+        result = self.add("Clip", pixels, self.constant(0, np.float32), self.constant(255, np.float32))
+        if self.form.floats:
+            result = self.add("Div", result, self.constant(255, np.float32))
+        else:
+            as_bytes = self.add("Cast", self.add("Round", result), to=TensorProto.UINT8)
+            result = self.add("Transpose", as_bytes, perm=[0, 2, 3, 1])
+        return self.add("Slice", result, self.constant([0, 0]), self._size(), self.constant(self.form.sides))
 
-    def to_uint8(self, features: str) -> str:
-        """Clamps to 0..255, rounds half to even and casts."""
-        clamped = self.add("Clip", features, self.constant(0, np.float32), self.constant(255, np.float32))
-        return self.add("Cast", self.add("Round", clamped), to=TensorProto.UINT8)
+    def style(self) -> str:
+        """The style vectors, float (N, vector_size)."""
+        if self.form.style is None:
+            return "style"
+        count = self.add("Shape", "frames", start=0, end=1)
+        shape = self.add("Concat", count, self.constant([len(self.form.style)]), axis=0)
+        return self.add("Expand", self.constant(self.form.style[None], np.float32), shape)
+
+    def _size(self) -> str:
+        first, last = self.form.sides
+        return self.add("Shape", "frames", start=first, end=last + 1)  # (2,)
 
 
-def build_model(network: StyleNetwork) -> onnx.ModelProto:
+def build_model(network: StyleNetwork, form: GraphForm = GraphForm()) -> onnx.ModelProto:
     """Writes a network as an ONNX model with dynamic batch, height and width.
 
-    Inputs: `frames` uint8 (N, H, W, 3) RGB, and for `FastNet` also `style` float32
-    (N, vector_size), a style vector for each frame. Output: `stylized` uint8 (N, H, W, 3).
+    Inputs: `frames`, and for `FastNet` without a style in the form also `style` float32
+    (N, vector_size), a style vector for each frame. Output: `stylized`, of the frames' shape and type.
     """
-    graph = _Graph()
-    inputs = [helper.make_tensor_value_info("frames", TensorProto.UINT8, ["n", "height", "width", 3])]
+    graph = _Graph(form)
+    inputs = [helper.make_tensor_value_info("frames", form.element, form.layout)]
     if isinstance(network, FastNet):
-        inputs.append(helper.make_tensor_value_info("style", TensorProto.FLOAT, ["n", network.vector_size]))
+        if form.style is None:
+            inputs.append(helper.make_tensor_value_info("style", TensorProto.FLOAT, ["n", network.vector_size]))
         result = _fast_net(graph, network)
     else:
         result = _transformer_net(graph, network)
     graph.nodes.append(helper.make_node("Identity", [result], ["stylized"]))
-    output = helper.make_tensor_value_info("stylized", TensorProto.UINT8, ["n", "height", "width", 3])
+    output = helper.make_tensor_value_info("stylized", form.element, form.layout)
     body = helper.make_graph(graph.nodes, network.family, inputs, [output], graph.weights)
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
@@ -115,25 +171,57 @@ def _fast_net(graph: _Graph, network: FastNet) -> str:
     def conv_norm(features: str, weight: Weights) -> str:
         return _modulated_norm(graph, graph.convolution(features, weight, None), weight.shape[0], *next(modulations))
 
+    pixels = graph.pixels(SPACE_TO_DEPTH_PX, MIN_SIDE_PX)
     # The stem sees 0..255 instead of -1..1; its norm removes the offset, and the weights carry the scale.
     stem = _by_colour_last(weights["stem.weight"], axis=1) / 127.5
-    padded = graph.pad_bottom_right("frames", SPACE_TO_DEPTH_PX, MIN_SIDE_PX)
-    features = graph.add("Relu", conv_norm(_cells_to_channels(graph, padded, SPACE_TO_DEPTH_PX), stem))
+    cells = graph.add("SpaceToDepth", pixels, blocksize=SPACE_TO_DEPTH_PX)  # (N, 48, H/4, W/4)
+    features = graph.add("Relu", conv_norm(cells, stem))
     for block in range(network.shape.num_blocks):
         inner = graph.add("Relu", conv_norm(features, weights[f"trunk.{2 * block}.weight"]))
         features = graph.add("Add", features, conv_norm(inner, weights[f"trunk.{2 * block + 1}.weight"]))
-    features = graph.add("Relu", conv_norm(graph.double(features), weights["head.weight"]))
+    doubled = _doubled_convolution(graph, features, weights["head.weight"])
+    head = graph.add("Relu", _modulated_norm(graph, doubled, network.shape.head_width, *next(modulations)))
     weight = _by_colour_last(weights["to_pixels.weight"], axis=0) * 127.5
-    painted = graph.convolution(features, weight, np.full(12, 127.5, np.float32))
-    pixels = graph.to_uint8(graph.add("Add", painted, _kept_photograph(graph, padded, share)))
-    return graph.crop_like(_channels_to_pixels(graph, pixels), "frames")
+    painted = graph.convolution(head, weight, np.full(12, 127.5, np.float32))
+    whole = graph.add("DepthToSpace", painted, blocksize=2)  # (N, 3, H, W)
+    kept = graph.add(
+        "Mul",
+        graph.add("Sub", pixels, graph.constant(127.5, np.float32)),
+        graph.add("Reshape", share, graph.constant([-1, 1, 1, 1])),
+    )
+    return graph.pictures(graph.add("Add", whole, kept))
 
 
-def _kept_photograph(graph: _Graph, frames: str, share: str) -> str:
-    """The style's share (N, 1) of uint8 (N, H, W, 3), around mid-grey, as float (N, 12, H/2, W/2)."""
-    centred = graph.add("Sub", _cells_to_channels(graph, frames, 2), graph.constant(127.5, np.float32))
-    factor = graph.add("Reshape", share, graph.constant([-1, 1, 1, 1]))
-    return graph.add("Mul", centred, factor)
+def _doubled_convolution(graph: _Graph, features: str, weight: Weights) -> str:
+    """A reflected 3x3 convolution of features doubled by nearest neighbour: (N, C, H, W) to (N, D, 2 H, 2 W).
+
+    A row of the doubled picture sees two rows of the features, and the reflected row beyond the
+    edge is the edge again. The 2x2 convolution has H + 1 rows: its row i holds the doubled rows
+    2 i - 1 and 2 i. So the picture that its channels are laid out to has one row too many on
+    each side.
+    """
+    by_place = [weight_of_place(weight, 1 - row, 1 - column) for row in (0, 1) for column in (0, 1)]
+    places = graph.convolution(features, np.concatenate(by_place), None, padding="edge")
+    laid_out = graph.add("DepthToSpace", places, blocksize=2)
+    return graph.add("Slice", laid_out, graph.constant([1, 1]), graph.constant([-1, -1]), graph.constant([2, 3]))
+
+
+def weight_of_place(weight: Weights, row: int, column: int) -> Weights:
+    """What a 3x3 kernel on doubled features is on the features themselves, at one place of the doubled pixel.
+
+    Args:
+        weight: (D, C, 3, 3).
+        row: 0 or 1, the place in the doubled pixel.
+        column: the same.
+
+    Returns:
+        (D, C, 2, 2); its first row lies on the row above where `row` is 0, and on the pixel's own where it is 1.
+    """
+    folded = np.zeros((*weight.shape[:2], 2, 2), np.float64)
+    for i in range(3):
+        for j in range(3):
+            folded[:, :, (row + i + 1) // 2 - row, (column + j + 1) // 2 - column] += weight[:, :, i, j]
+    return folded.astype(np.float32)
 
 
 def _by_colour_last(weight: Weights, axis: int) -> Weights:
@@ -161,35 +249,8 @@ def _split_style(graph: _Graph, network: FastNet) -> list[str]:
     """Cuts the style input into scale, shift, scale, shift, ..., each (N * C,), and the photograph's share (N,)."""
     sizes = [c for count in network.norm_channels for c in (count, count)] + [1]
     names = [f"modulation_{i}" for i in range(len(sizes))]
-    graph.nodes.append(helper.make_node("Split", ["style", graph.constant(sizes)], names, axis=1))
+    graph.nodes.append(helper.make_node("Split", [graph.style(), graph.constant(sizes)], names, axis=1))
     return [graph.add("Reshape", name, graph.constant([-1])) for name in names]
-
-
-def _cells_to_channels(graph: _Graph, frames: str, cell_px: int) -> str:
-    """uint8 (N, H, W, 3) to float (N, 3 * cell^2, H/cell, W/cell); channels are ordered row, column, colour."""
-    size = graph.add("Shape", frames, start=1, end=3)
-    cells = graph.add("Div", size, graph.constant([cell_px, cell_px]))  # (2,)
-    rows, columns = (graph.add("Gather", cells, graph.constant([i])) for i in (0, 1))
-    keep, side = graph.constant([0]), graph.constant([cell_px])
-    split = graph.add("Concat", keep, rows, side, columns, graph.constant([3 * cell_px]), axis=0)
-    blocks = graph.add("Reshape", frames, split)  # (N, H/cell, cell, W/cell, 3 * cell)
-    gathered = graph.add("Transpose", blocks, perm=[0, 1, 3, 2, 4])  # (N, H/cell, W/cell, cell, 3 * cell)
-    merged = graph.add("Concat", keep, cells, graph.constant([3 * cell_px * cell_px]), axis=0)
-    pixels = graph.add("Cast", graph.add("Reshape", gathered, merged), to=TensorProto.FLOAT)
-    return graph.add("Transpose", pixels, perm=[0, 3, 1, 2])
-
-
-def _channels_to_pixels(graph: _Graph, features: str) -> str:
-    """uint8 (N, 12, H/2, W/2), channels ordered row, column, colour, to (N, H, W, 3)."""
-    pixels = graph.add("Transpose", features, perm=[0, 2, 3, 1])  # (N, H/2, W/2, 12)
-    size = graph.add("Shape", pixels, start=1, end=3)
-    keep = graph.constant([0])
-    split = graph.add("Concat", keep, size, graph.constant([2, 6]), axis=0)
-    blocks = graph.add("Reshape", pixels, split)  # (N, H/2, W/2, 2, 6)
-    moved = graph.add("Transpose", blocks, perm=[0, 1, 3, 2, 4])  # (N, H/2, 2, W/2, 6)
-    doubled = graph.add("Mul", size, graph.constant([2, 2]))
-    merged = graph.add("Concat", keep, doubled, graph.constant([3]), axis=0)
-    return graph.add("Reshape", moved, merged)
 
 
 def _transformer_net(graph: _Graph, network: TransformerNet) -> str:
@@ -204,9 +265,7 @@ def _transformer_net(graph: _Graph, network: TransformerNet) -> str:
     def activated(convolution: str, norm: str, features: str, stride: int = 1) -> str:
         return graph.add("Relu", conv_norm(convolution, norm, features, stride))
 
-    padded = graph.pad_bottom_right("frames", 1, TRANSFORMER_MIN_SIDE_PX)
-    planes = graph.add("Cast", graph.add("Transpose", padded, perm=[0, 3, 1, 2]), to=TensorProto.FLOAT)
-    features = activated("conv1", "in1", planes)
+    features = activated("conv1", "in1", graph.pixels(1, TRANSFORMER_MIN_SIDE_PX))
     features = activated("conv2", "in2", features, 2)
     features = activated("conv3", "in3", features, 2)
     for block in ("res1", "res2", "res3", "res4", "res5"):
@@ -215,5 +274,4 @@ def _transformer_net(graph: _Graph, network: TransformerNet) -> str:
     features = activated("deconv1", "in4", graph.double(features))
     features = activated("deconv2", "in5", graph.double(features))
     pixels = graph.convolution(features, weights["deconv3.conv2d.weight"], weights["deconv3.conv2d.bias"])
-    frames = graph.add("Transpose", graph.to_uint8(pixels), perm=[0, 2, 3, 1])
-    return graph.crop_like(frames, "frames")
+    return graph.pictures(pixels)

@@ -40,10 +40,10 @@ class Catalogue:
             StyleError: the style to begin with is not among them.
         """
         kept = tuple(
-            s for s in self.styles if not s.fault and (s.model_file if engine == "onnx" else s.checkpoint) is not None
+            s for s in self.styles if not s.fault and (s.checkpoint if engine == "torch" else s.model_file) is not None
         )
         if first not in [style.name for style in kept]:
-            wanted = "model file; write it with export_onnx.py" if engine == "onnx" else "checkpoint"
+            wanted = "model file; write it with export_onnx.py" if engine != "torch" else "checkpoint"
             raise StyleError(f"style {first!r}: engine {engine} cannot run it, because it has no {wanted}")
         return Catalogue(kept)
 

@@ -103,7 +103,7 @@ def test_a_model_file_cannot_be_exported_again(checkpoint: Path, capsys: pytest.
 def test_a_blend_cannot_be_exported(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--style", "waves+night"]) == 1
     line = _error_line(capsys)
-    assert "waves+night" in line
+    assert "waves:0.5+night:0.5" in line
     assert "any blend; name one" in line
     assert list(checkpoint.parent.iterdir()) == [checkpoint]
 

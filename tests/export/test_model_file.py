@@ -5,7 +5,6 @@ Knows nothing of the command line.
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +12,7 @@ import pytest
 import torch
 
 from export import model_file
-from export.graph import build_model
+from export.graph import GraphForm, build_model
 from export.model_file import CHECKED_SIZES_NHW, ExportError, compare_with_torch, export_network
 from neural_style.checkpoint import content_hash
 from neural_style.fast_net import FastNet, FastNetShape
@@ -75,6 +74,11 @@ def test_the_metadata_says_what_the_file_is(tmp_path: Path) -> None:
         "content_hash",
         "credits",
         "frames",
+        "format",
+        "opset",
+        "precision",
+        "licence",
+        "sha256",
     }
     assert metadata["family"] == "fast"
     assert json.loads(metadata["styles"]) == ["waves", "night"]
@@ -101,7 +105,7 @@ def test_a_transformer_network_is_kept_and_described_too(tmp_path: Path) -> None
 @pytest.fixture
 def wrong_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is exported, the graph is that of another network."""
-    monkeypatch.setattr(model_file, "build_model", lambda network: build_model(_fast(seed=1)))
+    monkeypatch.setattr(model_file, "build_model", lambda network, form: build_model(_fast(seed=1), form))
 
 
 @pytest.mark.usefixtures("wrong_graph")
@@ -123,8 +127,8 @@ def test_a_wrong_graph_does_not_replace_a_good_file(tmp_path: Path) -> None:
 
 
 def test_a_graph_that_is_one_level_too_bright_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def build_brighter(network: FastNet) -> onnx.ModelProto:
-        model = build_model(network)
+    def build_brighter(network: FastNet, form: GraphForm) -> onnx.ModelProto:
+        model = build_model(network, form)
         (bias,) = [w for w in model.graph.initializer if np.array_equal(onnx.numpy_helper.to_array(w), [127.5] * 12)]
         bias.CopyFrom(onnx.numpy_helper.from_array(np.full(12, 128.5, np.float32), bias.name))
         return model
@@ -160,7 +164,7 @@ def test_a_graph_that_is_wrong_for_one_vector_alone_is_refused(
     """The graph has no values of its own for a style, so a wrong one must come from its input."""
     network = _fast()
     network.style_vectors[:styles_below].clamp_(max=limit)
-    monkeypatch.setattr(model_file, "build_model", lambda network: _build_with_high_values_cut_off(network, limit))
+    monkeypatch.setattr(model_file, "build_model", lambda network, _: _build_with_high_values_cut_off(network, limit))
     if is_right:
         assert export_network(network, tmp_path / "style.onnx").max_difference <= 1
         return
@@ -184,13 +188,14 @@ def test_writing_that_fails_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "style.onnx"
-    output.write_bytes(b"good")
+    output.write_text("good")
 
-    def write_half_and_fail(model: onnx.ModelProto, name: str, **options: Any) -> None:
-        Path(name).write_bytes(b"half")
-        raise OSError(28, "No space left on device", name)
+    def write_half_and_fail(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr("onnx.save", write_half_and_fail)
+    monkeypatch.setattr(Path, "write_bytes", write_half_and_fail)
     with pytest.raises(OSError, match="No space left"):
         export_network(_fast(), output)
     assert output.read_bytes() == b"good"

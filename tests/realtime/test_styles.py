@@ -266,7 +266,7 @@ def test_the_styles_that_come_along_are_those_of_the_public_example() -> None:
 
 
 @needs_saved_models
-def test_starting_imports_neither_torch_nor_onnx() -> None:
+def test_starting_does_not_import_torch() -> None:
     program = """
 import json, sys
 import run_webcam
@@ -274,10 +274,10 @@ from realtime.options import EngineOptions
 from realtime.engines import open_engine
 catalogue, first = run_webcam.open_styles("candy:0.6+udnie:0.4")
 engine = open_engine(catalogue, EngineOptions(engine="onnx"), first)
-print(json.dumps([engine.info.engine, sorted({"torch", "onnx"} & set(sys.modules))]))
+print(json.dumps([engine.info.engine, "torch" in sys.modules]))
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == ["onnx", []]
+    assert json.loads(done.stdout) == ["onnx", False]
     assert done.stderr == ""
 
 

@@ -1,0 +1,107 @@
+"""Owns writing a model with fewer bits: fp16 for GPUs, int8 calibrated on real pictures.
+
+Must not know files that are kept, or command lines.
+"""
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+Feeds = Sequence[dict[str, NDArray[np.generic]]]
+
+_KEPT_IN_FP32 = ["InstanceNormalization", "Cast", "Clip", "Round", "Sub", "Mul", "Resize"]
+"""Norms because fp16 overflows in their sums, the rest because pictures of 0..255 would lose their last bit."""
+
+_RANGE_PERCENTILE = 99.9
+
+
+def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Convolutions in half precision; norms and pixels stay in single precision, and so do inputs and outputs."""
+    halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, op_block_list=_KEPT_IN_FP32)
+    return halved
+
+
+def to_int8(model: onnx.ModelProto, feeds: Feeds, results_too: bool) -> onnx.ModelProto:
+    """Convolutions of bytes: weights by output channel, features by layer, in the range that they have in `feeds`.
+
+    Norms, sums and the last pixels stay in floating point. ONNX Runtime has a fast convolution of
+    bytes only where its result is bytes, too, and that costs quality: a result is rounded before
+    its norm stretches it. To lose less, each channel of a result is first scaled to one range,
+    which the norm takes out again.
+
+    Args:
+        model: in fp32, as `build_model` wrote it.
+        feeds: inputs to calibrate with.
+        results_too: whether results of convolutions become bytes, for ONNX Runtime.
+    """
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{number}"
+    if results_too:
+        _equalize(model, feeds)
+    extra = {} if results_too else {"OpTypesToExcludeOutputQuantization": ["Conv"]}
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, str(source))
+        quantize_static(
+            source,
+            target,
+            _Feeds(feeds),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            extra_options=extra,
+        )
+        return onnx.load(str(target))
+
+
+def _equalize(model: onnx.ModelProto, feeds: Feeds) -> None:
+    """Scales the weights of each convolution before a norm so that all channels of its result have one range."""
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"][:-1]
+    probe = onnx.ModelProto.FromString(model.SerializeToString())
+    names = [node.output[0] for node in convolutions]
+    probe.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
+    session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
+    ranges: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+    for feed in feeds:
+        for name, result in zip(names, session.run(names, dict(feed)), strict=True):
+            ranges[name].append(np.percentile(np.abs(result), _RANGE_PERCENTILE, axis=(0, 2, 3)))
+    laid_out = {node.input[0] for node in model.graph.node if node.op_type == "DepthToSpace"}
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in convolutions:
+        largest = np.max(ranges[node.output[0]], axis=0)
+        if node.output[0] in laid_out:  # four places of one channel, which has one norm
+            largest = np.tile(largest.reshape(4, -1).max(axis=0), 4)
+        tensor = weights[node.input[1]]
+        scaled = numpy_helper.to_array(tensor) / np.maximum(largest, 1e-6)[:, None, None, None]
+        tensor.CopyFrom(numpy_helper.from_array(scaled.astype(np.float32), tensor.name))
+
+
+class _Feeds(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, feeds: Feeds) -> None:
+        self._left: Iterator[dict[str, NDArray[np.generic]]] = iter(feeds)
+
+    def get_next(self) -> dict[str, NDArray[np.generic]] | None:
+        return next(self._left, None)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantizer advises shape inference, which dynamic sizes have no use for."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
