@@ -51,6 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--size", metavar="WxH", help="stylize at this size; clips are fitted inside it (default: their own)")
     add("--unpaced", action="store_true", help="read a file as fast as possible, dropping nothing")
     add("--engine", choices=ENGINE_NAMES, default=EngineOptions.engine)
+    add("--refresh", action="store_true", help="with --engine auto, measure again what is fastest here")
     add("--device", default=EngineOptions.device, help="auto, cpu, cuda, cuda:N or mps")
     add("--precision", default=EngineOptions.precision, help=", ".join(PRECISIONS))
     add("--batch-size", type=int, default=EngineOptions.batch_size, metavar="N")
@@ -78,7 +79,7 @@ def read_options(chosen: argparse.Namespace) -> RunOptions:
         max_frames=chosen.max_frames,
         stats=chosen.stats,
         look=LookOptions(chosen.style, chosen.strength, chosen.keep_colors, chosen.smoothing),
-        engine=EngineOptions(chosen.engine, chosen.device, chosen.precision, chosen.batch_size),
+        engine=EngineOptions(chosen.engine, chosen.device, chosen.precision, chosen.batch_size, refresh=chosen.refresh),
     )
 
 
@@ -95,7 +96,7 @@ def run(options: RunOptions) -> int:
     _check_outputs(options)
     source, notice = _open_source(options, wants_window)
     try:
-        engine = open_engine(catalogue, options.engine, first_style)
+        engine = open_engine(catalogue, options.engine, first_style, source.info.size_wh, _say)
     except BaseException:
         source.close()
         raise

@@ -45,6 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="tell what happens in lines of JSON, on standard output")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics of films at the end")
     add("--engine", choices=ENGINE_NAMES, default=EngineOptions.engine)
+    add("--refresh", action="store_true", help="with --engine auto, measure again what is fastest here")
     add("--device", default=EngineOptions.device, help="auto, cpu, cuda, cuda:N or mps")
     add("--precision", default=EngineOptions.precision, help=", ".join(PRECISIONS))
     add("--batch-size", default="auto", metavar="N", help="frames stylized together (default: what is fastest)")
@@ -79,7 +80,7 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
         overwrite=chosen.overwrite,
         json=chosen.json,
         stats=chosen.stats,
-        engine=EngineOptions(chosen.engine, chosen.device, chosen.precision),
+        engine=EngineOptions(chosen.engine, chosen.device, chosen.precision, refresh=chosen.refresh),
     )
 
 

@@ -9,13 +9,13 @@ from typing import Literal
 
 from realtime.errors import OptionError
 
-EngineName = Literal["auto", "torch", "onnx"]
-Precision = Literal["auto", "fp32", "fp16", "bf16"]
+EngineName = Literal["auto", "torch", "onnx", "openvino"]
+Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 SinkName = Literal["window", "null"]
 CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "h264_nvenc", "hevc_nvenc", "av1_nvenc"]
 
-ENGINE_NAMES: tuple[EngineName, ...] = ("auto", "torch", "onnx")
-PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "fp16", "bf16")
+ENGINE_NAMES: tuple[EngineName, ...] = ("auto", "torch", "onnx", "openvino")
+PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "fp16", "bf16", "int8")
 SINK_NAMES: tuple[SinkName, ...] = ("window", "null")
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 MAX_SIDE_PX = 16384
@@ -31,6 +31,7 @@ class EngineOptions:
         precision: number format of weights and features.
         batch_size: frames stylized together.
         max_wait_ms: how long an incomplete batch waits for its next frame.
+        refresh: with "auto", measure again what is fastest.
     """
 
     engine: EngineName = "auto"
@@ -38,6 +39,7 @@ class EngineOptions:
     precision: Precision = "auto"
     batch_size: int = 1
     max_wait_ms: float = 50.0
+    refresh: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("engine", self.engine, ENGINE_NAMES)

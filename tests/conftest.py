@@ -3,12 +3,20 @@
 Must not know what is tested.
 """
 
+import os
+import tempfile
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 PIPELINE_THREADS = ("_capture", "_stylize")
+
+
+def pytest_configure() -> None:
+    """Tests neither use nor change what the user's machine remembers of its engines."""
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        os.environ[name] = tempfile.mkdtemp(prefix="tests-cache-")
 
 
 @pytest.fixture

@@ -4,6 +4,6 @@ Must not know sources, sinks or keys. Importing this package imports no engine's
 """
 
 from realtime.engines.protocol import Engine, EngineInfo
-from realtime.engines.selection import open_engine, runs_on_gpu
+from realtime.engines.selection import TYPICAL_SIZE_WH, open_engine, open_named_engine, runs_on_gpu
 
-__all__ = ["Engine", "EngineInfo", "open_engine", "runs_on_gpu"]
+__all__ = ["TYPICAL_SIZE_WH", "Engine", "EngineInfo", "open_engine", "open_named_engine", "runs_on_gpu"]

@@ -1,10 +1,9 @@
 """Owns running exported model files with ONNX Runtime.
 
-Must not know sources, sinks or keys, and imports neither torch nor onnx: it has to start fast.
+Must not know sources, sinks or keys, and does not import torch: it has to start fast.
 """
 
 import ctypes
-import os
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from realtime.engines.model_files import model_file_of, no_model_file, read_model_files, usable_cores
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
@@ -26,7 +26,7 @@ class OnnxEngine:
 
     Args:
         catalogue: the styles to keep loaded; one without a model file is left out.
-        options: device and precision. Model files hold fp32.
+        options: device and precision; "auto" is fp32.
 
     Raises:
         EngineError: the device, provider or precision cannot be had, or a model file
@@ -34,21 +34,19 @@ class OnnxEngine:
     """
 
     def __init__(self, catalogue: Catalogue, options: EngineOptions) -> None:
-        if options.precision not in ("auto", "fp32"):
+        precision = "fp32" if options.precision == "auto" else options.precision
+        if precision not in ("fp32", "int8"):
             raise EngineError(
-                f"precision {options.precision}: engine onnx has fp32 only; use --engine torch for others"
+                f"precision {precision}: engine onnx has fp32 and int8 only; use --engine torch or openvino for others"
             )
         device, number = _device(options.device)
-        self._provider = _PROVIDERS[device]
+        self._wanted, self._provider = precision, _PROVIDERS[device]
         if device == "cuda":
             onnxruntime.preload_dlls()  # finds the CUDA libraries that pip installed
-        self._sessions: dict[Path, onnxruntime.InferenceSession] = {}
-        for style in catalogue.styles:
-            if style.model_file is not None and style.model_file not in self._sessions and not style.fault:
-                self._load(style.model_file, style.content_hash, number)
-        if not self._sessions:
-            raise _no_model_file(catalogue.styles[0])
-        self._info = EngineInfo("onnx", device if device == "cpu" else f"{device}:{number}", "fp32", self._provider)
+        files = read_model_files(catalogue, "onnx", precision)
+        self._sessions = {path: self._session(path, file.content, number) for path, file in files.items()}
+        stated = next(iter(files.values())).precision
+        self._info = EngineInfo("onnx", device if device == "cpu" else f"{device}:{number}", stated, self._provider)
 
     @property
     def info(self) -> EngineInfo:
@@ -57,31 +55,32 @@ class OnnxEngine:
 
     def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
-        if style.model_file is None:
-            raise _no_model_file(style)
+        path = model_file_of(style, "onnx", self._wanted)
+        if path is None or path not in self._sessions:
+            raise no_model_file(style, "onnx")
         inputs: dict[str, NDArray[np.generic]] = {"frames": pictures}
         vector = style.vector_at(strength)
         if vector is not None:
             inputs["style"] = np.repeat(vector[None], len(pictures), axis=0)  # (N, vector_size)
         try:
-            (stylized,) = self._sessions[style.model_file].run(None, inputs)
+            (stylized,) = self._sessions[path].run(None, inputs)
         except Exception as error:
-            raise EngineError(f"engine onnx: {style.model_file.name} failed on {pictures.shape}: {error}") from error
+            raise EngineError(f"engine onnx: {path.name} failed on {pictures.shape}: {error}") from error
         return np.asarray(stylized, np.uint8)
 
     def close(self) -> None:
         """See `Engine.close`."""
         self._sessions.clear()
 
-    def _load(self, path: Path, content_hash: str, device_number: int) -> None:
+    def _session(self, path: Path, content: bytes, device_number: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = len(_usable_cores())
+        options.intra_op_num_threads = usable_cores()
         # Threads that spin between frames would take the cores from capture, encoder and display.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = _ERRORS_ONLY if self._provider == _PROVIDERS["cpu"] else _FATAL_ONLY
         provider = (self._provider, {"device_id": device_number} if "CUDA" in self._provider else {})
         try:
-            session = onnxruntime.InferenceSession(str(path), options, [provider])
+            session = onnxruntime.InferenceSession(content, options, [provider])
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise EngineError(f"model file {path}: cannot be loaded with {self._provider} ({reason})") from error
@@ -90,20 +89,7 @@ class OnnxEngine:
                 f"provider {self._provider}: ONNX Runtime could not start it and offered {session.get_providers()[0]}; "
                 "install the CUDA and cuDNN libraries it needs, or use --device cpu"
             )
-        metadata = session.get_modelmeta().custom_metadata_map
-        if content_hash and metadata.get("content_hash") != content_hash:
-            raise EngineError(
-                f"model file {path}: is not from the checkpoint beside it; "
-                f"write it again with python export_onnx.py --style {path.with_suffix('.safetensors')} -o {path}"
-            )
-        self._sessions[path] = session
-
-
-def _no_model_file(style: Style) -> EngineError:
-    return EngineError(
-        f"engine onnx: style {style.name!r} has no model file; write it with "
-        f"python export_onnx.py --style {style.checkpoint}, or use --engine torch"
-    )
+        return session
 
 
 def _device(name: str) -> tuple[str, int]:
@@ -134,10 +120,3 @@ def cuda_is_available() -> bool:
         return False
     count = ctypes.c_int(0)
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
-
-
-def _usable_cores() -> list[int]:
-    """The cores that this process may run on."""
-    if sys.platform == "linux":
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))

@@ -17,10 +17,10 @@ class EngineInfo:
     """What really runs.
 
     Attributes:
-        engine: "torch" or "onnx".
+        engine: "torch", "onnx" or "openvino".
         device: for example "cpu" or "cuda:0".
-        precision: "fp32", "fp16" or "bf16".
-        provider: the ONNX Runtime execution provider; "" for the torch engine.
+        precision: "fp32", "fp16", "bf16" or "int8".
+        provider: the ONNX Runtime execution provider; "" for other engines.
     """
 
     engine: str

@@ -1,57 +1,118 @@
 """Owns the choice of an engine.
 
-Must not know how an engine works; it imports only the one that is chosen.
+Must not know how an engine works; it imports only those that are chosen or measured.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
+from realtime.engines.measurement import Candidate, fastest_candidate
+from realtime.engines.model_files import model_file_of
 from realtime.engines.protocol import Engine
-from realtime.options import EngineOptions
+from realtime.options import EngineOptions, Precision
 from realtime.styles import Catalogue, Style
 
+TYPICAL_SIZE_WH = (640, 480)
+Say = Callable[[str], None]
 
-def open_engine(catalogue: Catalogue, options: EngineOptions, first_style: int = 0) -> Engine:
-    """Opens the engine that was asked for, or with "auto" the one that fits the machine.
 
-    "auto" takes PyTorch in half precision where the machine has it (fp16 on a GPU, bf16
-    on a CPU with such instructions, which was measured to be faster), and PyTorch where
-    only it can do what is asked for; else ONNX Runtime, which starts faster and was
-    measured faster in fp32.
+def open_engine(
+    catalogue: Catalogue,
+    options: EngineOptions,
+    first_style: int = 0,
+    size_wh: tuple[int, int] = TYPICAL_SIZE_WH,
+    say: Say | None = None,
+) -> Engine:
+    """Opens the engine that was asked for, or with "auto" the fastest on this machine.
+
+    On a CPU "auto" measures once which engine and precision is fastest, and remembers it. On a
+    GPU it takes PyTorch in fp16, and PyTorch wherever only it can do what is asked for.
 
     Args:
         catalogue: the styles to keep loaded.
         options: engine, device and precision.
         first_style: the place of the style to begin with.
+        size_wh: width and height in px of the pictures that will come.
+        say: is told what is measured.
 
     Raises:
         EngineError: what was asked for cannot be had.
     """
     if options.engine == "auto":
-        options = _chosen(catalogue.styles[first_style], options)
+        options = _chosen(catalogue, first_style, options, size_wh, say or _silent)
+    return open_named_engine(catalogue, options)
+
+
+def open_named_engine(catalogue: Catalogue, options: EngineOptions) -> Engine:
+    """Opens the engine that `options.engine` names, which is not "auto".
+
+    Raises:
+        EngineError: it cannot be had.
+    """
     if options.engine == "torch":
         from realtime.engines.torch_engine import TorchEngine
 
         return TorchEngine(catalogue, options)
+    if options.engine == "openvino":
+        from realtime.engines.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(catalogue, options)
     from realtime.engines.onnx_engine import OnnxEngine
 
     return OnnxEngine(catalogue, options)
 
 
-def _chosen(style: Style, options: EngineOptions) -> EngineOptions:
-    """The same options with "auto" replaced by an engine, and by bf16 where a CPU is to compute in it."""
-    if style.checkpoint is None:
-        return replace(options, engine="onnx")
-    on_gpu = options.precision == "auto" and runs_on_gpu(options)
-    if options.precision == "auto" and not on_gpu and _cpu_has_bf16():
-        return replace(options, engine="torch", precision="bf16")
-    only_torch = style.model_file is None or options.precision in ("fp16", "bf16") or options.device == "mps"
-    return replace(options, engine="torch" if on_gpu or only_torch else "onnx")
+def _chosen(
+    catalogue: Catalogue, first_style: int, options: EngineOptions, size_wh: tuple[int, int], say: Say
+) -> EngineOptions:
+    """The same options with an engine and a precision in place of "auto"."""
+    style = catalogue.styles[first_style]
+    if runs_on_gpu(options):
+        can_torch = style.checkpoint is not None and options.precision != "int8"
+        return replace(options, engine="torch" if can_torch else "onnx")
+    candidates = [c for c in _cpu_candidates(style) if options.precision in ("auto", c.precision)]
+    if not candidates:  # the engine says why not
+        return replace(options, engine="torch" if style.checkpoint is not None else "onnx")
+    options = replace(options, device="cpu")
+    if len(candidates) == 1:
+        return replace(options, engine=candidates[0].engine, precision=candidates[0].precision)
+
+    def open_candidate(candidate: Candidate) -> Engine:
+        wanted = replace(options, engine=candidate.engine, precision=candidate.precision)
+        return open_named_engine(Catalogue((style,)), wanted)
+
+    best = fastest_candidate(candidates, open_candidate, style, size_wh, options.refresh, say)
+    return replace(options, engine=best.engine, precision=best.precision)
+
+
+def _cpu_candidates(style: Style) -> list[Candidate]:
+    """What could run a style on this CPU: the likely fastest first."""
+    has_bf16, has_openvino = _cpu_has_bf16(), _has_openvino()
+    candidates = []
+    if style.model_file is not None:
+        if has_openvino and _is_there(style, "openvino", "int8"):
+            candidates.append(Candidate("openvino", "int8"))
+        if has_openvino:
+            candidates.append(Candidate("openvino", "bf16" if has_bf16 else "fp32"))
+        if _is_there(style, "onnx", "int8"):
+            candidates.append(Candidate("onnx", "int8"))
+        candidates.append(Candidate("onnx", "fp32"))
+    if style.checkpoint is not None:
+        candidates.append(Candidate("torch", "bf16" if has_bf16 else "fp32"))
+    return candidates
+
+
+def _is_there(style: Style, engine: str, precision: Precision) -> bool:
+    """Whether there is a file made for a precision; what a user named is what it is."""
+    path = model_file_of(style, engine, precision)
+    return style.checkpoint is not None and path is not None and path.is_file()
 
 
 def runs_on_gpu(options: EngineOptions) -> bool:
     """Whether frames would be stylized on a GPU, found out without opening an engine."""
-    return options.device == "mps" or (options.device != "cpu" and _has_cuda())
+    return options.device == "mps" or (options.engine != "openvino" and options.device != "cpu" and _has_cuda())
 
 
 def _cpu_has_bf16() -> bool:
@@ -61,7 +122,15 @@ def _cpu_has_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def _has_openvino() -> bool:
+    return find_spec("openvino") is not None
+
+
 def _has_cuda() -> bool:
     from realtime.engines.onnx_engine import cuda_is_available
 
     return cuda_is_available()
+
+
+def _silent(_: str) -> None:
+    """For those who need not be told."""

@@ -110,6 +110,8 @@ def _device(name: str) -> torch.device:
 def _precision(name: str, device: torch.device) -> str:
     if name == "auto":
         return "fp32" if device.type == "cpu" else "fp16"
+    if name not in _DTYPES and name != "auto":
+        raise EngineError(f"precision {name}: engine torch has {', '.join(_DTYPES)}; use --engine openvino or onnx")
     if name == "fp16" and device.type == "cpu":
         raise EngineError("precision fp16: not on device cpu; use fp32 or bf16, or --device cuda")
     return name

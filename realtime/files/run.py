@@ -15,7 +15,7 @@ import numpy as np
 from neural_style.atomic import whole_file
 from neural_style.sheet import draw_sheet, make_cell
 from realtime.controls import Look
-from realtime.engines import Engine, open_engine
+from realtime.engines import TYPICAL_SIZE_WH, Engine, open_engine
 from realtime.errors import EngineError, OptionError, StylizationError
 from realtime.files.encoders import find_encoder
 from realtime.files.film import SEGMENT_FRAMES, FilmJob, make_films
@@ -63,7 +63,7 @@ def run_files(options: FileOptions, teller: Teller) -> RunResult:
             raise OptionError(f"sheet: {task.source} is a film; give pictures, or leave --sheet out")
         if task.is_film:
             find_encoder(options.codec, task.targets[0].suffix.lower())
-    engine = _open_engine(catalogue, options, places[0])
+    engine = _open_engine(catalogue, options, places[0], teller)
     try:
         run = _Run(options, engine, styles, teller)
         result = run.run(tasks)
@@ -75,9 +75,11 @@ def run_files(options: FileOptions, teller: Teller) -> RunResult:
     return result
 
 
-def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int) -> Engine:
+def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, teller: Teller) -> Engine:
     if options.tile_px is None:
-        return open_engine(catalogue, options.engine, first_style)
+        return open_engine(
+            catalogue, options.engine, first_style, TYPICAL_SIZE_WH, lambda line: teller.noted("engine", line)
+        )
     if options.engine.engine not in ("auto", "torch"):
         raise EngineError(f"tile: not with engine {options.engine.engine}; use --engine torch, or leave --tile out")
     from realtime.engines.tiled_engine import TiledEngine

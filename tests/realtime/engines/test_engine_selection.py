@@ -3,89 +3,102 @@
 Must not depend on the machine.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from realtime.engines import open_engine, selection
-from realtime.options import EngineName, EngineOptions
-from realtime.styles import Catalogue, Style, load_catalogue
+from realtime.engines.measurement import Candidate
+from realtime.options import EngineOptions
+from realtime.styles import Catalogue, Style
 
 CHECKPOINT, MODEL_FILE = Path("fast.safetensors"), Path("fast.onnx")
 BOTH = Style("both", "fast", CHECKPOINT, MODEL_FILE, "")
 ONLY_CHECKPOINT = Style("new", "fast", Path("new.safetensors"), None, "")
 ONLY_MODEL_FILE = Style("exported", "fast", None, MODEL_FILE, "")
 
+
+@dataclass
+class Machine:
+    """What a machine has, and how long its engines take in a fake's milliseconds."""
+
+    has_bf16: bool = False
+    has_cuda: bool = False
+    has_openvino: bool = True
+    has_int8_files: bool = True
+    times_ms: dict[str, float] = field(default_factory=dict)
+
+
 Choose = Callable[..., str]
 
 
 @pytest.fixture
 def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
-    """Which engine is opened, on a machine with or without bf16 instructions and a GPU."""
-    monkeypatch.setattr("realtime.engines.torch_engine.TorchEngine", lambda *_: "torch")
-    monkeypatch.setattr("realtime.engines.onnx_engine.OnnxEngine", lambda *_: "onnx")
+    """Engine and precision that are opened on some machine; the likely fastest comes first in a tie."""
 
-    def _choose(*styles: Style, first: int = 0, has_bf16: bool = False, has_cuda: bool = False, **wish: Any) -> str:
-        monkeypatch.setattr(selection, "_cpu_has_bf16", lambda: has_bf16)
-        monkeypatch.setattr(selection, "_has_cuda", lambda: has_cuda)
+    def _choose(machine: Machine, *styles: Style, first: int = 0, **wish: Any) -> str:
+        def fastest(candidates: Sequence[Candidate], *_: object) -> Candidate:
+            return min(candidates, key=lambda candidate: machine.times_ms.get(str(candidate), 99.0))
+
+        monkeypatch.setattr(selection, "_cpu_has_bf16", lambda: machine.has_bf16)
+        monkeypatch.setattr(selection, "_has_cuda", lambda: machine.has_cuda)
+        monkeypatch.setattr(selection, "_has_openvino", lambda: machine.has_openvino)
+        monkeypatch.setattr(selection, "_is_there", lambda *_: machine.has_int8_files)
+        monkeypatch.setattr(selection, "fastest_candidate", fastest)
+        monkeypatch.setattr(selection, "open_named_engine", lambda _, options: f"{options.engine} {options.precision}")
         return str(open_engine(Catalogue(styles or (BOTH,)), EngineOptions(**wish), first))
 
     return _choose
 
 
-@pytest.mark.parametrize("name", ["torch", "onnx"])
-@pytest.mark.parametrize("has_half_precision", [True, False])
-def test_what_is_named_is_opened(choose: Choose, name: str, has_half_precision: bool) -> None:
-    assert choose(engine=name, has_bf16=has_half_precision, has_cuda=has_half_precision) == name
+@pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
+@pytest.mark.parametrize("rich", [True, False])
+def test_what_is_named_is_opened(choose: Choose, name: str, rich: bool) -> None:
+    assert choose(Machine(rich, rich, rich, rich), engine=name) == f"{name} auto"
 
 
-def test_without_half_precision_it_is_onnx(choose: Choose) -> None:
-    assert choose() == "onnx"
-    assert choose(device="cpu") == "onnx"
+def test_what_is_fastest_is_taken(choose: Choose) -> None:
+    assert choose(Machine()) == "openvino int8"
+    assert choose(Machine(times_ms={"onnx int8": 5.0})) == "onnx int8"
+    assert choose(Machine(has_bf16=True, times_ms={"torch bf16": 5.0})) == "torch bf16"
 
 
-def test_a_cpu_with_bf16_instructions_takes_torch(choose: Choose) -> None:
-    assert choose(has_bf16=True) == "torch"
-    assert choose(has_bf16=True, device="cpu") == "torch"
-
-
-def test_a_gpu_takes_torch_unless_the_cpu_was_asked_for(choose: Choose) -> None:
-    assert choose(has_cuda=True) == "torch"
-    assert choose(has_cuda=True, device="cuda:1") == "torch"
-    assert choose(has_cuda=True, device="cpu") == "onnx"
-
-
-def test_fp32_takes_onnx_even_where_half_precision_is_there(choose: Choose) -> None:
-    assert choose(precision="fp32", has_bf16=True, has_cuda=True) == "onnx"
-
-
-@pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_half_precision_takes_torch(choose: Choose, precision: str) -> None:
-    assert choose(precision=precision) == "torch"
-
-
-def test_mps_takes_torch(choose: Choose) -> None:
-    assert choose(device="mps") == "torch"
-
-
-def test_a_style_without_a_model_file_takes_torch(choose: Choose) -> None:
-    assert choose(ONLY_CHECKPOINT) == "torch"
-    assert choose(ONLY_CHECKPOINT, precision="fp32") == "torch"
-    assert choose(BOTH, ONLY_CHECKPOINT, first=1) == "torch"
+def test_without_openvino_the_others_are_measured(choose: Choose) -> None:
+    assert choose(Machine(has_openvino=False)) == "onnx int8"
+    assert choose(Machine(has_openvino=False, has_int8_files=False)) == "onnx fp32"
 
 
 @pytest.mark.parametrize(
-    "machine",
-    [
-        {},
-        pytest.param({"has_bf16": True}),
-        pytest.param({"has_cuda": True}),
-    ],
+    ("precision", "expected"), [("fp32", "openvino fp32"), ("int8", "openvino int8"), ("fp16", "torch fp16")]
 )
-def test_an_onnx_file_alone_takes_onnx(choose: Choose, machine: dict[str, bool]) -> None:
-    assert choose(ONLY_MODEL_FILE, **machine) == "onnx"
+def test_a_precision_that_was_asked_for_is_kept(choose: Choose, precision: str, expected: str) -> None:
+    assert choose(Machine(), precision=precision) == expected
+
+
+def test_bf16_needs_a_cpu_that_has_it(choose: Choose) -> None:
+    assert choose(Machine(has_bf16=True), precision="bf16") == "openvino bf16"
+    assert choose(Machine(), precision="bf16") == "torch bf16"
+
+
+def test_a_gpu_takes_torch_unless_the_cpu_was_asked_for(choose: Choose) -> None:
+    assert choose(Machine(has_cuda=True)) == "torch auto"
+    assert choose(Machine(has_cuda=True), device="cuda:1") == "torch auto"
+    assert choose(Machine(has_cuda=True), device="cpu") == "openvino int8"
+    assert choose(Machine(has_cuda=True), ONLY_MODEL_FILE) == "onnx auto"
+    assert choose(Machine(), device="mps") == "torch auto"
+
+
+def test_a_style_without_a_model_file_takes_torch(choose: Choose) -> None:
+    assert choose(Machine(has_int8_files=False), ONLY_CHECKPOINT) == "torch fp32"
+    assert choose(Machine(has_bf16=True), BOTH, ONLY_CHECKPOINT, first=1) == "torch bf16"
+
+
+def test_a_model_file_alone_does_without_torch(choose: Choose) -> None:
+    machine = Machine(has_bf16=True, has_int8_files=False, times_ms={"torch bf16": 1.0})
+    assert choose(machine, ONLY_MODEL_FILE) == "openvino bf16"
 
 
 @pytest.mark.parametrize(
@@ -101,14 +114,3 @@ def test_the_system_tells_whether_the_cpu_has_bf16(
     assert selection._cpu_has_bf16() is expected
     cpu_info.unlink()
     assert selection._cpu_has_bf16() is False
-
-
-@pytest.mark.parametrize(("engine", "precision"), [("auto", "bf16"), ("torch", "fp32")])
-def test_auto_computes_in_bf16_on_a_cpu_that_has_it(
-    monkeypatch: pytest.MonkeyPatch, engine: EngineName, precision: str
-) -> None:
-    monkeypatch.setattr(selection, "_cpu_has_bf16", lambda: True)
-    monkeypatch.setattr(selection, "_has_cuda", lambda: False)
-    opened = open_engine(load_catalogue(), EngineOptions(engine=engine, device="cpu"))
-    assert (opened.info.engine, opened.info.precision) == ("torch", precision)
-    opened.close()

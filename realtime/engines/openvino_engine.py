@@ -1,0 +1,109 @@
+"""Owns running exported model files with OpenVINO, on a CPU.
+
+Must not know sources, sinks or keys, and does not import torch.
+"""
+
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neural_style.model_format import ModelFile
+from realtime.engines.model_files import model_file_of, no_model_file, read_model_files, usable_cores
+from realtime.engines.protocol import EngineInfo
+from realtime.errors import EngineError
+from realtime.options import EngineOptions
+from realtime.styles import Catalogue, Style
+
+try:
+    import openvino
+except ImportError as error:
+    raise EngineError(
+        "engine openvino: the package is not installed; run pip install openvino==2026.4.1, or use --engine onnx"
+    ) from error
+
+_COMPUTES_IN = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
+"""What is not a convolution of bytes is computed in, where the CPU can."""
+
+_KEPT_SHAPES = 4
+_Key = tuple[Path, tuple[int, ...]]
+
+
+class OpenVinoEngine:
+    """Compiles the model files of a catalogue for each size of picture that comes, which takes part of a second.
+
+    Args:
+        catalogue: the styles to keep loaded; one without a model file is left out.
+        options: device and precision; "auto" is int8.
+
+    Raises:
+        EngineError: the device or precision cannot be had, or a model file is missing,
+            damaged, refused or older than its checkpoint.
+    """
+
+    def __init__(self, catalogue: Catalogue, options: EngineOptions) -> None:
+        if options.device not in ("auto", "cpu"):
+            raise EngineError(f"device {options.device}: engine openvino runs on cpu only; use --device cpu")
+        precision = "int8" if options.precision == "auto" else options.precision
+        if precision not in _COMPUTES_IN:
+            raise EngineError(f"precision {precision}: engine openvino has {', '.join(_COMPUTES_IN)}")
+        self._core = openvino.Core()
+        if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise EngineError("precision bf16: this CPU has no instructions for it; use --precision fp32 or int8")
+        self._files = read_model_files(catalogue, "openvino", precision)
+        self._wanted = precision
+        self._requests: OrderedDict[_Key, openvino.InferRequest] = OrderedDict()
+        first = next(iter(self._files.values()))
+        stated = first.precision if first.precision == "int8" else precision
+        self._info = EngineInfo("openvino", "cpu", stated)
+
+    @property
+    def info(self) -> EngineInfo:
+        """See `Engine.info`."""
+        return self._info
+
+    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+        """See `Engine.stylize`."""
+        path = model_file_of(style, "openvino", self._wanted)
+        if path is None or path not in self._files:
+            raise no_model_file(style, "openvino")
+        inputs: dict[str, NDArray[np.generic]] = {"frames": np.ascontiguousarray(pictures)}
+        vector = style.vector_at(strength)
+        if vector is not None:
+            inputs["style"] = np.repeat(vector[None], len(pictures), axis=0)  # (N, vector_size)
+        try:
+            results = self._request(path, pictures.shape).infer(inputs, share_inputs=True)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise EngineError(f"engine openvino: {path.name} failed on {pictures.shape}: {reason}") from error
+        return np.asarray(results[0], np.uint8)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        self._requests.clear()
+
+    def _request(self, path: Path, shape: tuple[int, ...]) -> "openvino.InferRequest":
+        """The compiled network of a file for one shape; the last few are kept."""
+        key = path, shape
+        if key not in self._requests:
+            self._requests[key] = self._compiled(self._files[path], shape).create_infer_request()
+            if len(self._requests) > _KEPT_SHAPES:
+                self._requests.popitem(last=False)
+        self._requests.move_to_end(key)
+        return self._requests[key]
+
+    def _compiled(self, file: ModelFile, shape: tuple[int, ...]) -> "openvino.CompiledModel":
+        """A fixed shape is a third faster than a dynamic one."""
+        model = self._core.read_model(file.content, b"")
+        shapes = {"frames": list(shape)} | ({"style": [shape[0], file.vector_size]} if file.vector_size else {})
+        model.reshape(shapes)
+        bf16_is_known = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": usable_cores(),
+            "INFERENCE_PRECISION_HINT": _COMPUTES_IN[self._wanted] if bf16_is_known else "f32",
+            "ENABLE_CPU_PINNING": False,  # the loop's other threads need a place, too
+        }
+        return self._core.compile_model(model, "CPU", settings)
