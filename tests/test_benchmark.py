@@ -3,50 +3,165 @@
 Must not time anything.
 """
 
+import csv
 import json
-from dataclasses import replace
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import benchmark
-from realtime import styles
-from realtime.styles import Catalogue, load_catalogue
+from realtime.styles import load_catalogue
+from speed.rows import PUBLIC_NETWORK
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICK = ["--engine", "onnx", "--precision", "fp32", "--device", "cpu", "--size", "32x24", "--rounds", "1", "--runs", "1"]
 
 
-def test_writes_a_row_for_each_style_and_the_yardstick(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = tmp_path / "figures.json"
-    arguments = ["--style", "all", "--engine", "onnx", "--size", "64x48", "--rounds", "1", "--runs", "2"]
-    assert benchmark.main([*arguments, "--json", str(target)]) == 0
-    content = json.loads(target.read_text())
-    measured = [row["style"] for row in content["rows"]]
-    usable = [style.name for style in load_catalogue().styles if not style.fault and style.model_file]
-    assert measured == [*usable, benchmark.PUBLIC_NETWORK]
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    content = json.loads(path.read_text())
+    rows: list[dict[str, Any]] = content["rows"]
+    return rows
+
+
+def test_measures_styles_engines_precisions_sizes_and_batches(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = [tmp_path / name for name in ("figures.json", "figures.csv", "figures.png")]
+    what = ["--style", "candy,udnie:1+mosaic:3", "--engine", "onnx,openvino", "--precision", "fp32,int8"]
+    how = ["--device", "cpu", "--size", "64x48,33x21", "--batch-size", "1,2", "--rounds", "2", "--runs", "3"]
+    written = ["--json", str(outputs[0]), "--csv", str(outputs[1]), "--plot", str(outputs[2])]
+    assert benchmark.main([*what, *how, *written]) == 0
+
+    content = json.loads(outputs[0].read_text())
+    rows = content["rows"]
+    expected = {
+        (style, engine, precision, size, batch)
+        for style in ("candy", "udnie:0.25+mosaic:0.75")
+        for engine in ("onnx", "openvino")
+        for precision in ("fp32", "int8")
+        for size in ("64x48", "33x21")
+        for batch in (1, 2)
+    } | {(PUBLIC_NETWORK, "torch", "fp32", size, 1) for size in ("64x48", "33x21")}
+    found = [(row["style"], row["engine"], row["precision"], row["size"], row["batch_size"]) for row in rows]
+    assert len(found) == len(set(found))
+    assert set(found) == expected
+    for row in rows:
+        assert (row["rounds"], row["device"]) == (2, "cpu")
+        assert 2 <= row["runs"] <= 6
+        assert 0 < row["low_ms"] <= row["median_ms"] <= row["high_ms"]
+        assert row["median_ms"] <= row["p95_ms"] <= row["p99_ms"]
+        assert row["fps"] == pytest.approx(row["batch_size"] * 1000 / row["median_ms"])
+        assert row["first_frame_ms"] > 0
+        assert row["memory_mb"] > 50
+        assert row["gpu_memory_mb"] == 0
+        assert row["products_share"] > 0
+        assert row["copy_share"] > 0
+        yardstick = row["style"] == PUBLIC_NETWORK
+        assert (row["loop_fps"] is None) == yardstick
+        assert yardstick or row["loop_fps"] > 0
+        is_reference = yardstick or (row["engine"], row["precision"], row["batch_size"]) == ("onnx", "fp32", 1)
+        assert (row["mean_difference"] is None) == is_reference
+        if row["precision"] == "int8":
+            assert 0.05 < row["mean_difference"] < 15
+            assert 15 < row["psnr_db"] < 60
+    assert {"fp32 products Gop/s", "int8 products Gop/s", "copy GB/s"} == set(content["ceilings"])
     assert content["machine"]["cpu"]
-    assert all(row["median_ms"] > 0 and row["p5_ms"] <= row["median_ms"] <= row["p95_ms"] for row in content["rows"])
-    assert all(row["loop_fps"] > 0 for row in content["rows"][:-1])
-    assert "candy" in capsys.readouterr().out
+    assert content["clip"] == "sample.mp4"
 
-
-def test_a_list_of_styles_and_blends_is_measured_in_its_order(tmp_path: Path) -> None:
-    target = tmp_path / "figures.json"
-    arguments = ["--style", "udnie,candy:1+mosaic:3,candy", "--engine", "onnx", "--size", "32x24"]
-    assert benchmark.main([*arguments, "--rounds", "1", "--runs", "1", "--json", str(target)]) == 0
-    measured = [row["style"] for row in json.loads(target.read_text())["rows"]]
-    assert measured == ["udnie", "candy:0.25+mosaic:0.75", "candy", benchmark.PUBLIC_NETWORK]
+    with outputs[1].open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["style"] for row in table] == [row["style"] for row in rows]
+    assert float(table[0]["median_ms"]) == rows[0]["median_ms"]
+    assert outputs[2].read_bytes().startswith(b"\x89PNG")
+    printed = capsys.readouterr().out
+    assert "candy" in printed
+    assert PUBLIC_NETWORK in printed
 
 
 def test_a_style_that_an_engine_cannot_run_is_left_out_and_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    catalogue = load_catalogue()
-    unexported = replace(catalogue.styles[0], name="unexported", model_file=None)
-    monkeypatch.setattr(styles, "load_catalogue", lambda: Catalogue((*catalogue.styles[:1], unexported)))
     target = tmp_path / "figures.json"
-    arguments = ["--style", "all", "--engine", "onnx", "--size", "32x24", "--rounds", "1", "--runs", "1"]
-    assert benchmark.main([*arguments, "--json", str(target)]) == 0
-    assert "unexported" not in [row["style"] for row in json.loads(target.read_text())["rows"]]
-    assert "left out: style 'unexported': engine onnx cannot run it" in capsys.readouterr().err
+    model_file = load_catalogue().styles[0].model_file
+    assert model_file is not None
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes(model_file.read_bytes())
+    arguments = [*QUICK, "--style", str(alone), "--engine", "onnx,torch", "--json", str(target)]
+    assert benchmark.main(arguments) == 0
+    engines = [(row["engine"], row["style"] == PUBLIC_NETWORK) for row in rows_of(target)]
+    assert engines == [("onnx", False), ("torch", True)]
+    assert "left out: " in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(("change", "status", "word"), [(4.0, 0, "faster"), (0.25, 1, "slower"), (1.0, 0, "same")])
+def test_compares_with_an_earlier_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: float, status: int, word: str
+) -> None:
+    """The earlier figures are those of this very run, changed by far more than noise."""
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    assert benchmark.main([*QUICK, "--json", str(old)]) == 0
+    content = json.loads(old.read_text())
+    for row in content["rows"]:
+        spread = {"low_ms": 0.9, "high_ms": 1.1, "median_ms": 1.0}
+        if change == 1.0:
+            spread = {"low_ms": 0.0, "high_ms": 100.0, "median_ms": 1.0}
+        middle = row["median_ms"]
+        factor = change if row["style"] != PUBLIC_NETWORK else 1.0
+        row.update({name: middle * factor * share for name, share in spread.items()})
+        if row["style"] == PUBLIC_NETWORK:
+            row.update(low_ms=0.0, high_ms=100 * middle)
+    old.write_text(json.dumps({**content, "machine": {**content["machine"], "cpu": "an abacus"}}))
+    assert benchmark.main([*QUICK, "--json", str(new), "--compare", str(old)]) == status
+    printed = capsys.readouterr().out
+    assert word in printed
+    assert "other than in the earlier run: cpu was an abacus" in printed
+
+
+def test_killed_midway_the_figures_so_far_are_whole(tmp_path: Path) -> None:
+    target = tmp_path / "figures.json"
+    arguments = ["--engine", "onnx", "--precision", "fp32", "--size", "64x48", "--rounds", "100000", "--runs", "1"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "benchmark.py"), *arguments, "--json", str(target)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until_s = time.monotonic() + 90
+        while time.monotonic() < until_s and not (target.is_file() and rows_of(target)[0]["rounds"] >= 2):
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    rows = rows_of(target)
+    assert [row["style"] for row in rows] == ["candy", PUBLIC_NETWORK]
+    assert rows[0]["rounds"] >= 2
+
+
+def test_ctrl_c_shows_the_figures_so_far(tmp_path: Path) -> None:
+    target = tmp_path / "figures.json"
+    arguments = ["--engine", "onnx", "--precision", "fp32", "--size", "64x48", "--rounds", "100000", "--runs", "1"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "benchmark.py"), *arguments, "--json", str(target)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until_s = time.monotonic() + 90
+    while time.monotonic() < until_s and not target.is_file():
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "candy" in out
+    assert errors.splitlines()[-1] == "interrupted: these are the figures so far"
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize(
@@ -55,11 +170,24 @@ def test_a_style_that_an_engine_cannot_run_is_left_out_and_said(
         (["--style", "candi"], "did you mean candy"),
         (["--style", "candy,candi"], "did you mean candy"),
         (["--style", "candy:x+mosaic"], "'x'"),
+        (["--engine", "tensorflow"], "'tensorflow'"),
+        (["--engine", "auto"], "by name"),
+        (["--precision", "int4"], "'int4'"),
+        (["--engine", "torch", "--precision", "int8", "--size", "16x16"], "nothing that was asked for"),
         (["--size", "0x4"], "0x4"),
         (["--size", "big"], "WIDTHxHEIGHT"),
+        (["--batch-size", "0"], "batch-size 0"),
+        (["--batch-size", "two"], "batch-size"),
         (["--rounds", "0"], "at least 1"),
+        (["--threads", "0"], "at least 1"),
+        (["--threads", "100000"], "may use"),
         (["--device", "tpu"], "tpu"),
-        (["--json", "no_such_folder/a.json", "--size", "16x16", "--rounds", "1", "--runs", "1"], "no_such_folder"),
+        (["--clip", "nowhere.mp4"], "nowhere.mp4"),
+        (["--json", "no_such_folder/a.json"], "no_such_folder"),
+        (["--json", "figures.txt"], ".json"),
+        (["--plot", "figures.jpg"], ".png"),
+        (["--compare", "nowhere.json"], "nowhere.json"),
+        (["--compare", "broken.json"], "is not what"),
     ],
 )
 def test_refuses_bad_input_in_one_line(
@@ -70,8 +198,8 @@ def test_refuses_bad_input_in_one_line(
     tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.json").write_text('{"rows": [1]}')
     assert benchmark.main(arguments) == 1
-    error = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("left out")]
-    assert len(error) == 1
-    assert error[0].startswith("error: ")
-    assert words in error[0]
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ")
+    assert words in error

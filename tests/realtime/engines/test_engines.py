@@ -256,7 +256,7 @@ def test_int8_paints_no_bands_in_flat_areas(catalogue: Catalogue, name: Any, lev
     pictures = np.repeat(np.repeat(ramp[None, None, :, None], 96, axis=1), 3, axis=3)
     steps = {}
     for precision in ("fp32", "int8"):
-        engine = open_engine(catalogue, EngineOptions(engine=name, device="cpu", precision=precision))  # type: ignore[arg-type]
+        engine = open_engine(catalogue, EngineOptions(engine=name, device="cpu", precision=precision))
         painting = engine.stylize(pictures, catalogue.styles[0]).astype(int)
         steps[precision] = np.abs(np.diff(painting[:, 8:-8, 8:-8], axis=2)).mean()
         engine.close()

@@ -1,0 +1,1 @@
+"""How fast styles and engines are on a machine: measured side by side, each in a process of its own."""

@@ -1,0 +1,92 @@
+"""Owns an object in a process of its own, asked over a pipe.
+
+Must not know what the object is.
+"""
+
+import multiprocessing
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from realtime.errors import EngineError, StylizationError
+
+_END_S = 5.0
+
+
+class Remote:
+    """Makes an object in a new process, and asks it there.
+
+    Args:
+        name: for messages.
+        make: a class or function of a module, called in the process.
+        arguments: given to it.
+
+    Raises:
+        StylizationError: what `make` raised, or EngineError when the process ended.
+    """
+
+    def __init__(self, name: str, make: Callable[..., object], *arguments: object) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._name = name
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, make, arguments), daemon=True)
+        self._process.start()
+        theirs.close()
+        try:
+            self._answer()
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, method: str, *arguments: object) -> Any:
+        """Calls a method of the object, and returns what it gives.
+
+        Raises:
+            StylizationError: what the method raised, or EngineError when the process ended.
+        """
+        try:
+            self._pipe.send((method, arguments))
+        except OSError as error:
+            raise self._ended() from error
+        return self._answer()
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._pipe.close()
+        self._process.join(_END_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def _answer(self) -> Any:
+        try:
+            failed, answer = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise self._ended() from error
+        if failed:
+            raise answer
+        return answer
+
+    def _ended(self) -> EngineError:
+        self._process.join(_END_S)
+        return EngineError(f"{self._name}: its process ended (status {self._process.exitcode}), perhaps for memory")
+
+
+def _serve(pipe: Connection, make: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    """Runs in the process, until the other side goes away."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one ends the others
+    try:
+        made = make(*arguments)
+        pipe.send((False, None))
+        while True:
+            method, given = pipe.recv()
+            try:
+                answer = (False, getattr(made, method)(*given))
+            except StylizationError as error:
+                answer = (True, error)
+            pipe.send(answer)
+    except StylizationError as error:
+        pipe.send((True, error))
+    except (EOFError, OSError):
+        return
