@@ -20,7 +20,20 @@ from realtime.styles import load_catalogue
 from speed.rows import PUBLIC_NETWORK
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = ["--engine", "onnx", "--precision", "fp32", "--device", "cpu", "--size", "32x24", "--rounds", "1", "--runs", "1"]
+QUICK = [
+    "--engine",
+    "onnx",
+    "--precision",
+    "fp32",
+    "--device",
+    "cpu",
+    "--size",
+    "32x24",
+    "--rounds",
+    "1",
+    "--runs",
+    "1",
+]
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
