@@ -1,0 +1,229 @@
+"""Owns what few bits cost in quality: `python -m speed.quality --style-dir PAINTINGS --photo-dir PHOTOS`.
+
+Must not know how fast anything is.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from statistics import mean
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from neural_style.atomic import whole_file
+from neural_style.dataset import packaged_photo, read_picture
+from neural_style.exhibits import find_paintings, held_out_photos, read_exhibit
+from neural_style.judge import Judge, Picture, compare, structural_similarity, with_short_side
+from neural_style.sheet import Cell, write_sheet
+from realtime.engines import open_engine
+from realtime.engines.protocol import Engine
+from realtime.errors import EngineError, OptionError, StylizationError
+from realtime.options import EngineName, EngineOptions, Precision
+from realtime.styles import load_catalogue
+
+_EXACT = EngineOptions("torch", "cpu", "fp32")
+_VARIANTS: tuple[tuple[EngineName, Precision], ...] = (
+    ("torch", "bf16"),
+    ("openvino", "bf16"),
+    ("openvino", "int8"),
+    ("onnx", "int8"),
+)
+_SHOWN_STYLES = 3
+_SHOWN_WH = (250, 196)
+_ENLARGED = 8
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What one engine and precision makes of one photograph in one style, beside PyTorch in fp32.
+
+    Attributes:
+        engine: its name.
+        precision: what it computes in.
+        style: name.
+        psnr_db: peak signal-to-noise ratio to the picture in fp32.
+        ssim: structural similarity of luminance to it; 1 is equal.
+        style_distance: to the painting, as `neural_style.evaluate` judges.
+        exact_style_distance: the same of the picture in fp32.
+    """
+
+    engine: str
+    precision: str
+    style: str
+    psnr_db: float
+    ssim: float
+    style_distance: float
+    exact_style_distance: float
+
+
+def judge_variants(style_dir: Path, photos: Sequence[Picture], progress: Progress) -> list[Quality]:
+    """Judges every engine and precision that differs from PyTorch in fp32, and can be had, in all styles.
+
+    Args:
+        style_dir: the paintings, each named as its style.
+        photos: uint8 (H, W, 3) RGB each.
+        progress: shows how far it is.
+
+    Raises:
+        StylizationError: a painting is missing, or no engine can be had.
+    """
+    catalogue, judge = load_catalogue(), Judge()
+    styles = [style for style in catalogue.styles if not style.fault and style.vector is not None]
+    paths = find_paintings(style_dir, tuple(style.name for style in styles))
+    paintings = [read_exhibit(path, "painting").picture for path in paths]
+    exact, engines = open_engine(catalogue, _EXACT), open_variants()
+    looks = [judge.look(photo) for photo in photos]
+    found = []
+    for style, painting in progress.track(list(zip(styles, paintings, strict=True)), description="styles"):
+        for photo, look in zip(photos, looks, strict=True):
+            aim = judge.look(with_short_side(painting, min(photo.shape[:2])))
+            wanted = exact.stylize(photo[None], style)[0]
+            wanted_distance = compare(judge.look(wanted), look, aim).style_distance
+            for engine in engines:
+                got = engine.stylize(photo[None], style)[0]
+                found.append(
+                    Quality(
+                        engine.info.engine,
+                        engine.info.precision,
+                        style.name,
+                        cv2.PSNR(got, wanted),
+                        structural_similarity(_luminance(got), _luminance(wanted)),
+                        compare(judge.look(got), look, aim).style_distance,
+                        wanted_distance,
+                    )
+                )
+    return found
+
+
+def open_variants() -> list[Engine]:
+    """All engines and precisions that are compared with PyTorch in fp32 and can be had here.
+
+    Raises:
+        EngineError: there is none.
+    """
+    catalogue, engines = load_catalogue(), []
+    for name, precision in _VARIANTS:
+        try:
+            engines.append(open_engine(catalogue, EngineOptions(name, "cpu", precision)))
+        except EngineError:
+            continue
+    if not engines:
+        raise EngineError("engines: none but torch in fp32 can be had here; install openvino or export int8 files")
+    return engines
+
+
+def side_by_side(photos: Sequence[Picture]) -> list[list[Cell]]:
+    """A row for each photograph and a flat ramp: fp32, then each variant and what it changed, enlarged."""
+    catalogue, engines = load_catalogue(), open_variants()
+    exact = open_engine(catalogue, _EXACT)
+    rows = []
+    for photo, style in zip([*photos, _ramp()], catalogue.styles, strict=False):
+        wanted = exact.stylize(photo[None], style)[0]
+        row = [Cell("input", photo), Cell(f"{style.name}: torch fp32", wanted)]
+        for engine in engines:
+            got = engine.stylize(photo[None], style)[0]
+            change = 128 + _ENLARGED * (got.astype(np.int16) - wanted)
+            row.append(Cell(f"{engine.info.engine} {engine.info.precision}", got))
+            row.append(Cell(f"its change, {_ENLARGED} times", change.clip(0, 255).astype(np.uint8)))
+        rows.append(row)
+    return rows
+
+
+def packaged_examples() -> list[Picture]:
+    """Photographs that may be shown, small enough to be seen pixel by pixel: uint8 (196, 250, 3) RGB each."""
+    pictures = [read_picture(packaged_photo(name)) for name in ("astronaut.png", "chelsea.png", "coffee.png")]
+    return [
+        np.asarray(cv2.resize(picture, _SHOWN_WH, interpolation=cv2.INTER_AREA), np.uint8)
+        for picture in pictures[:_SHOWN_STYLES]
+        if picture is not None
+    ]
+
+
+def _ramp() -> Picture:
+    """A picture as flat as a sky, where bands would show: uint8 (196, 250, 3) RGB."""
+    width, height = _SHOWN_WH
+    across = np.linspace(110, 190, width)[None, :, None] + np.linspace(0, 12, height)[:, None, None]
+    return np.asarray(across.repeat(3, axis=2), np.uint8)
+
+
+def _luminance(picture: Picture) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32)
+
+
+def make_table(found: list[Quality], photos: int) -> Table:
+    """A line for each engine and precision, over all styles and photographs."""
+    table = Table(
+        title=f"difference from torch fp32, photographs: {photos}",
+        caption="style distance: of the picture, through that of fp32; worst: of the styles",
+    )
+    table.add_column("engine")
+    for name in ("PSNR dB", "SSIM", "style distance", "worst", "in"):
+        table.add_column(name, justify="right")
+    for name, group in groupby(sorted(found, key=_engine_name), key=_engine_name):
+        rows = list(group)
+        ratios = {
+            style: mean(row.style_distance for row in rows if row.style == style)
+            / mean(row.exact_style_distance for row in rows if row.style == style)
+            for style in dict.fromkeys(row.style for row in rows)
+        }
+        worst = max(ratios, key=lambda style: ratios[style])
+        psnr_db = mean(min(row.psnr_db, 100.0) for row in rows)
+        ssim = mean(row.ssim for row in rows)
+        overall = mean(row.style_distance for row in rows) / mean(row.exact_style_distance for row in rows)
+        table.add_row(name, f"{psnr_db:.1f}", f"{ssim:.3f}", f"{overall:.3f}", f"{ratios[worst]:.3f}", worst)
+    return table
+
+
+def _engine_name(row: Quality) -> str:
+    return f"{row.engine} {row.precision}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m speed.quality", description="Judge engines and precisions.")
+    add = parser.add_argument
+    add("--style-dir", type=Path, metavar="FOLDER", help="the paintings, each named as its style")
+    add("--photo-dir", type=Path, metavar="FOLDER", help="photographs; the held-out ones are judged")
+    add("--photos", type=int, default=4, metavar="N", help="held-out photographs (default %(default)s)")
+    add("--json", type=Path, metavar="FILE.json", help="write all figures")
+    add("--sheet", type=Path, metavar="FILE.png", help="show engines and precisions side by side")
+    chosen = parser.parse_args(arguments)
+    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    try:
+        if (chosen.style_dir is None) != (chosen.photo_dir is None):
+            raise OptionError("figures need both folders: give --style-dir and --photo-dir")
+        if chosen.style_dir is None and chosen.sheet is None:
+            raise OptionError("nothing to do: give --style-dir and --photo-dir for figures, or --sheet for pictures")
+        if chosen.sheet is not None:
+            write_sheet(chosen.sheet, side_by_side(packaged_examples()))
+        if chosen.style_dir is not None:
+            paths = held_out_photos(chosen.photo_dir, max(1, chosen.photos))
+            with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+                photos = [read_exhibit(path, "photograph").picture for path in paths]
+                found = judge_variants(chosen.style_dir, photos, progress)
+            Console().print(make_table(found, len(photos)))
+            if chosen.json is not None:
+                with whole_file(chosen.json) as partial:
+                    partial.write_text(json.dumps([asdict(row) for row in found], indent=1), encoding="utf-8")
+    except StylizationError as error:
+        errors.print(f"error: {error}")
+        return 1
+    except OSError as error:
+        errors.print(f"error: {error.filename or 'output'}: {error.strerror or error}")
+        return 1
+    except KeyboardInterrupt:
+        errors.print("interrupted")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
