@@ -16,6 +16,7 @@ from realtime.engines import Engine, open_engine, runs_on_gpu
 from realtime.errors import OptionError, SinkError, StylizationError
 from realtime.options import (
     ENGINE_NAMES,
+    PARALLEL_BATCHES,
     PRECISIONS,
     SINK_NAMES,
     EngineOptions,
@@ -79,7 +80,14 @@ def read_options(chosen: argparse.Namespace) -> RunOptions:
         max_frames=chosen.max_frames,
         stats=chosen.stats,
         look=LookOptions(chosen.style, chosen.strength, chosen.keep_colors, chosen.smoothing),
-        engine=EngineOptions(chosen.engine, chosen.device, chosen.precision, chosen.batch_size, refresh=chosen.refresh),
+        engine=EngineOptions(
+            chosen.engine,
+            chosen.device,
+            chosen.precision,
+            chosen.batch_size,
+            refresh=chosen.refresh,
+            parallel_batches=PARALLEL_BATCHES,
+        ),
     )
 
 

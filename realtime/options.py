@@ -19,6 +19,8 @@ PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "fp16", "bf16", "int8")
 SINK_NAMES: tuple[SinkName, ...] = ("window", "null")
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 MAX_SIDE_PX = 16384
+PARALLEL_BATCHES = 2
+"""What loops ask of an engine: enough that no core waits for another that decodes or shows."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class EngineOptions:
         batch_size: frames stylized together.
         max_wait_ms: how long an incomplete batch waits for its next frame.
         refresh: with "auto", measure again what is fastest.
+        parallel_batches: how many the caller will ask for at once; an engine that can do it takes
+            longer for each, and less for all.
     """
 
     engine: EngineName = "auto"
@@ -40,6 +44,7 @@ class EngineOptions:
     batch_size: int = 1
     max_wait_ms: float = 50.0
     refresh: bool = False
+    parallel_batches: int = 1
 
     def __post_init__(self) -> None:
         _check_choice("engine", self.engine, ENGINE_NAMES)

@@ -4,7 +4,6 @@ Must not know where the figures come from or where the picture is shown.
 """
 
 import cv2
-import numpy as np
 
 from realtime.frame import Image
 
@@ -74,7 +73,7 @@ def _draw_lines(pixels: Image, lines: list[str], scale: float, at_bottom: bool) 
     strip_px = min(drawn.shape[0], line_px * len(lines) + line_px // 3)
     top = drawn.shape[0] - strip_px if at_bottom else 0
     strip = drawn[top : top + strip_px]
-    strip[:] = (strip * _DARKENED).astype(np.uint8)
+    cv2.convertScaleAbs(strip, strip, alpha=_DARKENED)
     for number, line in enumerate(lines, start=1):
         position = (max(2, line_px // 4), top + number * line_px - line_px // 6)
         cv2.putText(drawn, line, position, _FONT, scale, _TEXT_COLOUR, _thickness(scale), cv2.LINE_AA)

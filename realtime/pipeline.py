@@ -28,6 +28,7 @@ from realtime.sinks.snapshot import write_snapshot
 from realtime.sinks.video_file import VideoFileSink
 from realtime.sources.protocol import Source
 from realtime.stats import Stats, StatsReport
+from realtime.turns import Turns
 
 _POLL_S = 0.02
 _JOIN_S = 1.0
@@ -66,8 +67,9 @@ class _Painting:
 class Pipeline:
     """Runs a source through an engine to sinks, until it ends or somebody quits.
 
-    Capturing, stylizing and showing run in three threads. Live frames wait in a
-    mailbox where the newest wins; unpaced ones in one that makes its writer wait.
+    Capturing, stylizing and showing run in threads of their own; an engine that can stylize
+    several batches at once has as many. Live frames wait in a mailbox where the newest wins;
+    unpaced ones in one that makes its writer wait.
 
     Args:
         stages: opened by the caller; the pipeline closes source and sinks, not the engine.
@@ -85,7 +87,9 @@ class Pipeline:
         self._failure: BaseException | None = None
         self._failure_lock = threading.Lock()
         self._stats = Stats()
-        self._stylized_count = 0
+        self._taken_count = 0
+        self._turns = Turns(stages.engine.info.parallel_batches)
+        self._batcher = Batcher(self._captured, batch_size, options.engine.max_wait_ms)
         self._sinks = list(stages.sinks)
         self._recording: VideoFileSink | None = None
         self._last: StylizedFrame | None = None
@@ -109,9 +113,10 @@ class Pipeline:
         Raises:
             StylizationError: a stage failed; whatever it raised is raised again here.
         """
+        stylizing = [self._stylize] * self._stages.engine.info.parallel_batches
         threads = [
             threading.Thread(target=self._guard, args=(stage,), name=stage.__name__, daemon=True)
-            for stage in (self._capture, self._stylize)
+            for stage in (self._capture, *stylizing)
         ]
         with self._interrupts_wait():
             for thread in threads:
@@ -165,6 +170,7 @@ class Pipeline:
             self._failure = self._failure or error
         self._stopped.set()
         self._captured.abort()
+        self._turns.abort()
         self._paintings.abort()
 
     def _stop(self) -> None:
@@ -203,25 +209,29 @@ class Pipeline:
         self._captured.close()
 
     def _stylize(self) -> None:
-        """Thread: mailbox, batcher and engine."""
-        engine_options, limit = self._options.engine, self._options.max_frames
-        batcher = Batcher(self._captured, engine_options.batch_size, engine_options.max_wait_ms)
+        """Thread, perhaps several: mailbox, batcher and engine."""
+        limit = self._options.max_frames
         try:
-            while limit is None or self._stylized_count < limit:
-                batch = batcher.next_batch(None if limit is None else limit - self._stylized_count)
-                look = self._stages.controls.look
+            while True:
+                with self._turns.take() as turn:
+                    if limit is not None and self._taken_count >= limit:
+                        break
+                    batch = self._batcher.next_batch(None if limit is None else limit - self._taken_count)
+                    look = self._stages.controls.look
+                    self._taken_count += len(batch.frames)
+                    self._stats.frames_dropped = batch.frames[-1].index + 1 - self._taken_count
                 frames = tuple(_mirrored(frame) for frame in batch.frames) if look.mirror else batch.frames
                 stacked = replace(batch, frames=frames).stacked()
                 with self._stats.stage("engine"):
                     stylized = self._stages.engine.stylize(stacked, look.style, look.strength)
                 if stylized.shape != stacked.shape:
                     raise EngineError(f"engine: gave shape {stylized.shape} for {stacked.shape}; they must be equal")
-                self._stylized_count += len(frames)
-                self._stats.frames_dropped = frames[-1].index + 1 - self._stylized_count
-                for frame, pixels in zip(frames, stylized, strict=True):
-                    self._paintings.put(_Painting(frame, pixels, look))
+                with self._turns.hand_over(turn):
+                    for frame, pixels in zip(frames, stylized, strict=True):
+                        self._paintings.put(_Painting(frame, pixels, look))
         finally:
-            self._paintings.close()
+            if self._turns.leave():
+                self._paintings.close()
 
     def _show_until_quit(self) -> None:
         """Main thread: commands, postprocess and sinks."""
@@ -315,7 +325,7 @@ class Pipeline:
                 self._failure = self._failure or error
 
     def _final_report(self) -> StatsReport:
-        self._stats.frames_dropped = self._stats.frames_in - self._stylized_count
+        self._stats.frames_dropped = self._stats.frames_in - self._taken_count
         info, last = self._stages.engine.info, self._last
         return replace(
             self._stats.report(),

@@ -18,7 +18,6 @@ MAX_SMOOTHING_WEIGHT = 0.95
 """Weight of the previous painting at smoothing 1; below 1, so that a still picture arrives in the end."""
 
 _STILL_DIFFERENCE = 5.0
-_CELL_PX = 4
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
@@ -77,8 +76,7 @@ def smooth(stylized: Image, original: Image, smoothing: float, previous: Smoothe
     Returns:
         The painting to show; `stylized` unchanged at the start, after a cut, and when the size changed.
     """
-    small_wh = max(1, original.shape[1] // _CELL_PX), max(1, original.shape[0] // _CELL_PX)
-    reference = cv2.resize(original, small_wh, interpolation=cv2.INTER_AREA).astype(np.float32)
+    reference = _halved(_halved(original)).astype(np.float32)
     exact = stylized.astype(np.float32)
     if previous is None or previous.exact.shape != exact.shape or _is_cut(original, previous.original):
         return Smoothed(stylized, exact, original, reference)
@@ -89,6 +87,12 @@ def smooth(stylized: Image, original: Image, smoothing: float, previous: Smoothe
     weight = cv2.resize(small_weight, (exact.shape[1], exact.shape[0]), interpolation=cv2.INTER_LINEAR)
     exact = _mixed(previous.exact, exact, weight)
     return Smoothed(np.asarray(cv2.convertScaleAbs(exact), np.uint8), exact, original, reference)
+
+
+def _halved(pixels: Image) -> Image:
+    """Half as wide and high: means of 2x2 px, where OpenCV is three times as fast as with 4x4."""
+    size_wh = max(1, pixels.shape[1] // 2), max(1, pixels.shape[0] // 2)
+    return np.asarray(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _mixed(old: NDArray[np.float32], new: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:

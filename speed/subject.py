@@ -16,7 +16,7 @@ from realtime.controls import Command, Controls
 from realtime.engines.protocol import Engine, EngineInfo
 from realtime.engines.selection import open_named_engine
 from realtime.errors import StyleError
-from realtime.options import EngineName, EngineOptions, LookOptions, Precision, RunOptions
+from realtime.options import PARALLEL_BATCHES, EngineName, EngineOptions, LookOptions, Precision, RunOptions
 from realtime.pipeline import Pipeline, Stages
 from realtime.sinks.null import NullSink
 from realtime.sources.video_file import VideoFileSource
@@ -99,6 +99,7 @@ class Subject:
         start_s = time.perf_counter()
         self._catalogue, places = open_style_list(setup.styles)
         self._engine = self._open_engine()
+        self._loop_engine: Engine | None = None
         nameless = Style(PUBLIC_NETWORK, "transformer", None, None, "")
         asked = [self._catalogue.styles[place] for place in places] if setup.engine else [nameless]
         self._styles: dict[str, Style] = {}
@@ -148,19 +149,21 @@ class Subject:
         wanted = round(_LOOP_S * 1000 / batch_ms) * self._setup.batch_size
         frames = min(max(wanted, _LOOP_FRAMES[0], 2 * self._setup.batch_size), _LOOP_FRAMES[1])
         options = RunOptions(unpaced=True, max_frames=frames, engine=EngineOptions(batch_size=self._setup.batch_size))
+        if self._loop_engine is None:
+            self._loop_engine = self._open_engine(PARALLEL_BATCHES)
         source = VideoFileSource(self._setup.clip_in_size, "clip", paced=False, loop=True)
         controls = Controls(self._catalogue, self._catalogue.index_of(style), LookOptions())
         screen = _Blind()
-        stages = Stages(source, self._engine, controls, [screen], screen)
+        stages = Stages(source, self._loop_engine, controls, [screen], screen)
         return Pipeline(stages, options, lambda _: None).run().fps
 
-    def _open_engine(self) -> Engine:
+    def _open_engine(self, parallel_batches: int = 1) -> Engine:
         setup = self._setup
         if setup.engine is None:
             from speed.yardstick import PublicNetwork
 
             return PublicNetwork(setup.device)
-        options = EngineOptions(setup.engine, setup.device, setup.precision)
+        options = EngineOptions(setup.engine, setup.device, setup.precision, parallel_batches=parallel_batches)
         return open_named_engine(self._catalogue, options)
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from realtime.controls import Command
 from realtime.engines.protocol import EngineInfo
-from realtime.errors import SourceError
+from realtime.errors import EngineError, SourceError
 from realtime.frame import Frame, Image
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sources.protocol import SourceInfo
@@ -243,6 +243,32 @@ class SlowEngine(IdentityEngine):
     def _paint(self, pictures: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         time.sleep(self._seconds)
         return pictures.copy()
+
+
+class UnevenEngine(IdentityEngine):
+    """Stylizes several batches at once, some faster than those before them.
+
+    Attributes:
+        most: the largest number of batches at once.
+    """
+
+    def __init__(self, parallel_batches: int, fails_after: int | None = None) -> None:
+        super().__init__()
+        self.info = EngineInfo("uneven", "cpu", "fp32", parallel_batches=parallel_batches)
+        self.most = self._now = 0
+        self._fails_after, self._lock = fails_after, threading.Lock()
+
+    def _paint(self, pictures: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+            number = len(self.batches)
+        time.sleep(0.012 if number % 3 == 0 else 0.003)
+        with self._lock:
+            self._now -= 1
+        if self._fails_after is not None and number > self._fails_after:
+            raise EngineError("engine uneven: out of paint")
+        return 255 - pictures
 
 
 class FailingEngine(IdentityEngine):

@@ -21,12 +21,14 @@ class EngineInfo:
         device: for example "cpu" or "cuda:0".
         precision: "fp32", "fp16", "bf16" or "int8".
         provider: the ONNX Runtime execution provider; "" for other engines.
+        parallel_batches: how many threads may call `Engine.stylize` at once.
     """
 
     engine: str
     device: str
     precision: str
     provider: str = ""
+    parallel_batches: int = 1
 
 
 class Engine(Protocol):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from realtime.controls import Look
 from realtime.engines.protocol import Engine
@@ -26,6 +27,7 @@ from realtime.frame import Image
 from realtime.mailbox import BoundedMailbox, MailboxClosedError
 from realtime.postprocess import Smoothed
 from realtime.stats import Stats, StatsReport
+from realtime.turns import Turns
 
 SEGMENT_FRAMES = 240
 """Pictures in one piece of a film that can be resumed."""
@@ -138,11 +140,21 @@ class _Film:
         self._batch_size = job.batch_size or 1
         self._decoded: BoundedMailbox[FilmFrame] = BoundedMailbox(_WAITING_FRAMES)
         self._painted: list[BoundedMailbox[_Painted]] = [BoundedMailbox(_WAITING_FRAMES) for _ in job.looks]
+        self._finishers = [Finisher() for _ in job.looks]
+        self._finished = self._skip
+        self._taken = self._batches()
+        self._stylizers = engine.info.parallel_batches + 1
+        self._turns = Turns(self._stylizers)
+        self._free_engine = threading.Semaphore(engine.info.parallel_batches)
 
     def run(self, progress: Progress) -> FilmReport:
         if self._skip:
             self._note(f"going on after {self._skip} pictures")
-        stages: list[Callable[[], None]] = [self._decode, self._stylize]
+        for look, finisher, folder, records in zip(
+            self._job.looks, self._finishers, self.folders, self._records, strict=True
+        ):
+            finisher.go_on(folder.load_state(len(records)), look)
+        stages: list[Callable[[], None]] = [self._decode, *[self._stylize] * self._stylizers]
         stages += [lambda number=number: self._encode(number) for number in range(len(self._job.looks))]  # type: ignore[misc]
         threads = [threading.Thread(target=self._guard, args=(stage,), daemon=True) for stage in stages]
         total = self._total()
@@ -186,6 +198,7 @@ class _Film:
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
         self._decoded.abort()
+        self._turns.abort()
         for painted in self._painted:
             painted.abort()
 
@@ -202,28 +215,41 @@ class _Film:
         self._decoded.close()
 
     def _stylize(self) -> None:
-        """Thread: pictures to paintings, one of each look."""
-        finishers = [Finisher() for _ in self._job.looks]
-        for look, finisher, folder, records in zip(
-            self._job.looks, finishers, self.folders, self._records, strict=True
+        """Thread, one of several: pictures to paintings, one of each look. While one finishes, the engine goes on."""
+        try:
+            while True:
+                with self._turns.take() as turn:
+                    frames = next(self._taken, None)
+                if frames is None:
+                    break
+                pictures = np.stack([frame.pixels for frame in frames])
+                with self._free_engine:
+                    paintings = [self._painted_in(look, pictures) for look in self._job.looks]
+                with self._turns.hand_over(turn):
+                    self._hand_over(frames, paintings)
+        finally:
+            if self._turns.leave():
+                for painted in self._painted:
+                    painted.close()
+
+    def _painted_in(self, look: Look, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        with self._stats.stage("engine"):
+            paintings = self._engine.stylize(pictures, look.style, look.strength)
+        if paintings.shape != pictures.shape:
+            raise EngineError(f"engine: gave shape {paintings.shape} for {pictures.shape}; they must be equal")
+        return paintings
+
+    def _hand_over(self, frames: list[FilmFrame], paintings: list[NDArray[np.uint8]]) -> None:
+        """Finishes paintings in the order of the film, and gives them to the encoders."""
+        for look, finisher, painted, batch in zip(
+            self._job.looks, self._finishers, self._painted, paintings, strict=True
         ):
-            finisher.go_on(folder.load_state(len(records)), look)
-        count = self._skip
-        for frames in self._batches():
-            pictures = np.stack([frame.pixels for frame in frames])
-            for look, finisher, painted in zip(self._job.looks, finishers, self._painted, strict=True):
-                with self._stats.stage("engine"):
-                    paintings = self._engine.stylize(pictures, look.style, look.strength)
-                if paintings.shape != pictures.shape:
-                    raise EngineError(f"engine: gave shape {paintings.shape} for {pictures.shape}; they must be equal")
-                for place, (frame, pixels) in enumerate(zip(frames, paintings, strict=True)):
-                    with self._stats.stage("postprocess"):
-                        finished = finisher.finish(pixels, frame.pixels, look)
-                    ends_piece = (count + place + 1) % SEGMENT_FRAMES == 0
-                    painted.put(_Painted(frame, finished, finisher.smoothed if ends_piece else None))
-            count += len(frames)
-        for painted in self._painted:
-            painted.close()
+            for place, (frame, pixels) in enumerate(zip(frames, batch, strict=True)):
+                with self._stats.stage("postprocess"):
+                    finished = finisher.finish(pixels, frame.pixels, look)
+                ends_piece = (self._finished + place + 1) % SEGMENT_FRAMES == 0
+                painted.put(_Painted(frame, finished, finisher.smoothed if ends_piece else None))
+        self._finished += len(frames)
 
     def _batches(self) -> Iterator[list[FilmFrame]]:
         """Pictures of one size, as many together as is fastest; the last batch may be smaller."""

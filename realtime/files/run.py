@@ -26,7 +26,7 @@ from realtime.files.telling import Teller
 from realtime.files.work_folder import kept_path
 from realtime.finish import Finisher
 from realtime.frame import fit_size_wh
-from realtime.options import FileOptions, LookOptions
+from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
 from realtime.styles import Catalogue, Style, open_style_list
 
 _SHEET_COLUMNS = 5
@@ -63,7 +63,8 @@ def run_files(options: FileOptions, teller: Teller) -> RunResult:
             raise OptionError(f"sheet: {task.source} is a film; give pictures, or leave --sheet out")
         if task.is_film:
             find_encoder(options.codec, task.targets[0].suffix.lower())
-    engine = _open_engine(catalogue, options, places[0], teller)
+    wanted = replace(options.engine, parallel_batches=PARALLEL_BATCHES if any(task.is_film for task in tasks) else 1)
+    engine = _open_engine(catalogue, replace(options, engine=wanted), places[0], teller)
     try:
         run = _Run(options, engine, styles, teller)
         result = run.run(tasks)

@@ -15,6 +15,7 @@ from fakes import (
     IdentityEngine,
     InvertingEngine,
     SlowEngine,
+    UnevenEngine,
     difference,
     make_catalogue,
     read_clip,
@@ -24,6 +25,7 @@ from fakes import (
 from pipeline_run import Run
 
 from realtime.controls import Controls, SelectStyle
+from realtime.errors import EngineError
 from realtime.options import EngineOptions, LookOptions, RunOptions
 from realtime.pipeline import Pipeline, Stages
 from realtime.sinks.protocol import StylizedFrame
@@ -47,6 +49,33 @@ def test_unpaced_frames_all_come_out_once_and_in_order(batch_size: int) -> None:
     assert max(size for size, _ in engine.batches) <= batch_size
     assert run.sink.ended == ["closed"]
     assert not run.pipeline.interrupted
+
+
+@pytest.mark.parametrize("unpaced", MODES)
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("parallel_batches", [2, 3])
+def test_batches_that_are_stylized_at_once_come_out_in_order(
+    unpaced: bool, batch_size: int, parallel_batches: int
+) -> None:
+    engine = UnevenEngine(parallel_batches)
+    source = FakeSource(60) if unpaced else FakeSource(interval_s=0.001)
+    run = Run(source, engine, batch_size=batch_size, unpaced=unpaced, max_frames=50)()
+    indices = run.sink.indices
+    assert indices == sorted(set(indices))
+    assert len(indices) == run.report.frames_out == 50
+    assert run.painted == [255 - index % 256 for index in indices]
+    assert 1 < engine.most <= parallel_batches
+    assert run.report.frames_in == run.report.frames_out + run.report.frames_dropped
+    if unpaced:
+        assert indices == list(range(50))
+
+
+@pytest.mark.parametrize("unpaced", MODES)
+def test_one_of_several_batches_that_fails_ends_the_run(unpaced: bool) -> None:
+    run = Run(FakeSource(interval_s=0.001), UnevenEngine(3, fails_after=7), unpaced=unpaced)
+    with pytest.raises(EngineError, match="out of paint"):
+        run()
+    assert run.sink.ended == ["abandoned"]
 
 
 def test_unpaced_waits_for_a_slow_engine() -> None:

@@ -4,8 +4,11 @@ Must not need a GPU; a session that offers another provider is faked.
 """
 
 import ctypes
+import os
 import shutil
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -463,3 +466,26 @@ def test_an_onnx_file_alone_runs_where_it_can(name: Any) -> None:
     expected = OnnxEngine(load_catalogue(), CPU_FP32).stylize(pictures, load_catalogue().styles[3])
     # Its vectors are rounded to six digits.
     assert difference(engine.stylize(pictures, catalogue.styles[3]), expected) < 0.01
+
+
+def test_batches_at_once_are_painted_as_one_by_one(catalogue: Catalogue) -> None:
+    alone = open_engine(catalogue, EngineOptions("openvino", "cpu", "fp32"))
+    together = open_engine(catalogue, EngineOptions("openvino", "cpu", "fp32", parallel_batches=2))
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 2
+    assert alone.info.parallel_batches == 1
+    assert together.info.parallel_batches == min(2, cores)
+    style = catalogue.styles[0]
+    batches = [noise((64 + 8 * (seed % 2), 48), seed)[None] for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        paintings = list(pool.map(lambda batch: together.stylize(batch, style), batches))
+    for batch, painting in zip(batches, paintings, strict=True):
+        assert difference(alone.stylize(batch, style), painting) < 0.1
+    alone.close()
+    together.close()
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx"])
+def test_engines_that_use_all_cores_for_one_batch_say_so(catalogue: Catalogue, name: Any) -> None:
+    engine = open_engine(catalogue, EngineOptions(name, "cpu", "fp32", parallel_batches=2))
+    assert engine.info.parallel_batches == 1
+    engine.close()

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import FailingEngine, IdentityEngine, difference, make_catalogue
+from fakes import FailingEngine, IdentityEngine, InvertingEngine, UnevenEngine, difference, make_catalogue
 from film_corpus import FilmKind, make_film, pictures_of, take_apart
 
 from realtime.controls import Look
 from realtime.engines.protocol import Engine
-from realtime.errors import SinkError, SourceError
+from realtime.errors import EngineError, SinkError, SourceError
 from realtime.files.colour import ColourTags
 from realtime.files.encoders import find_encoder
 from realtime.files.film import FilmJob, FilmReport, make_films
@@ -140,6 +140,26 @@ def test_an_odd_size_is_told_and_only_its_edge_repeated(tmp_path: Path) -> None:
     after = take_apart(tmp_path / "out.mkv").pictures[0]
     assert after.shape == (48, 64, 3)
     assert difference(after[:47, :63], take_apart(source).pictures[0]) < 7
+
+
+def test_pictures_that_are_stylized_at_once_stay_in_order(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in", FilmKind(count=40))
+    engine = UnevenEngine(3)
+    looks = (replace(LOOK, smoothing=0.5),)
+    run(make_job(source, tmp_path / "at_once.mkv", "ffv1", looks=looks), engine)
+    run(make_job(source, tmp_path / "one_by_one.mkv", "ffv1", looks=looks), InvertingEngine())
+    assert 1 < engine.most <= 3
+    at_once, one_by_one = (take_apart(tmp_path / f"{name}.mkv") for name in ("at_once", "one_by_one"))
+    assert at_once.times == one_by_one.times
+    for ours, wanted in zip(at_once.pictures, one_by_one.pictures, strict=True):
+        np.testing.assert_array_equal(ours, wanted)
+
+
+def test_one_of_several_pictures_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in", FilmKind(count=40))
+    with pytest.raises(EngineError, match="out of paint"):
+        run(make_job(source, tmp_path / "out.mp4"), UnevenEngine(3, fails_after=9))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
 def test_several_styles_come_from_one_decoding(tmp_path: Path) -> None:
