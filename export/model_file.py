@@ -45,6 +45,8 @@ MIN_PSNR_DB = {"fp32": 50.0, "fp16": 35.0, "int8": 27.0}
 
 _CALIBRATION_SIZE_WH = (320, 240)
 _CALIBRATION_PICTURES = 24
+_CALIBRATION_FEEDS = 36
+"""Pictures and styles together; with each round through the pictures they meet other styles."""
 
 Precision = Literal["fp32", "fp16", "int8"]
 Runtime = Literal["openvino", "onnxruntime"]
@@ -163,7 +165,10 @@ def _in_precision(
     if options.precision == "fp32":
         return model
     vectors = _vectors(network, options)
-    feeds = [_feed(frames, vectors[place % len(vectors)], options) for place, frames in enumerate(photographs)]
+    feeds = []
+    for place in range(max(_CALIBRATION_FEEDS, len(vectors))):
+        rounds, photograph = divmod(place, len(photographs))
+        feeds.append(_feed(photographs[photograph], vectors[(place + rounds) % len(vectors)], options))
     return to_int8(model, feeds, options.runtime == "onnxruntime")
 
 
@@ -174,6 +179,7 @@ def _metadata(network: StyleNetwork, form: GraphForm, style_credits: str, option
         "opset": str(OPSET),
         "family": network.family,
         "precision": options.precision,
+        "runtime": options.runtime if options.precision == "int8" else "any",
         "styles": json.dumps(list(network.style_names)),
         "style_vectors": json.dumps(_rounded(network.style_vectors) if has_vectors else []),  # type: ignore[arg-type]
         "identity_vector": json.dumps(_rounded(network.identity_vector) if has_vectors else []),  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from neural_style.dataset import packaged_photo, read_picture
 from neural_style.errors import CheckpointError, StylizationError
 from neural_style.evaluate import Painter
 from neural_style.judge import with_short_side
+from neural_style.model_format import ModelFile, read_model_file
 from neural_style.sheet import Cell, make_cell, write_sheet
 
 _FOLDER = Path(__file__).resolve().parent.parent / "saved_models"
@@ -102,8 +103,7 @@ def write_card(folder: Path, figures: dict[str, Any], photos_note: str) -> Path:
         "|---|---|---|",
     ]
     for path in [*headers, *sorted(folder.glob("*.onnx"))]:
-        names = json.loads(headers[path]["styles"]) if path in headers else []
-        holds = f"{len(names)} styles: {', '.join(names)}" if names else "the same for ONNX Runtime, the style an input"
+        holds = _same_for(read_model_file(path)) if path.suffix == ".onnx" else _styles_in(headers[path])
         lines.append(f"| `{path.name}` | {path.stat().st_size / 1000:.0f} | {holds} |")
     lines += ["", "## Styles", "", "| style | learned from | rights in that picture |", "|---|---|---|"]
     for header in headers.values():
@@ -117,6 +117,17 @@ def write_card(folder: Path, figures: dict[str, Any], photos_note: str) -> Path:
     with whole_file(target) as partial:
         partial.write_text("\n".join(lines), encoding="utf-8")
     return target
+
+
+def _styles_in(header: dict[str, str]) -> str:
+    names = json.loads(header["styles"])
+    return f"{len(names)} styles: {', '.join(names)}"
+
+
+def _same_for(file: ModelFile) -> str:
+    runtime = file.metadata.get("runtime", "any")
+    where = {"onnxruntime": "for ONNX Runtime", "openvino": "for OpenVINO"}.get(runtime, "as a model file")
+    return f"the same {where}, {file.precision}, the style an input"
 
 
 _USE = [

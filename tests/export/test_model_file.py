@@ -77,6 +77,7 @@ def test_the_metadata_says_what_the_file_is(tmp_path: Path) -> None:
         "format",
         "opset",
         "precision",
+        "runtime",
         "licence",
         "sha256",
     }
