@@ -132,18 +132,19 @@ class _Graph:
         cropped = self.add("Slice", result, self.constant([0, 0]), self._size(), self.constant([1, 2]))
         return self.add("Transpose", cropped, perm=_TO_CHANNELS_FIRST) if self.form.floats else cropped
 
-    def channels_last_of_cells(self, features: str) -> str:
-        """Lays out (N, 12, H, W), the four pixels of each cell one after the other, as (N, 2 H, 2 W, 3).
+    def laid_out(self, features: str, channels: int) -> str:
+        """Cells of four pixels, (N, 4 C, H, W), laid out as pixels, (N, 2 H, 2 W, C).
 
-        Does what DepthToSpace and a Transpose do, in less time.
+        Does what DepthToSpace and a Transpose do. Where features have their channels last in memory, as
+        convolutions leave them, only rows of two pixels are moved.
         """
-        cells = self.add("Transpose", features, perm=_TO_CHANNELS_LAST)  # (N, H, W, 12)
+        cells = self.add("Transpose", features, perm=_TO_CHANNELS_LAST)  # (N, H, W, 4 C)
         height, width = (self.add("Shape", cells, start=axis, end=axis + 1) for axis in (1, 2))
-        all_frames, two, rest = self.constant([-1]), self.constant([2]), self.constant([6])
-        in_rows = self.add("Concat", all_frames, height, width, two, rest, axis=0)
-        rows = self.add("Transpose", self.add("Reshape", cells, in_rows), perm=[0, 1, 3, 2, 4])  # (N, H, 2, W, 6)
+        all_frames, two, row = self.constant([-1]), self.constant([2]), self.constant([2 * channels])
+        in_rows = self.add("Concat", all_frames, height, width, two, row, axis=0)
+        rows = self.add("Transpose", self.add("Reshape", cells, in_rows), perm=[0, 1, 3, 2, 4])  # (N, H, 2, W, 2 C)
         sides = [self.add("Mul", side, two) for side in (height, width)]
-        return self.add("Reshape", rows, self.add("Concat", all_frames, *sides, self.constant([3]), axis=0))
+        return self.add("Reshape", rows, self.add("Concat", all_frames, *sides, self.constant([channels]), axis=0))
 
     def style(self) -> str:
         """The style vectors, float (N, vector_size)."""
@@ -202,7 +203,7 @@ def _fast_net(graph: _Graph, network: FastNet) -> str:
     weight = _by_colour_last(weights["to_pixels.weight"], axis=0) * 127.5
     painted = graph.convolution(head, weight, np.full(12, 127.5, np.float32))
     # From here on channels come last, as in the frames themselves: nothing has to be laid out anew.
-    whole = graph.channels_last_of_cells(painted)  # (N, H, W, 3)
+    whole = graph.laid_out(painted, 3)  # (N, H, W, 3)
     kept = graph.add(
         "Mul",
         graph.add("Sub", graph.pixels(padded), graph.constant(127.5, np.float32)),
@@ -221,8 +222,9 @@ def _doubled_convolution(graph: _Graph, features: str, weight: Weights) -> str:
     """
     by_place = [weight_of_place(weight, 1 - row, 1 - column) for row in (0, 1) for column in (0, 1)]
     places = graph.convolution(features, np.concatenate(by_place), None, padding="edge")
-    laid_out = graph.add("DepthToSpace", places, blocksize=2)
-    return graph.add("Slice", laid_out, graph.constant([1, 1]), graph.constant([-1, -1]), graph.constant([2, 3]))
+    doubled = graph.laid_out(places, len(weight))
+    inside = graph.add("Slice", doubled, graph.constant([1, 1]), graph.constant([-1, -1]), graph.constant([1, 2]))
+    return graph.add("Transpose", inside, perm=_TO_CHANNELS_FIRST)
 
 
 def weight_of_place(weight: Weights, row: int, column: int) -> Weights:

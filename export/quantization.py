@@ -78,7 +78,7 @@ def _equalize(model: onnx.ModelProto, feeds: Feeds) -> None:
     for feed in feeds:
         for name, result in zip(names, session.run(names, dict(feed)), strict=True):
             ranges[name].append(np.percentile(np.abs(result), _RANGE_PERCENTILE, axis=(0, 2, 3)))
-    laid_out = {node.input[0] for node in model.graph.node if node.op_type == "DepthToSpace"}
+    laid_out = {node.input[0] for node in model.graph.node if node.op_type == "Transpose"}
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in convolutions:
         largest = np.max(ranges[node.output[0]], axis=0)

@@ -15,7 +15,7 @@ from onnx import TensorProto
 
 from neural_style.errors import CheckpointError
 
-_PIXELS = {"Cast", "Clip", "Transpose", "SpaceToDepth", "DepthToSpace", "Resize", "Pad", "Slice", "Round"}
+_PIXELS = {"Cast", "Clip", "Transpose", "SpaceToDepth", "Resize", "Pad", "Slice", "Round"}
 _NUMBERS = {"Add", "Sub", "Mul", "Div", "Neg", "Max", "Mod", "Relu", "Conv", "InstanceNormalization"}
 _SHAPES = {"Shape", "Reshape", "Concat", "Split", "Expand", "Identity"}
 OPERATORS = frozenset(_PIXELS | _NUMBERS | _SHAPES | {"QuantizeLinear", "DequantizeLinear"})

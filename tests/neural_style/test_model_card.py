@@ -9,6 +9,7 @@ import pytest
 from small_training import SMALL, FakeLossNetwork, small_options
 
 import train_style
+from export.model_file import export_checkpoint
 from neural_style.checkpoint import StyleCredit, save_checkpoint
 from neural_style.fast_net import FastNet
 from neural_style.losses import LossWeights
@@ -38,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     training: dict[str, str | int | float] = {"step": 40, "minutes": 12.0, "device": "cpu", "processes": 2}
     training |= {"note": "the first half with other weights", "network": "fast", "steps": 40}
     save_checkpoint(tmp_path / "fast.safetensors", FastNet(NAMES, SMALL), learned_from, training)
-    (tmp_path / "fast.onnx").write_bytes(b"x" * 2000)
+    export_checkpoint(tmp_path / "fast.safetensors")
     (tmp_path / "figures.json").write_text(json.dumps(FIGURES))
     return tmp_path
 
@@ -51,7 +52,8 @@ def test_says_styles_rights_sizes_figures_and_training(folder: Path) -> None:
     assert _run(folder) == 0
     card = (folder / "README.md").read_text()
     assert "| rain | A. Painter's Rain, 1901 | public domain |" in card
-    assert "| `fast.onnx` | 2 |" in card
+    kb = round((folder / "fast.onnx").stat().st_size / 1000)
+    assert f"| `fast.onnx` | {kb} | the same as a model file, fp32, the style an input |" in card
     assert "2 styles: rain, waves" in card
     assert "3 photographs kept out of training and the beginning of street.mp4 (20 frames)" in card
     assert "| rain | 0.050 | 7.2 | 0.80 | 0.900 | 2.5 |" in card
