@@ -22,7 +22,12 @@ _SLOW_S = 0.5
 
 
 def fastest_batch_size(engine: Engine, look: Look, picture: Image) -> int:
-    """Measures batches of one picture, uint8 (H, W, 3) RGB, in turn, and gives the size that costs least for each."""
+    """Measures batches of one picture, uint8 (H, W, 3) RGB, in turn, and gives the size that costs least for each.
+
+    An engine that stylizes several batches at once keeps its device busy with small ones: 1.
+    """
+    if engine.info.parallel_batches > 1:
+        return 1
     costs_s: dict[int, list[float]] = {size: [] for size in _TRIED}
     for turn in range(1 + _RUNS):
         for size, costs in costs_s.items():

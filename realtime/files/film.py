@@ -137,7 +137,7 @@ class _Film:
         self._records = [folder.finished(min(finished)) for folder in self.folders]
         self._skip = sum(record.frames for record in self._records[0])
         self._done = self._skip
-        self._batch_size = job.batch_size or 1
+        self._batch_size = job.batch_size
         self._decoded: BoundedMailbox[FilmFrame] = BoundedMailbox(_WAITING_FRAMES)
         self._painted: list[BoundedMailbox[_Painted]] = [BoundedMailbox(_WAITING_FRAMES) for _ in job.looks]
         self._finishers = [Finisher() for _ in job.looks]
@@ -260,7 +260,7 @@ class _Film:
             except MailboxClosedError:
                 break
             assert frame is not None
-            if not held and self._job.batch_size is None and self._batch_size == 1:
+            if self._batch_size is None:
                 self._batch_size = fastest_batch_size(self._engine, self._job.looks[0], frame.pixels)
             if held and frame.pixels.shape != held[0].pixels.shape:
                 yield held

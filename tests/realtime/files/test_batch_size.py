@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from fakes import IdentityEngine, make_catalogue, noise
+from fakes import IdentityEngine, UnevenEngine, make_catalogue, noise
 from numpy.typing import NDArray
 
 from realtime.controls import Look
@@ -45,3 +45,9 @@ def test_the_size_that_costs_least_for_each_picture(
     engine = TimedEngine(costs_s)
     monkeypatch.setattr("time.perf_counter", lambda: engine.now_s)
     assert fastest_batch_size(engine, LOOK, noise()) == best
+
+
+def test_an_engine_of_several_batches_at_once_gets_single_pictures_unmeasured() -> None:
+    engine = UnevenEngine(2)
+    assert fastest_batch_size(engine, LOOK, noise()) == 1
+    assert not engine.batches

@@ -15,6 +15,7 @@ from realtime.files.colour import ColourTags
 from realtime.files.encoders import find_encoder
 from realtime.files.film import FilmJob, FilmReport, make_films
 from realtime.files.film_reader import Cut
+from realtime.frame import Image
 from realtime.options import CodecName
 
 STYLE = make_catalogue("a").styles[0]
@@ -140,6 +141,20 @@ def test_an_odd_size_is_told_and_only_its_edge_repeated(tmp_path: Path) -> None:
     after = take_apart(tmp_path / "out.mkv").pictures[0]
     assert after.shape == (48, 64, 3)
     assert difference(after[:47, :63], take_apart(source).pictures[0]) < 7
+
+
+def test_the_batch_size_is_measured_once_for_a_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[Image] = []
+
+    def single(_: Engine, __: Look, picture: Image) -> int:
+        measured.append(picture)
+        return 1
+
+    monkeypatch.setattr("realtime.files.film.fastest_batch_size", single)
+    engine = IdentityEngine()
+    run(make_job(make_film(tmp_path / "in", FilmKind()), tmp_path / "out.mp4", batch_size=None), engine)
+    assert len(measured) == 1
+    assert [size for size, _ in engine.batches] == [1] * 8
 
 
 def test_pictures_that_are_stylized_at_once_stay_in_order(tmp_path: Path) -> None:
