@@ -80,7 +80,8 @@ def _chosen(
         return replace(options, engine=candidates[0].engine, precision=candidates[0].precision)
 
     def open_candidate(candidate: Candidate) -> Engine:
-        wanted = replace(options, engine=candidate.engine, precision=candidate.precision)
+        # One batch at a time: whoever measures asks for no more, and an engine that waits for two is half idle.
+        wanted = replace(options, engine=candidate.engine, precision=candidate.precision, parallel_batches=1)
         return open_named_engine(Catalogue((style,)), wanted)
 
     best = fastest_candidate(candidates, open_candidate, style, size_wh, options.refresh, say)

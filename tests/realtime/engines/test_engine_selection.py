@@ -83,6 +83,26 @@ def test_bf16_needs_a_cpu_that_has_it(choose: Choose) -> None:
     assert choose(Machine(), precision="bf16") == "torch bf16"
 
 
+def test_candidates_are_measured_one_batch_at_a_time_and_the_best_is_opened_as_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[EngineOptions] = []
+
+    def measure(
+        candidates: Sequence[Candidate], open_candidate: Callable[[Candidate], object], *_: object
+    ) -> Candidate:
+        open_candidate(candidates[0])
+        return candidates[0]
+
+    monkeypatch.setattr(selection, "_has_cuda", lambda: False)
+    monkeypatch.setattr(selection, "_has_openvino", lambda: True)
+    monkeypatch.setattr(selection, "_is_there", lambda *_: True)
+    monkeypatch.setattr(selection, "fastest_candidate", measure)
+    monkeypatch.setattr(selection, "open_named_engine", lambda _, options: opened.append(options))
+    open_engine(Catalogue((BOTH,)), EngineOptions(parallel_batches=2))
+    assert [options.parallel_batches for options in opened] == [1, 2]
+
+
 def test_a_gpu_takes_torch_unless_the_cpu_was_asked_for(choose: Choose) -> None:
     assert choose(Machine(has_cuda=True)) == "torch auto"
     assert choose(Machine(has_cuda=True), device="cuda:1") == "torch auto"
