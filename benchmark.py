@@ -97,7 +97,10 @@ def run(options: BenchmarkOptions) -> int:
             if options.json is not None:
                 figures.write_json(options.json)
 
-        measurement = Measurement(options, console.print, status.update, keep)
+        def say(line: str) -> None:
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+        measurement = Measurement(options, say, status.update, keep)
         try:
             figures, interrupted = measurement.run(), False
         except KeyboardInterrupt:
