@@ -72,11 +72,13 @@ class FilmReport:
     """What came of a film.
 
     Attributes:
-        stats: of the stages; `frames_out` counts every film that was made.
+        frames: in each film that was made, those of earlier runs that it went on from included.
+        stats: of the stages in this run; `frames_out` counts every film that was made.
         lost: pictures that could not be decoded and are missing.
         damaged: pictures that were decoded with errors.
     """
 
+    frames: int
     stats: StatsReport
     lost: int
     damaged: int
@@ -184,7 +186,7 @@ class _Film:
             style=",".join(look.style.name for look in self._job.looks),
             size="{}x{}".format(*self._format.size_wh),
         )
-        return FilmReport(report, self._reader.lost, self._reader.damaged)
+        return FilmReport(self._done, report, self._reader.lost, self._reader.damaged)
 
     def _guard(self, stage: Callable[[], None]) -> None:
         """Runs a stage; what it raises ends the film and is raised again by `run`."""

@@ -165,7 +165,7 @@ class _Run:
         )
         self.film_stats.append({"film": name, **asdict(report.stats), "lost": report.lost, "damaged": report.damaged})
         return {
-            "frames": report.stats.frames_out,
+            "frames": report.frames,
             "fps": report.stats.fps,
             "size": report.stats.size,
             "lost": report.lost,
