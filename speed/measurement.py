@@ -49,6 +49,7 @@ class _Lane:
     times_ms: dict[str, list[list[float]]] = field(default_factory=dict)
     loops_fps: dict[str, list[float]] = field(default_factory=dict)
     pictures: dict[str, Image] = field(default_factory=dict)
+    failed: bool = False
 
 
 class Measurement:
@@ -168,18 +169,27 @@ class Measurement:
                     self._costs[size_wh, style] = known[path, size_wh]
 
     def _run_rounds(self, stack: ExitStack) -> None:
-        device = next((d for lane in self._lanes if (d := lane.opened.info.device).startswith("cuda")), "cpu")
+        device = next((d for lane in self._lanes if (d := lane.opened.info.device) != "cpu"), "cpu")
         ceilings = Remote("ceilings", Ceilings, device)
         stack.callback(ceilings.close)
         for count in range(1, self._options.rounds + 1):
             self._measure_ceilings(ceilings, f"round {count} of {self._options.rounds}")
             for lane, style in self._in_order():
                 self._progress(f"round {count} of {self._options.rounds}: {style}, {lane.setup}")
-                times_ms = lane.remote.ask("turn", style, self._options.runs)
-                lane.times_ms.setdefault(style, []).append(times_ms)
-                if lane.setup.engine:
-                    lane.loops_fps.setdefault(style, []).append(lane.remote.ask("loop", style, median(times_ms)))
-                self._keep(self.figures())
+                if not lane.failed:
+                    self._take_turn(lane, style)
+                    self._keep(self.figures())
+
+    def _take_turn(self, lane: _Lane, style: str) -> None:
+        """An engine that fails, for example for memory, has no more turns; what was measured of it stays."""
+        try:
+            times_ms = lane.remote.ask("turn", style, self._options.runs)
+            lane.times_ms.setdefault(style, []).append(times_ms)
+            if lane.setup.engine:
+                lane.loops_fps.setdefault(style, []).append(lane.remote.ask("loop", style, median(times_ms)))
+        except StylizationError as error:
+            lane.failed = True
+            self._say(f"no more turns for {lane.setup}: {error}")
 
     def _measure_ceilings(self, ceilings: Remote, words: str) -> None:
         """Keeps the best of all rounds."""
