@@ -13,10 +13,24 @@ import pytest
 PIPELINE_THREADS = ("_capture", "_stylize")
 
 
+_CACHE = tempfile.TemporaryDirectory(prefix="tests-cache-")
+
+
 def pytest_configure() -> None:
     """Tests neither use nor change what the user's machine remembers of its engines."""
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
-        os.environ[name] = tempfile.mkdtemp(prefix="tests-cache-")
+        os.environ[name] = _CACHE.name
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what needs a GPU on machines without one; they are asked only when a test needs it."""
+    wanting = [item for item in items if item.get_closest_marker("needs_cuda") is not None]
+    if wanting:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in wanting:
+                item.add_marker(pytest.mark.skip(reason="PyTorch finds no NVIDIA GPU"))
 
 
 @pytest.fixture

@@ -3,16 +3,14 @@
 Must not know sources, sinks or keys, and does not import torch.
 """
 
-import threading
-from collections import OrderedDict
 from pathlib import Path
-from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neural_style.model_format import ModelFile
 from realtime.engines.model_files import model_file_of, no_model_file, read_model_files, usable_cores
+from realtime.engines.pool import Pool
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
@@ -28,7 +26,6 @@ except ImportError as error:
 _COMPUTES_IN = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 """What is not a convolution of bytes is computed in, where the CPU can."""
 
-_KEPT_SHAPES = 4
 _Key = tuple[Path, tuple[int, ...]]
 
 
@@ -59,8 +56,7 @@ class OpenVinoEngine:
         self._files = read_model_files(catalogue, "openvino", precision)
         self._wanted = precision
         self._parallel = min(options.parallel_batches, usable_cores())
-        self._requests: OrderedDict[_Key, SimpleQueue[openvino.InferRequest]] = OrderedDict()
-        self._compiling = threading.Lock()
+        self._requests: Pool[_Key, openvino.InferRequest] = Pool(self._make_requests)
         first = next(iter(self._files.values()))
         stated = first.precision if first.precision == "int8" else precision
         self._info = EngineInfo("openvino", "cpu", stated, parallel_batches=self._parallel)
@@ -80,12 +76,8 @@ class OpenVinoEngine:
         if vector is not None:
             inputs["style"] = np.repeat(vector[None], len(pictures), axis=0)  # (N, vector_size)
         try:
-            free = self._free_requests(path, pictures.shape)
-            request = free.get()
-            try:
+            with self._requests.taken((path, pictures.shape)) as request:
                 results = request.infer(inputs, share_inputs=True)
-            finally:
-                free.put(request)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise EngineError(f"engine openvino: {path.name} failed on {pictures.shape}: {reason}") from error
@@ -95,19 +87,11 @@ class OpenVinoEngine:
         """See `Engine.close`."""
         self._requests.clear()
 
-    def _free_requests(self, path: Path, shape: tuple[int, ...]) -> "SimpleQueue[openvino.InferRequest]":
-        """The compiled network of a file for one shape, as often as batches come at once; the last few are kept."""
-        key = path, shape
-        with self._compiling:
-            if key not in self._requests:
-                compiled = self._compiled(self._files[path], shape)
-                self._requests[key] = SimpleQueue()
-                for _ in range(self._parallel):
-                    self._requests[key].put(compiled.create_infer_request())
-                if len(self._requests) > _KEPT_SHAPES:
-                    self._requests.popitem(last=False)
-            self._requests.move_to_end(key)
-            return self._requests[key]
+    def _make_requests(self, key: _Key) -> "list[openvino.InferRequest]":
+        """As many as batches come at once, of a network compiled for one shape."""
+        path, shape = key
+        compiled = self._compiled(self._files[path], shape)
+        return [compiled.create_infer_request() for _ in range(self._parallel)]
 
     def _compiled(self, file: ModelFile, shape: tuple[int, ...]) -> "openvino.CompiledModel":
         """A fixed shape is a third faster than a dynamic one."""

@@ -30,6 +30,11 @@ class TiledEngine(TorchEngine):
         super().__init__(catalogue, options)
         self._tile_px = tile_px
 
+    @staticmethod
+    def _can_record(device: torch.device) -> bool:
+        """Parts of a picture differ in size, so there is nothing to replay."""
+        return False
+
     def _run(
         self, network: StyleNetwork, pictures: NDArray[np.uint8], vector: torch.Tensor | None
     ) -> NDArray[np.uint8]:

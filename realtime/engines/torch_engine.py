@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neural_style.checkpoint import StyleNetwork, first_reason, load_checkpoint
+from neural_style.fast_net import FastNet
+from realtime.engines.cuda_runner import CudaRunner
+from realtime.engines.pool import Pool
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
@@ -24,6 +27,7 @@ _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _TORCH_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="torch")
 
 Result = TypeVar("Result")
+_Key = tuple[Path, tuple[int, ...]]
 
 
 def run_in_torch_thread(function: Callable[[], Result]) -> Result:
@@ -37,11 +41,15 @@ def run_in_torch_thread(function: Callable[[], Result]) -> Result:
 
 
 class TorchEngine:
-    """Loads every network of a catalogue and runs them in eager mode, all in PyTorch's one thread.
+    """Loads every network of a catalogue.
+
+    On an NVIDIA GPU each shape of batch is recorded once as a CUDA graph; elsewhere networks run in
+    eager mode, all in PyTorch's one thread.
 
     Args:
         catalogue: the styles to keep loaded; one without a checkpoint is left out.
-        options: device and precision; "auto" is fp16 on a GPU and fp32 on a CPU.
+        options: device, precision ("auto" is fp16 on a GPU and fp32 on a CPU), and how many batches
+            come at once, which only an NVIDIA GPU can make use of.
 
     Raises:
         EngineError: the device or precision cannot be had, or there is no checkpoint.
@@ -55,7 +63,10 @@ class TorchEngine:
         self._networks = run_in_torch_thread(lambda: self._load_networks(catalogue))
         if not self._networks:
             raise EngineError("engine torch: no style has a checkpoint; use --engine onnx for .onnx files")
-        self._info = EngineInfo("torch", str(self._device), precision)
+        self._records = self._can_record(self._device)
+        self._parallel = options.parallel_batches if self._records else 1
+        self._runners: Pool[_Key, CudaRunner] = Pool(self._make_runners)
+        self._info = EngineInfo("torch", str(self._device), precision, parallel_batches=self._parallel)
 
     @property
     def info(self) -> EngineInfo:
@@ -64,25 +75,44 @@ class TorchEngine:
 
     def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
+        if style.checkpoint is None or style.checkpoint not in self._networks:
+            raise EngineError(f"engine torch: style {style.name!r} has no checkpoint; use --engine onnx")
+        key = style.checkpoint, pictures.shape
         try:
-            return run_in_torch_thread(lambda: self._stylize(pictures, style, strength))
+            if self._records:
+                with self._runners.taken(key) as runner:
+                    return runner.run(pictures, style.vector_at(strength))
+            return run_in_torch_thread(
+                lambda: self._stylize(pictures, self._networks[key[0]], style.vector_at(strength))
+            )
         except RuntimeError as error:
             raise EngineError(f"engine torch: failed on {pictures.shape}: {first_reason(error)}") from error
 
     def close(self) -> None:
         """See `Engine.close`."""
+        self._runners.clear()
         self._networks.clear()
+
+    @staticmethod
+    def _can_record(device: torch.device) -> bool:
+        """Whether batches go through CUDA graphs."""
+        return device.type == "cuda"
 
     def _load_networks(self, catalogue: Catalogue) -> dict[Path, StyleNetwork]:
         checkpoints = dict.fromkeys(s.checkpoint for s in catalogue.styles if s.checkpoint is not None and not s.fault)
         return {path: load_checkpoint(path).to(self._device, self._dtype) for path in checkpoints}
 
+    def _make_runners(self, key: _Key) -> list[CudaRunner]:
+        """As many as batches come at once, each with its own buffers, for one shape."""
+        path, shape = key
+        network = self._networks[path]
+        vector_size = network.vector_size if isinstance(network, FastNet) else 0
+        return [CudaRunner(network, shape, vector_size, self._device) for _ in range(self._parallel)]
+
     @torch.inference_mode()
-    def _stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float) -> NDArray[np.uint8]:
-        if style.checkpoint is None or style.checkpoint not in self._networks:
-            raise EngineError(f"engine torch: style {style.name!r} has no checkpoint; use --engine onnx")
-        network = self._networks[style.checkpoint]
-        vector_values = style.vector_at(strength)
+    def _stylize(
+        self, pictures: NDArray[np.uint8], network: StyleNetwork, vector_values: NDArray[np.float32] | None
+    ) -> NDArray[np.uint8]:
         vector = None if vector_values is None else torch.from_numpy(vector_values)[None].to(self._device)
         return self._run(network, pictures, vector)
 

@@ -24,9 +24,9 @@ _SLOW_S = 0.5
 def fastest_batch_size(engine: Engine, look: Look, picture: Image) -> int:
     """Measures batches of one picture, uint8 (H, W, 3) RGB, in turn, and gives the size that costs least for each.
 
-    An engine that stylizes several batches at once keeps its device busy with small ones: 1.
+    A CPU that stylizes several batches at once is busy with small ones: 1.
     """
-    if engine.info.parallel_batches > 1:
+    if engine.info.parallel_batches > 1 and engine.info.device == "cpu":
         return 1
     costs_s: dict[int, list[float]] = {size: [] for size in _TRIED}
     for turn in range(1 + _RUNS):

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -31,8 +31,10 @@ from neural_style.transformer_net import TransformerNet
 from realtime import postprocess, styles
 from realtime.engines import Engine, open_engine
 from realtime.engines import onnx_engine as onnx_module
+from realtime.engines import torch_engine as torch_module
 from realtime.engines.onnx_engine import OnnxEngine, cuda_is_available
 from realtime.engines.openvino_engine import OpenVinoEngine
+from realtime.engines.tiled_engine import TiledEngine
 from realtime.engines.torch_engine import TorchEngine
 from realtime.errors import CheckpointError, EngineError
 from realtime.options import EngineOptions
@@ -489,3 +491,75 @@ def test_engines_that_use_all_cores_for_one_batch_say_so(catalogue: Catalogue, n
     engine = open_engine(catalogue, EngineOptions(name, "cpu", "fp32", parallel_batches=2))
     assert engine.info.parallel_batches == 1
     engine.close()
+
+
+class FakeRunner:
+    """Stands for a CUDA graph on a machine without a GPU: remembers what it was recorded for."""
+
+    made: ClassVar[list[tuple[tuple[int, ...], int]]] = []
+    fails: ClassVar[bool] = False
+
+    def __init__(self, network: Any, shape: tuple[int, ...], vector_size: int, _: torch.device) -> None:
+        if self.fails:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 7 GiB")
+        self.made.append((shape, vector_size))
+        self.network, self.shape = network, shape
+
+    @torch.inference_mode()
+    def run(self, pictures: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
+        assert pictures.shape == self.shape
+        frames = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
+        stylized = self.network(frames, None if vector is None else torch.from_numpy(vector)[None])
+        return np.asarray(stylized.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy(), np.uint8)
+
+
+@pytest.fixture
+def fake_runner(monkeypatch: pytest.MonkeyPatch) -> type[FakeRunner]:
+    monkeypatch.setattr(torch_module, "CudaRunner", FakeRunner)
+    monkeypatch.setattr(TorchEngine, "_can_record", staticmethod(lambda _: True))
+    monkeypatch.setattr(FakeRunner, "made", [])
+    monkeypatch.setattr(FakeRunner, "fails", False)
+    return FakeRunner
+
+
+def test_a_graph_is_recorded_once_for_each_shape_and_batch_at_once(
+    fake_runner: type[FakeRunner], engines: dict[str, Engine], catalogue: Catalogue
+) -> None:
+    engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32", parallel_batches=2))
+    assert engine.info.parallel_batches == 2
+    first, second = catalogue.styles[:2]
+    size = first.vector.size if first.vector is not None else 0
+    for pictures, style in [
+        (noise((32, 24))[None], first),
+        (noise((32, 24))[None], second),
+        (noise((40, 24))[None], first),
+    ]:
+        wanted = engines["torch"].stylize(pictures, style, 0.7)
+        assert difference(engine.stylize(pictures, style, 0.7), wanted) < 0.01
+    assert fake_runner.made == [((1, 24, 32, 3), size)] * 2 + [((1, 24, 40, 3), size)] * 2
+    engine.close()
+
+
+def test_a_gpu_without_memory_is_an_engine_error(
+    fake_runner: type[FakeRunner], catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake_runner, "fails", True)
+    engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32"))
+    with pytest.raises(EngineError, match="CUDA out of memory"):
+        engine.stylize(noise((32, 24))[None], catalogue.styles[0])
+
+
+def test_tiles_are_not_recorded(fake_runner: type[FakeRunner], catalogue: Catalogue) -> None:
+    engine = TiledEngine(catalogue, EngineOptions("torch", "cpu", "fp32"), 128)
+    engine.stylize(noise((150, 130))[None], catalogue.styles[0])
+    assert not fake_runner.made
+
+
+@pytest.mark.needs_cuda
+def test_on_a_gpu_graphs_paint_what_the_cpu_paints(engines: dict[str, Engine], catalogue: Catalogue) -> None:
+    engine = TorchEngine(catalogue, EngineOptions("torch", "cuda", "fp32", parallel_batches=2))
+    batches = [noise((64 + 8 * (seed % 2), 48), seed)[None] for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        paintings = list(pool.map(lambda batch: engine.stylize(batch, catalogue.styles[0], 0.7), batches))
+    for batch, painting in zip(batches, paintings, strict=True):
+        assert difference(engines["torch"].stylize(batch, catalogue.styles[0], 0.7), painting) < 1

@@ -1,0 +1,73 @@
+"""Owns passing batches of one shape through a network on an NVIDIA GPU: pinned memory, a stream, a CUDA graph.
+
+Must not know styles or files. Two of them overlap: one uploads or downloads while the other computes.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neural_style.checkpoint import StyleNetwork
+
+_WARM_UP_RUNS = 3
+
+
+class CudaRunner:
+    """Records the network once as a CUDA graph, and replays it for every batch.
+
+    Args:
+        network: on the GPU, in the dtype to compute in.
+        shape: (N, H, W, 3) of every batch that will come.
+        vector_size: values of a style vector; 0 for a network that takes none.
+        device: the GPU.
+
+    Raises:
+        RuntimeError: the GPU's memory is too small, or it cannot run the network.
+    """
+
+    def __init__(self, network: StyleNetwork, shape: tuple[int, ...], vector_size: int, device: torch.device) -> None:
+        self._network, self._has_vector = network, vector_size > 0
+        # Only from pinned memory, which the system cannot move, copies go on beside other work.
+        self._uploaded = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        self._uploaded_vector = torch.zeros(1, max(1, vector_size), pin_memory=True)
+        self._downloaded = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        self._frames = torch.zeros(shape, dtype=torch.uint8, device=device)
+        self._vector = torch.zeros(1, max(1, vector_size), device=device)
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._graph = torch.cuda.CUDAGraph()
+        self._stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.inference_mode(), torch.cuda.device(device):
+            with torch.cuda.stream(self._stream):
+                for _ in range(_WARM_UP_RUNS):  # libraries choose and allocate now: a graph must not
+                    self._paint()
+            self._stream.synchronize()
+            # Another runner may be at work in another thread; it must not spoil the recording.
+            with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
+                self._painted = self._paint()
+
+    @torch.inference_mode()
+    def run(self, pictures: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
+        """Stylizes a batch, from one thread at a time.
+
+        Args:
+            pictures: uint8 (N, H, W, 3) RGB of the recorded shape.
+            vector: float32 (vector_size,), for a network that takes one.
+
+        Returns:
+            uint8 (N, H, W, 3) RGB, an array of its own.
+        """
+        self._uploaded.copy_(torch.from_numpy(np.ascontiguousarray(pictures)))
+        if vector is not None:
+            self._uploaded_vector.copy_(torch.from_numpy(vector)[None])
+        with torch.cuda.stream(self._stream):
+            self._frames.copy_(self._uploaded, non_blocking=True)
+            self._vector.copy_(self._uploaded_vector, non_blocking=True)
+            self._graph.replay()
+            self._downloaded.copy_(self._painted, non_blocking=True)
+        self._stream.synchronize()
+        return np.array(self._downloaded.numpy(), np.uint8)
+
+    def _paint(self) -> torch.Tensor:
+        pictures = self._frames.permute(0, 3, 1, 2).float()  # (N, 3, H, W)
+        stylized: torch.Tensor = self._network(pictures, self._vector if self._has_vector else None)
+        return stylized.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
