@@ -3,6 +3,7 @@
 Must not know sources, sinks or keys, and does not import torch.
 """
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,20 @@ _COMPUTES_IN = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 _Key = tuple[Path, tuple[int, ...]]
 
 
+@cache
+def _core() -> openvino.Core:
+    """The process's one core, never let go of.
+
+    Its CPU plugin gives the thread that loads it another stack for signal handlers, and frees it
+    in the thread that lets go of the core: where they differ, the next Ctrl-C would crash.
+    """
+    return openvino.Core()
+
+
+def _has_bf16() -> bool:
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 class OpenVinoEngine:
     """Compiles the model files of a catalogue for each size of picture that comes, which takes part of a second.
 
@@ -50,8 +65,7 @@ class OpenVinoEngine:
         precision = "int8" if options.precision == "auto" else options.precision
         if precision not in _COMPUTES_IN:
             raise EngineError(f"precision {precision}: engine openvino has {', '.join(_COMPUTES_IN)}")
-        self._core = openvino.Core()
-        if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if precision == "bf16" and not _has_bf16():
             raise EngineError("precision bf16: this CPU has no instructions for it; use --precision fp32 or int8")
         self._files = read_model_files(catalogue, "openvino", precision)
         self._wanted = precision
@@ -95,15 +109,14 @@ class OpenVinoEngine:
 
     def _compiled(self, file: ModelFile, shape: tuple[int, ...]) -> "openvino.CompiledModel":
         """A fixed shape is a third faster than a dynamic one."""
-        model = self._core.read_model(file.content, b"")
+        model = _core().read_model(file.content, b"")
         shapes = {"frames": list(shape)} | ({"style": [shape[0], file.vector_size]} if file.vector_size else {})
         model.reshape(shapes)
-        bf16_is_known = "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         settings = {
             "PERFORMANCE_HINT": "LATENCY" if self._parallel == 1 else "THROUGHPUT",
             "NUM_STREAMS": self._parallel,
             "INFERENCE_NUM_THREADS": usable_cores(),
-            "INFERENCE_PRECISION_HINT": _COMPUTES_IN[self._wanted] if bf16_is_known else "f32",
+            "INFERENCE_PRECISION_HINT": _COMPUTES_IN[self._wanted] if _has_bf16() else "f32",
             "ENABLE_CPU_PINNING": False,  # the loop's other threads need a place, too
         }
-        return self._core.compile_model(model, "CPU", settings)
+        return _core().compile_model(model, "CPU", settings)

@@ -6,6 +6,7 @@ Must not need a GPU; a session that offers another provider is faked.
 import ctypes
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +77,34 @@ def test_all_engines_paint_the_same_picture(
             assert painting.dtype == by_torch.dtype == np.uint8
             # A single pixel is flat: norms divide rounding errors by rounding errors.
             assert difference(by_torch, painting) < (16 if size_wh == (1, 1) else 2)
+
+
+LET_GO_IN_A_THREAD = """
+import gc, signal, sys, threading
+import numpy as np
+from realtime.engines import open_named_engine
+from realtime.options import EngineOptions
+from realtime.styles import load_catalogue
+catalogue = load_catalogue()
+engines = [open_named_engine(catalogue, EngineOptions(engine=sys.argv[1], device="cpu", precision="fp32"))]
+engines[0].stylize(np.zeros((1, 16, 16, 3), np.uint8), catalogue.styles[0])
+engines[0].close()
+engines.clear()
+letting_go = threading.Thread(target=gc.collect)
+letting_go.start()
+letting_go.join()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
+def test_ctrl_c_after_an_engine_was_let_go_of_in_another_thread(name: str) -> None:
+    command = [sys.executable, "-c", LET_GO_IN_A_THREAD, name]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "interrupted\n"), ended.stderr
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
