@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from neural_style.checkpoint import StyleNetwork
-from neural_style.fast_net import MIN_SIDE_PX, SPACE_TO_DEPTH_PX, FastNet
+from neural_style.fast_net import MIN_SIDE_PX, NORM_EPSILON, SPACE_TO_DEPTH_PX, FastNet
 from neural_style.transformer_net import MIN_SIDE_PX as TRANSFORMER_MIN_SIDE_PX
 from neural_style.transformer_net import TransformerNet
 
 OPSET = 18
 _IR_VERSION = 10
-_EPSILON = 1e-5
+_TRANSFORMER_EPSILON = 1e-5
 _TO_CHANNELS_LAST, _TO_CHANNELS_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 
 Weights = NDArray[np.float32]
@@ -262,7 +262,7 @@ def _modulated_norm(graph: _Graph, features: str, channels: int, scale: str, shi
     joined = graph.add("Concat", graph.constant([1, -1]), size, axis=0)
     apart = graph.add("Concat", graph.constant([-1, channels]), size, axis=0)
     as_one = graph.add("Reshape", features, joined)
-    normalized = graph.add("InstanceNormalization", as_one, scale, shift, epsilon=_EPSILON)
+    normalized = graph.add("InstanceNormalization", as_one, scale, shift, epsilon=NORM_EPSILON)
     return graph.add("Reshape", normalized, apart)
 
 
@@ -281,7 +281,7 @@ def _transformer_net(graph: _Graph, network: TransformerNet) -> str:
         convolved = graph.convolution(features, weights[f"{convolution}.conv2d.weight"], None, stride)
         scale = graph.constant(weights[f"{norm}.weight"], np.float32)
         shift = graph.constant(weights[f"{norm}.bias"], np.float32)
-        return graph.add("InstanceNormalization", convolved, scale, shift, epsilon=_EPSILON)
+        return graph.add("InstanceNormalization", convolved, scale, shift, epsilon=_TRANSFORMER_EPSILON)
 
     def activated(convolution: str, norm: str, features: str, stride: int = 1) -> str:
         return graph.add("Relu", conv_norm(convolution, norm, features, stride))

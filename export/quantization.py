@@ -23,6 +23,8 @@ _KEPT_IN_FP32 = ["InstanceNormalization", "Cast", "Clip", "Round", "Sub", "Mul",
 """Norms because fp16 overflows in their sums, the rest because pictures of 0..255 would lose their last bit."""
 
 _RANGE_PERCENTILE = 99.9
+_EQUAL_RANGE = 100.0
+"""Beside it the norms' epsilon is nothing."""
 
 
 def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -85,7 +87,7 @@ def _equalize(model: onnx.ModelProto, feeds: Feeds) -> None:
         if node.output[0] in laid_out:  # four places of one channel, which has one norm
             largest = np.tile(largest.reshape(4, -1).max(axis=0), 4)
         tensor = weights[node.input[1]]
-        scaled = numpy_helper.to_array(tensor) / np.maximum(largest, 1e-6)[:, None, None, None]
+        scaled = numpy_helper.to_array(tensor) * (_EQUAL_RANGE / np.maximum(largest, 1e-6))[:, None, None, None]
         tensor.CopyFrom(numpy_helper.from_array(scaled.astype(np.float32), tensor.name))
 
 

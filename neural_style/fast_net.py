@@ -31,12 +31,19 @@ class FastNetShape:
     head_width: int = 16
 
 
+NORM_EPSILON = 1e-2
+"""Far under the variance of features on a picture, far over that of their rounding errors on one colour."""
+
+_KERNEL_SIZE = 4.0
+"""The largest of settled kernels, as the root of the sum of squares: features vary by about 10 then."""
+
+
 class ConditionalInstanceNorm(nn.Module):
     """Instance norm whose scale and shift come from outside (Dumoulin et al. 2017, eq. 5)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels, self.eps = channels, NORM_EPSILON
 
     def forward(self, features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """Normalizes each channel of each picture over its pixels.
@@ -49,7 +56,7 @@ class ConditionalInstanceNorm(nn.Module):
         Returns:
             float (N, C, H, W).
         """
-        normalized = F.instance_norm(features, eps=1e-5)
+        normalized = F.instance_norm(features, eps=self.eps)
         return normalized * scale[:, :, None, None] + shift[:, :, None, None]
 
 
@@ -109,6 +116,36 @@ class FastNet(nn.Module):
         """The style vector that gives back the picture that came in: float (vector_size,)."""
         silent_head = self.identity_trunk.new_zeros(2 * self.shape.head_width)
         return torch.cat([self.identity_trunk, silent_head, self.identity_trunk.new_ones(1)])
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Makes features small without changing a picture, so that few bits hold them.
+
+        Training leaves two things to drift because the next norm takes them out again, and they
+        end up many times larger than what they carry: what the last norm of a block adds to
+        all pixels, and the size of a kernel.
+        """
+        self.settle_styles()
+        identity = self._settled(self.identity_vector[None])[0]
+        self.identity_trunk.copy_(identity[: len(self.identity_trunk)])
+        for convolution in (self.stem, *self.trunk, self.head):
+            size = convolution.weight.flatten(1).norm(dim=1)  # (D,)
+            convolution.weight.mul_((_KERNEL_SIZE / size).clamp(max=1)[:, None, None, None])
+
+    @torch.no_grad()
+    def settle_styles(self) -> None:
+        """The part of `settle` that leaves the network's other weights as they are."""
+        self.style_vectors.copy_(self._settled(self.style_vectors))
+
+    def _settled(self, style_vectors: Tensor) -> Tensor:
+        """The same styles, float (N, vector_size), without the shifts that the next norm takes out again."""
+        kept = style_vectors.clone()
+        start = 0
+        for norm, channels in enumerate(self.norm_channels):
+            start += 2 * channels
+            if norm % 2 == 0 and 0 < norm < len(self.norms) - 1:
+                kept[:, start - channels : start] = 0
+        return kept
 
     def _neutral_vector(self) -> Tensor:
         """Scale 1 and shift 0 at every norm, nothing of the photograph: float (1, vector_size)."""

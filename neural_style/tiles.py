@@ -19,7 +19,8 @@ from neural_style.fast_net import ConditionalInstanceNorm
 HALO_PX = 96
 """What a part sees around it. More than half of what decides a pixel: 36 px for `FastNet`, 85 for `TransformerNet`."""
 
-_EPSILON = 1e-5
+
+_Norm = ConditionalInstanceNorm | nn.InstanceNorm2d
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,10 @@ class _WholePictureNorms:
     """Makes a network's instance norms use statistics of a whole picture, gathered part by part, norm after norm."""
 
     def __init__(self, network: nn.Module) -> None:
-        kinds = (ConditionalInstanceNorm, nn.InstanceNorm2d)
-        self.modules = [module for module in network.modules() if isinstance(module, kinds)]
-        self.order: list[nn.Module] = []
-        self._known: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+        self.modules: list[_Norm] = [module for module in network.modules() if isinstance(module, _Norm)]
+        self._known: dict[_Norm, tuple[Tensor, Tensor]] = {}
         self._sums: list[Tensor] = []
-        self._wanted: nn.Module | None = None
+        self._wanted: _Norm | None = None
         self._inside: Callable[[Tensor], Tensor] = lambda features: features
 
     @contextmanager
@@ -72,7 +71,7 @@ class _WholePictureNorms:
         count, total, squares = self._sums
         mean = total / count
         variance = (squares / count - mean.square()).clamp_min(0)
-        self._known[self._wanted] = mean, (variance + _EPSILON).rsqrt()
+        self._known[self._wanted] = mean, (variance + self._wanted.eps).rsqrt()
         self._sums, self._wanted = [], None
 
     @property
@@ -80,7 +79,7 @@ class _WholePictureNorms:
         """Whether the statistics of all norms are known."""
         return len(self._known) == len(self.modules)
 
-    def _at_norm(self, module: nn.Module, arguments: tuple[Tensor, ...], _: Any) -> Tensor:
+    def _at_norm(self, module: _Norm, arguments: tuple[Tensor, ...], _: Any) -> Tensor:
         features = arguments[0]
         if module in self._known:
             mean, factor = (value[None, :, None, None].to(features.dtype) for value in self._known[module])

@@ -144,10 +144,14 @@ class Trainer:
         for name in _RECORDED:
             training[name] = getattr(self.options, name)
         styles, trunk = list(self.options.credits), self.options.trunk
-        if isinstance(self.network, FastNet) and trunk is not None:
-            save_style(self.options.output, self.network, styles[0], training, trunk)
+        network = copy.deepcopy(self.network)
+        if isinstance(network, FastNet) and trunk is not None:
+            network.settle_styles()
+            save_style(self.options.output, network, styles[0], training, trunk)
         else:
-            save_checkpoint(self.options.output, self.network, styles, training)
+            if isinstance(network, FastNet):
+                network.settle()
+            save_checkpoint(self.options.output, network, styles, training)
         state = {
             "network": self._trained.state_dict(),
             "average": self.network.state_dict(),

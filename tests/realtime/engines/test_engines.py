@@ -93,6 +93,7 @@ engines.clear()
 letting_go = threading.Thread(target=gc.collect)
 letting_go.start()
 letting_go.join()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job begins without
 try:
     signal.raise_signal(signal.SIGINT)
 except KeyboardInterrupt:
