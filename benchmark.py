@@ -10,10 +10,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # engines that wait for the
 
 from rich.console import Console
 
-from realtime.errors import StylizationError
+from realtime.errors import EngineError, StylizationError
 from realtime.options import ENGINE_NAMES, PRECISIONS, parse_size_wh
+from realtime.sources.selection import SAMPLE_CLIP
+from speed.acceptance import card_table, promise_table, write_acceptance
 from speed.comparison import Compared, compare
-from speed.machine import use_cores
+from speed.machine import describe_machine, use_cores
 from speed.options import BenchmarkOptions
 from speed.plot import check_plotting, draw
 from speed.rows import Figures, read_figures
@@ -41,6 +43,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--plot", type=Path, metavar="FILE.png", help="draw them")
     add(
         "--compare", type=Path, metavar="OLD.json", help="show ratios to an earlier run; status 1 if anything is slower"
+    )
+    add(
+        "--gpu-acceptance",
+        action="store_true",
+        help="measure what is promised on an NVIDIA GPU, in minutes; status 1 if it does not hold; "
+        "of the other options only --clip and --json count",
     )
     return parser
 
@@ -116,6 +124,36 @@ def run(options: BenchmarkOptions) -> int:
     return 1 if earlier is not None and _has_become_slower(compare(earlier, figures), earlier, figures) else 0
 
 
+def accept(clip: Path | None, json: Path | None) -> int:
+    """Measures what is promised on an NVIDIA GPU, shows the verdicts, and returns the exit status.
+
+    Raises:
+        StylizationError: there is no such GPU, or the clip cannot be read.
+        OSError: the figures cannot be written.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise EngineError(
+            "gpu-acceptance: PyTorch finds no NVIDIA GPU; install a driver and a CUDA build of PyTorch, "
+            "or run it elsewhere"
+        )
+    from speed.card import Card, promises_of_speed
+
+    console = Console(stderr=True)
+    card = Card("cuda:0", clip or SAMPLE_CLIP, lambda line: console.print(line, markup=False, highlight=False))
+    figures = list(card.figures())
+    promises = [*promises_of_speed(figures), *card.exactness(), *card.providers(), card.training()]
+    machine = describe_machine()
+    shown = Console(width=None if sys.stdout.isatty() else 200)
+    shown.print(card_table(figures, card.ceilings))
+    shown.print(promise_table(promises))
+    print(", ".join(f"{name}: {value}" for name, value in machine.items()))
+    if json is not None:
+        write_acceptance(json, machine, card.ceilings, figures, promises)
+    return 0 if all(promise.kept for promise in promises) else 1
+
+
 def _show(figures: Figures) -> None:
     console = Console()
     if console.is_terminal is False:
@@ -143,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     chosen = make_parser().parse_args(arguments)
     try:
-        return run(read_options(chosen))
+        return accept(chosen.clip, chosen.json) if chosen.gpu_acceptance else run(read_options(chosen))
     except StylizationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -18,6 +18,7 @@ from realtime.options import (
     ENGINE_NAMES,
     PARALLEL_BATCHES,
     PRECISIONS,
+    PROVIDERS,
     SINK_NAMES,
     EngineOptions,
     LookOptions,
@@ -54,8 +55,9 @@ def make_parser() -> argparse.ArgumentParser:
     add("--engine", choices=ENGINE_NAMES, default=EngineOptions.engine)
     add("--refresh", action="store_true", help="with --engine auto, measure again what is fastest here")
     add("--device", default=EngineOptions.device, help="auto, cpu, cuda, cuda:N or mps")
+    add("--provider", choices=PROVIDERS, default=EngineOptions.provider, help="of ONNX Runtime on a GPU")
     add("--precision", default=EngineOptions.precision, help=", ".join(PRECISIONS))
-    add("--batch-size", type=int, default=EngineOptions.batch_size, metavar="N")
+    add("--batch-size", type=int, metavar="N", help=f"frames stylized together (default {EngineOptions.batch_size})")
     add("--sink", action="append", choices=SINK_NAMES, default=[], help="where frames are shown (repeatable)")
     add("--record", type=Path, metavar="FILE", help="also write the stylized frames to this video file")
     add("--max-frames", type=int, metavar="N", help="stop after N stylized frames")
@@ -84,8 +86,10 @@ def read_options(chosen: argparse.Namespace) -> RunOptions:
             chosen.engine,
             chosen.device,
             chosen.precision,
-            chosen.batch_size,
+            EngineOptions.batch_size if chosen.batch_size is None else chosen.batch_size,
             refresh=chosen.refresh,
+            provider=chosen.provider,
+            shrinks=chosen.batch_size is None,
             parallel_batches=PARALLEL_BATCHES,
         ),
     )

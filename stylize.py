@@ -15,7 +15,7 @@ from realtime.errors import OptionError, StylizationError
 from realtime.files.encoders import ENCODERS
 from realtime.files.run import run_files
 from realtime.files.telling import Teller, make_teller
-from realtime.options import ENGINE_NAMES, PRECISIONS, EngineOptions, FileOptions, LookOptions, parse_time_s
+from realtime.options import ENGINE_NAMES, PRECISIONS, PROVIDERS, EngineOptions, FileOptions, LookOptions, parse_time_s
 
 EXIT_DAMAGED = 3
 """Everything was written, but of a damaged film something was lost."""
@@ -47,6 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--engine", choices=ENGINE_NAMES, default=EngineOptions.engine)
     add("--refresh", action="store_true", help="with --engine auto, measure again what is fastest here")
     add("--device", default=EngineOptions.device, help="auto, cpu, cuda, cuda:N or mps")
+    add("--provider", choices=PROVIDERS, default=EngineOptions.provider, help="of ONNX Runtime on a GPU")
     add("--precision", default=EngineOptions.precision, help=", ".join(PRECISIONS))
     add("--batch-size", default="auto", metavar="N", help="frames stylized together (default: what is fastest)")
     return parser
@@ -80,7 +81,14 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
         overwrite=chosen.overwrite,
         json=chosen.json,
         stats=chosen.stats,
-        engine=EngineOptions(chosen.engine, chosen.device, chosen.precision, refresh=chosen.refresh),
+        engine=EngineOptions(
+            chosen.engine,
+            chosen.device,
+            chosen.precision,
+            refresh=chosen.refresh,
+            provider=chosen.provider,
+            shrinks=batch_size is None,
+        ),
     )
 
 

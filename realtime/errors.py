@@ -11,6 +11,7 @@
     |-- SourceError             a camera, stream or file cannot be opened or read
     |-- StyleError              there is no such style
     |-- EngineError             an engine, device, precision or provider cannot be had, or failed
+    |   `-- EngineMemoryError   a device's memory is too small for what it was given at once
     `-- SinkError               a window or a file cannot be opened or written
 
 Must not know who raises them. Those that networks, training and judging raise live in `neural_style/errors.py`, because
@@ -22,6 +23,7 @@ from neural_style.errors import CheckpointError, EvaluationError, MissingPackage
 __all__ = [
     "CheckpointError",
     "EngineError",
+    "EngineMemoryError",
     "EvaluationError",
     "FrameError",
     "MissingPackageError",
@@ -52,6 +54,10 @@ class StyleError(StylizationError):
 
 class EngineError(StylizationError):
     """An engine, device, precision or provider cannot be had, or failed."""
+
+
+class EngineMemoryError(EngineError):
+    """A device's memory is too small for what it was given at once."""
 
 
 class SinkError(StylizationError):

@@ -11,11 +11,13 @@ from realtime.errors import OptionError
 
 EngineName = Literal["auto", "torch", "onnx", "openvino"]
 Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
+ProviderName = Literal["auto", "cuda", "tensorrt"]
 SinkName = Literal["window", "null"]
 CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "h264_nvenc", "hevc_nvenc", "av1_nvenc"]
 
 ENGINE_NAMES: tuple[EngineName, ...] = ("auto", "torch", "onnx", "openvino")
 PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "fp16", "bf16", "int8")
+PROVIDERS: tuple[ProviderName, ...] = ("auto", "cuda", "tensorrt")
 SINK_NAMES: tuple[SinkName, ...] = ("window", "null")
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 MAX_SIDE_PX = 16384
@@ -34,6 +36,9 @@ class EngineOptions:
         batch_size: frames stylized together.
         max_wait_ms: how long an incomplete batch waits for its next frame.
         refresh: with "auto", measure again what is fastest.
+        provider: what ONNX Runtime runs on a GPU with; "auto" is CUDA.
+        shrinks: where a GPU's memory is too small, stylize fewer frames together or pictures in parts, and say so;
+            not where the user said how many.
         parallel_batches: how many the caller will ask for at once; an engine that can do it takes
             longer for each, and less for all.
     """
@@ -44,11 +49,16 @@ class EngineOptions:
     batch_size: int = 1
     max_wait_ms: float = 50.0
     refresh: bool = False
+    provider: ProviderName = "auto"
+    shrinks: bool = True
     parallel_batches: int = 1
 
     def __post_init__(self) -> None:
         _check_choice("engine", self.engine, ENGINE_NAMES)
         _check_choice("precision", self.precision, PRECISIONS)
+        _check_choice("provider", self.provider, PROVIDERS)
+        if self.provider != "auto" and self.engine not in ("auto", "onnx"):
+            raise OptionError(f"provider {self.provider}: only with --engine onnx, got --engine {self.engine}")
         kind, _, number = self.device.partition(":")
         if kind not in ("auto", "cpu", "cuda", "mps") or (
             ":" in self.device and not (kind == "cuda" and number.isdecimal())

@@ -3,6 +3,8 @@
 Must not know styles or files. Two of them overlap: one uploads or downloads while the other computes.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -66,6 +68,20 @@ class CudaRunner:
             self._downloaded.copy_(self._painted, non_blocking=True)
         self._stream.synchronize()
         return np.array(self._downloaded.numpy(), np.uint8)
+
+    def resident_ms(self, runs: int) -> list[float]:
+        """Times in ms of so many runs from frames on the card to paintings on the card, by the card's clock.
+
+        The frames are those of the last `run`.
+        """
+        marks = [torch.cuda.Event(enable_timing=True) for _ in range(runs + 1)]  # type: ignore[no-untyped-call]
+        with torch.cuda.stream(self._stream):
+            marks[0].record()
+            for mark in marks[1:]:
+                self._graph.replay()
+                mark.record()
+        self._stream.synchronize()
+        return [float(before.elapsed_time(after)) for before, after in pairwise(marks)]
 
     def _paint(self) -> torch.Tensor:
         pictures = self._frames.permute(0, 3, 1, 2).float()  # (N, 3, H, W)

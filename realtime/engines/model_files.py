@@ -13,7 +13,11 @@ from realtime.errors import EngineError
 from realtime.options import Precision
 from realtime.styles import Catalogue, Style
 
-_INT8_SUFFIXES = {"openvino": ".int8.onnx", "onnx": ".int8-ort.onnx"}
+_SUFFIXES = {
+    ("openvino", "int8"): ".int8.onnx",
+    ("onnx", "int8"): ".int8-ort.onnx",
+    ("onnx", "fp16"): ".fp16.onnx",
+}
 _RUNTIMES = {"openvino": "openvino", "onnx": "onnxruntime"}
 
 
@@ -22,9 +26,10 @@ def model_file_of(style: Style, engine: str, precision: Precision) -> Path | Non
 
     A model file that the user named is run as it is.
     """
-    if style.model_file is None or style.checkpoint is None or precision != "int8":
+    suffix = _SUFFIXES.get((engine, precision))
+    if style.model_file is None or style.checkpoint is None or suffix is None:
         return style.model_file
-    return style.model_file.with_suffix(_INT8_SUFFIXES[engine])
+    return style.model_file.with_suffix(suffix)
 
 
 def read_model_files(catalogue: Catalogue, engine: str, precision: Precision) -> dict[Path, ModelFile]:
@@ -33,7 +38,7 @@ def read_model_files(catalogue: Catalogue, engine: str, precision: Precision) ->
     Args:
         catalogue: the styles.
         engine: "onnx" or "openvino".
-        precision: "int8" takes the files made for it, any other those in fp32.
+        precision: "int8", and "fp16" with ONNX Runtime, take the files made for it, any other those in fp32.
 
     Raises:
         EngineError: there is none, one is missing, damaged, refused, or older than its checkpoint.
@@ -50,11 +55,11 @@ def read_model_files(catalogue: Catalogue, engine: str, precision: Precision) ->
 
 def _read(path: Path, style: Style, engine: str, precision: Precision) -> ModelFile:
     command = f"python export_onnx.py --style {path.parent / path.name.partition('.')[0]}.safetensors"
-    if precision == "int8":
-        command += f" --precision int8 --runtime {_RUNTIMES[engine]}"
+    if (engine, precision) in _SUFFIXES:
+        command += f" --precision {precision}" + (f" --runtime {_RUNTIMES[engine]}" if precision == "int8" else "")
         if not path.is_file():
             raise EngineError(
-                f"precision int8: there is no {path}; write it with {command}, or use another --precision"
+                f"precision {precision}: there is no {path}; write it with {command}, or use another --precision"
             )
     try:
         file = read_model_file(path)

@@ -10,15 +10,22 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from platformdirs import user_cache_path
 
 from realtime.engines.model_files import model_file_of, no_model_file, read_model_files, usable_cores
-from realtime.engines.protocol import EngineInfo
+from realtime.engines.protocol import EngineInfo, no_memory
 from realtime.errors import EngineError
-from realtime.options import EngineOptions
+from realtime.options import EngineOptions, Precision, ProviderName
 from realtime.styles import Catalogue, Style
 
 _ERRORS_ONLY, _FATAL_ONLY = 3, 4
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_NO_MEMORY = ("out of memory", "failed to allocate memory")
+_CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+_PRECISIONS: dict[str, tuple[Precision, ...]] = {"cpu": ("fp32", "int8"), "cuda": ("fp32", "fp16")}
+_INSTALL = {
+    _CUDA: "pip install 'onnxruntime-gpu[cuda,cudnn]'",
+    _TENSORRT: "pip install tensorrt 'onnxruntime-gpu[cuda,cudnn]'",
+}
 
 
 class OnnxEngine:
@@ -26,7 +33,8 @@ class OnnxEngine:
 
     Args:
         catalogue: the styles to keep loaded; one without a model file is left out.
-        options: device and precision; "auto" is fp32.
+        options: device, provider and precision; "auto" is fp32 on a CPU, and on a GPU fp16
+            where the styles have files for it.
 
     Raises:
         EngineError: the device, provider or precision cannot be had, or a model file
@@ -34,16 +42,12 @@ class OnnxEngine:
     """
 
     def __init__(self, catalogue: Catalogue, options: EngineOptions) -> None:
-        precision = "fp32" if options.precision == "auto" else options.precision
-        if precision not in ("fp32", "int8"):
-            raise EngineError(
-                f"precision {precision}: engine onnx has fp32 and int8 only; use --engine torch or openvino for others"
-            )
         device, number = _device(options.device)
-        self._wanted, self._provider = precision, _PROVIDERS[device]
+        self._provider = _provider(device, options.provider)
+        self._wanted = _precision(options.precision, device, catalogue)
         if device == "cuda":
             onnxruntime.preload_dlls()  # finds the CUDA libraries that pip installed
-        files = read_model_files(catalogue, "onnx", precision)
+        files = read_model_files(catalogue, "onnx", self._wanted)
         self._sessions = {path: self._session(path, file.content, number) for path, file in files.items()}
         stated = next(iter(files.values())).precision
         self._info = EngineInfo("onnx", device if device == "cpu" else f"{device}:{number}", stated, self._provider)
@@ -65,6 +69,8 @@ class OnnxEngine:
         try:
             (stylized,) = self._sessions[path].run(None, inputs)
         except Exception as error:
+            if any(words in str(error).lower() for words in _NO_MEMORY):
+                raise no_memory(self._info, pictures.shape) from error
             raise EngineError(f"engine onnx: {path.name} failed on {pictures.shape}: {error}") from error
         return np.asarray(stylized, np.uint8)
 
@@ -77,19 +83,65 @@ class OnnxEngine:
         options.intra_op_num_threads = usable_cores()
         # Threads that spin between frames would take the cores from capture, encoder and display.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = _ERRORS_ONLY if self._provider == _PROVIDERS["cpu"] else _FATAL_ONLY
-        provider = (self._provider, {"device_id": device_number} if "CUDA" in self._provider else {})
+        options.log_severity_level = _ERRORS_ONLY if self._provider == _CPU else _FATAL_ONLY
         try:
-            session = onnxruntime.InferenceSession(content, options, [provider])
+            session = onnxruntime.InferenceSession(
+                content, options, _with_settings(self._provider, device_number, self._wanted)
+            )
         except Exception as error:
             reason = str(error).splitlines()[0]
             raise EngineError(f"model file {path}: cannot be loaded with {self._provider} ({reason})") from error
-        if session.get_providers()[0] != self._provider:
+        offered = session.get_providers()[0]
+        if offered != self._provider:
             raise EngineError(
-                f"provider {self._provider}: ONNX Runtime could not start it and offered {session.get_providers()[0]}; "
-                "install the CUDA and cuDNN libraries it needs, or use --device cpu"
+                f"provider {self._provider}: ONNX Runtime could not start it and offered {offered}; "
+                f"install the libraries it needs with {_INSTALL[self._provider]}, or use --device cpu"
             )
         return session
+
+
+def _provider(device: str, wanted: ProviderName) -> str:
+    """ONNX Runtime's name of what runs on a device."""
+    if device == "cpu":
+        if wanted != "auto":
+            raise EngineError(
+                f"provider {wanted}: needs an NVIDIA GPU, and device cpu was chosen; leave --provider out"
+            )
+        return _CPU
+    provider = _TENSORRT if wanted == "tensorrt" else _CUDA
+    if provider not in onnxruntime.get_available_providers():
+        raise EngineError(
+            f"provider {wanted}: this ONNX Runtime was built without {provider}; {_INSTALL[provider]}, or use "
+            "--provider cuda"
+        )
+    return provider
+
+
+def _precision(wanted: Precision, device: str, catalogue: Catalogue) -> Precision:
+    """What files are read in; "auto" on a GPU is fp16 where every style has such a file."""
+    if wanted == "auto":
+        files = [model_file_of(style, "onnx", "fp16") for style in catalogue.styles if not style.fault]
+        has_fp16 = device != "cpu" and all(file is not None and file.is_file() for file in files)
+        return "fp16" if has_fp16 else "fp32"
+    if wanted not in _PRECISIONS[device]:
+        raise EngineError(
+            f"precision {wanted}: engine onnx has {' and '.join(_PRECISIONS[device])} only on device {device}; "
+            "use --engine torch or openvino for others"
+        )
+    return wanted
+
+
+def _with_settings(provider: str, device_number: int, precision: Precision) -> list[tuple[str, dict[str, object]]]:
+    """The providers to ask for, in order: what TensorRT has no kernel for runs with CUDA."""
+    if provider == _CPU:
+        return [(_CPU, {})]
+    cuda: tuple[str, dict[str, object]] = (_CUDA, {"device_id": device_number})
+    if provider == _CUDA:
+        return [cuda]
+    engines = user_cache_path("neural-style-live") / "tensorrt"  # building one takes a minute for each size of frame
+    engines.mkdir(parents=True, exist_ok=True)
+    settings = {"device_id": device_number, "trt_engine_cache_enable": True, "trt_engine_cache_path": str(engines)}
+    return [(_TENSORRT, settings | {"trt_fp16_enable": precision == "fp16"}), cuda]
 
 
 def _device(name: str) -> tuple[str, int]:
@@ -112,7 +164,7 @@ def cuda_is_available() -> bool:
 
     Asking the driver first keeps ONNX Runtime from printing errors where there is none.
     """
-    if _PROVIDERS["cuda"] not in onnxruntime.get_available_providers():
+    if _CUDA not in onnxruntime.get_available_providers():
         return False
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime.errors import EngineMemoryError
 from realtime.styles import Style
 
 
@@ -29,6 +30,15 @@ class EngineInfo:
     precision: str
     provider: str = ""
     parallel_batches: int = 1
+
+
+def no_memory(info: EngineInfo, shape: tuple[int, ...]) -> EngineMemoryError:
+    """What to raise where a batch of (N, H, W, 3) does not fit into a device's memory."""
+    count, height, width = shape[:3]
+    return EngineMemoryError(
+        f"device {info.device}: its memory is too small for {count} frames of {width}x{height} at once; "
+        "use a smaller --batch-size or picture, or another --device"
+    )
 
 
 class Engine(Protocol):
@@ -52,6 +62,7 @@ class Engine(Protocol):
             uint8 (N, H, W, 3), RGB, 0..255; an array of its own.
 
         Raises:
+            EngineMemoryError: the device's memory is too small for this batch.
             EngineError: the network cannot take this batch.
         """
         ...

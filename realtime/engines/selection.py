@@ -11,6 +11,7 @@ from pathlib import Path
 from realtime.engines.measurement import Candidate, fastest_candidate
 from realtime.engines.model_files import model_file_of
 from realtime.engines.protocol import Engine
+from realtime.engines.sparing_engine import SparingEngine
 from realtime.options import EngineOptions, Precision
 from realtime.styles import Catalogue, Style
 
@@ -28,7 +29,8 @@ def open_engine(
     """Opens the engine that was asked for, or with "auto" the fastest on this machine.
 
     On a CPU "auto" measures once which engine and precision is fastest, and remembers it. On a
-    GPU it takes PyTorch in fp16, and PyTorch wherever only it can do what is asked for.
+    GPU it takes PyTorch in fp16, and PyTorch wherever only it can do what is asked for; what a
+    GPU's memory is too small for is stylized in smaller batches, or in parts.
 
     Args:
         catalogue: the styles to keep loaded.
@@ -42,7 +44,16 @@ def open_engine(
     """
     if options.engine == "auto":
         options = _chosen(catalogue, first_style, options, size_wh, say or _silent)
-    return open_named_engine(catalogue, options)
+    engine = open_named_engine(catalogue, options)
+    if not (options.shrinks and runs_on_gpu(options)):
+        return engine
+
+    def open_tiled(tile_px: int) -> Engine:
+        from realtime.engines.tiled_engine import TiledEngine
+
+        return TiledEngine(catalogue, options, tile_px)
+
+    return SparingEngine(engine, open_tiled, say or _silent)
 
 
 def open_named_engine(catalogue: Catalogue, options: EngineOptions) -> Engine:
@@ -69,6 +80,8 @@ def _chosen(
 ) -> EngineOptions:
     """The same options with an engine and a precision in place of "auto"."""
     style = catalogue.styles[first_style]
+    if options.provider != "auto":
+        return replace(options, engine="onnx")
     if runs_on_gpu(options):
         can_torch = style.checkpoint is not None and options.precision != "int8"
         return replace(options, engine="torch" if can_torch else "onnx")

@@ -17,7 +17,7 @@ from neural_style.checkpoint import StyleNetwork, first_reason, load_checkpoint
 from neural_style.fast_net import FastNet
 from realtime.engines.cuda_runner import CudaRunner
 from realtime.engines.pool import Pool
-from realtime.engines.protocol import EngineInfo
+from realtime.engines.protocol import EngineInfo, no_memory
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
 from realtime.styles import Catalogue, Style
@@ -86,6 +86,9 @@ class TorchEngine:
                 lambda: self._stylize(pictures, self._networks[key[0]], style.vector_at(strength))
             )
         except RuntimeError as error:
+            if "out of memory" in str(error).lower():
+                torch.cuda.empty_cache()  # without a GPU this does nothing
+                raise no_memory(self._info, pictures.shape) from error
             raise EngineError(f"engine torch: failed on {pictures.shape}: {first_reason(error)}") from error
 
     def close(self) -> None:

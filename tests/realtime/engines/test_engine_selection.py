@@ -49,7 +49,7 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
         monkeypatch.setattr(selection, "_is_there", lambda *_: machine.has_int8_files)
         monkeypatch.setattr(selection, "fastest_candidate", fastest)
         monkeypatch.setattr(selection, "open_named_engine", lambda _, options: f"{options.engine} {options.precision}")
-        return str(open_engine(Catalogue(styles or (BOTH,)), EngineOptions(**wish), first))
+        return str(open_engine(Catalogue(styles or (BOTH,)), EngineOptions(**wish, shrinks=False), first))
 
     return _choose
 

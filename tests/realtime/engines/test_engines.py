@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import cv2
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from fakes import difference, make_catalogue, noise
+from fakes import FakeCudaRunner, difference, make_catalogue, noise
 from numpy.typing import NDArray
 
 from export.model_file import export_checkpoint
@@ -37,7 +37,7 @@ from realtime.engines.onnx_engine import OnnxEngine, cuda_is_available
 from realtime.engines.openvino_engine import OpenVinoEngine
 from realtime.engines.tiled_engine import TiledEngine
 from realtime.engines.torch_engine import TorchEngine
-from realtime.errors import CheckpointError, EngineError
+from realtime.errors import CheckpointError, EngineError, EngineMemoryError, OptionError
 from realtime.options import EngineOptions
 from realtime.styles import SAVED_MODELS, Catalogue, Style, load_catalogue, open_styles
 
@@ -451,7 +451,96 @@ def test_the_gpu_that_was_asked_for_is_the_one_that_is_used(
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     info = OnnxEngine(catalogue, EngineOptions(device="cuda:2")).info
     assert asked == [("CUDAExecutionProvider", {"device_id": 2})]
-    assert (info.device, info.provider) == ("cuda:2", "CUDAExecutionProvider")
+    assert (info.device, info.provider, info.precision) == ("cuda:2", "CUDAExecutionProvider", "fp16")
+
+
+@pytest.mark.parametrize(("precision", "halves"), [("fp32", False), ("fp16", True)])
+def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, precision: Any, halves: bool
+) -> None:
+    asked: list[Any] = []
+
+    class Session(FakeSession):
+        def __init__(self, content: bytes, options: object, providers: list[object]) -> None:
+            super().__init__()
+            asked.extend(providers)
+
+        def get_providers(self) -> list[str]:
+            return ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: True)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["TensorrtExecutionProvider"])
+    info = OnnxEngine(catalogue, EngineOptions("onnx", "cuda:1", precision, provider="tensorrt")).info
+    (name, settings), cuda = asked
+    assert name == "TensorrtExecutionProvider"
+    assert (settings["device_id"], settings["trt_engine_cache_enable"], settings["trt_fp16_enable"]) == (
+        1,
+        True,
+        halves,
+    )
+    assert Path(settings["trt_engine_cache_path"]).is_dir()
+    assert cuda == ("CUDAExecutionProvider", {"device_id": 1})
+    assert (info.provider, info.precision) == ("TensorrtExecutionProvider", precision)
+
+
+def test_a_provider_that_was_not_built_or_has_no_gpu_is_refused(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(EngineError, match="provider tensorrt: needs an NVIDIA GPU"):
+        OnnxEngine(catalogue, EngineOptions("onnx", "cpu", provider="tensorrt"))
+    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: True)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.raises(EngineError, match=r"built without TensorrtExecutionProvider; pip install tensorrt"):
+        OnnxEngine(catalogue, EngineOptions("onnx", "cuda", provider="tensorrt"))
+    with pytest.raises(OptionError, match="provider cuda: only with --engine onnx, got --engine torch"):
+        EngineOptions("torch", provider="cuda")
+
+
+def test_a_gpu_without_fp16_files_is_given_those_in_fp32_and_a_full_one_says_so(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Session(FakeSession):
+        def get_providers(self) -> list[str]:
+            return ["CUDAExecutionProvider"]
+
+        def run(self, *_: object) -> None:
+            raise RuntimeError("BFCArena::AllocateRawInternal: Failed to allocate memory for requested buffer")
+
+    for name in ("fast.onnx", "fast.safetensors"):
+        shutil.copy(SAVED_MODELS / name, tmp_path)
+    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: True)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    engine = OnnxEngine(load_catalogue(tmp_path), EngineOptions(device="cuda"))
+    assert engine.info.precision == "fp32"
+    with pytest.raises(EngineMemoryError, match="too small for 1 frames of 32x24 at once"):
+        engine.stylize(noise((32, 24))[None], load_catalogue(tmp_path).styles[0])
+    with pytest.raises(EngineError, match=r"precision fp16: there is no .*fast\.fp16\.onnx; write it with"):
+        OnnxEngine(load_catalogue(tmp_path), EngineOptions(device="cuda", precision="fp16"))
+
+
+@pytest.mark.parametrize("pattern", ["black", "grey", "white", "checkerboard", "fine checkerboard", "noise"])
+def test_the_fp16_file_paints_what_fp32_paints_also_where_nothing_is_to_be_seen(
+    catalogue: Catalogue, engines: dict[str, Engine], pattern: str
+) -> None:
+    places = np.indices((96, 128)).sum(axis=0)
+    planes = {
+        "black": places * 0,
+        "grey": places * 0 + 119,
+        "white": places * 0 + 255,
+        "checkerboard": places // 16 % 2 * 255,
+        "fine checkerboard": places % 2 * 255,
+    }
+    picture = noise((128, 96)) if pattern == "noise" else np.repeat(planes[pattern][..., None], 3, axis=2)
+    pictures = picture[None].astype(np.uint8)
+    session = onnxruntime.InferenceSession(SAVED_MODELS / "fast.fp16.onnx", providers=["CPUExecutionProvider"])
+    for style in catalogue.styles[:4]:
+        vector = style.vector_at(1.0)
+        assert vector is not None
+        (painted,) = session.run(None, {"frames": pictures, "style": vector[None]})
+        for name in ("torch", "onnx", "openvino"):
+            exact = engines[name].stylize(pictures, style)
+            assert np.abs(painted.astype(int) - exact).max() <= 16, name
 
 
 def test_without_a_driver_there_is_no_cuda_and_nothing_is_printed(
@@ -523,37 +612,17 @@ def test_engines_that_use_all_cores_for_one_batch_say_so(catalogue: Catalogue, n
     engine.close()
 
 
-class FakeRunner:
-    """Stands for a CUDA graph on a machine without a GPU: remembers what it was recorded for."""
-
-    made: ClassVar[list[tuple[tuple[int, ...], int]]] = []
-    fails: ClassVar[bool] = False
-
-    def __init__(self, network: Any, shape: tuple[int, ...], vector_size: int, _: torch.device) -> None:
-        if self.fails:
-            raise RuntimeError("CUDA out of memory. Tried to allocate 7 GiB")
-        self.made.append((shape, vector_size))
-        self.network, self.shape = network, shape
-
-    @torch.inference_mode()
-    def run(self, pictures: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
-        assert pictures.shape == self.shape
-        frames = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
-        stylized = self.network(frames, None if vector is None else torch.from_numpy(vector)[None])
-        return np.asarray(stylized.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy(), np.uint8)
-
-
 @pytest.fixture
-def fake_runner(monkeypatch: pytest.MonkeyPatch) -> type[FakeRunner]:
-    monkeypatch.setattr(torch_module, "CudaRunner", FakeRunner)
+def fake_runner(monkeypatch: pytest.MonkeyPatch) -> type[FakeCudaRunner]:
+    monkeypatch.setattr(torch_module, "CudaRunner", FakeCudaRunner)
     monkeypatch.setattr(TorchEngine, "_can_record", staticmethod(lambda _: True))
-    monkeypatch.setattr(FakeRunner, "made", [])
-    monkeypatch.setattr(FakeRunner, "fails", False)
-    return FakeRunner
+    monkeypatch.setattr(FakeCudaRunner, "made", [])
+    monkeypatch.setattr(FakeCudaRunner, "fails", False)
+    return FakeCudaRunner
 
 
 def test_a_graph_is_recorded_once_for_each_shape_and_batch_at_once(
-    fake_runner: type[FakeRunner], engines: dict[str, Engine], catalogue: Catalogue
+    fake_runner: type[FakeCudaRunner], engines: dict[str, Engine], catalogue: Catalogue
 ) -> None:
     engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32", parallel_batches=2))
     assert engine.info.parallel_batches == 2
@@ -571,15 +640,15 @@ def test_a_graph_is_recorded_once_for_each_shape_and_batch_at_once(
 
 
 def test_a_gpu_without_memory_is_an_engine_error(
-    fake_runner: type[FakeRunner], catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+    fake_runner: type[FakeCudaRunner], catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fake_runner, "fails", True)
     engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32"))
-    with pytest.raises(EngineError, match="CUDA out of memory"):
+    with pytest.raises(EngineMemoryError, match=r"too small for 1 frames of 32x24"):
         engine.stylize(noise((32, 24))[None], catalogue.styles[0])
 
 
-def test_tiles_are_not_recorded(fake_runner: type[FakeRunner], catalogue: Catalogue) -> None:
+def test_tiles_are_not_recorded(fake_runner: type[FakeCudaRunner], catalogue: Catalogue) -> None:
     engine = TiledEngine(catalogue, EngineOptions("torch", "cpu", "fp32"), 128)
     engine.stylize(noise((150, 130))[None], catalogue.styles[0])
     assert not fake_runner.made
