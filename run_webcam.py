@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import sys
-from datetime import datetime
 from pathlib import Path
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
@@ -23,12 +22,16 @@ from realtime.options import (
     EngineOptions,
     LookOptions,
     RunOptions,
+    SinkName,
+    WebOptions,
     parse_size_wh,
 )
 from realtime.pipeline import Pipeline, Stages
 from realtime.sinks import Display, Sink
 from realtime.sinks.null import NullSink
 from realtime.sinks.video_file import VideoFileSink
+from realtime.sinks.virtual_camera import VirtualCameraSink
+from realtime.sinks.web import WebSink
 from realtime.sinks.window import WindowSink, display_is_available
 from realtime.sources import Source, open_default_source, open_source
 from realtime.styles import load_catalogue, open_styles
@@ -59,6 +62,10 @@ def make_parser() -> argparse.ArgumentParser:
     add("--precision", default=EngineOptions.precision, help=", ".join(PRECISIONS))
     add("--batch-size", type=int, metavar="N", help=f"frames stylized together (default {EngineOptions.batch_size})")
     add("--sink", action="append", choices=SINK_NAMES, default=[], help="where frames are shown (repeatable)")
+    add("--host", default=WebOptions.host, help="of the web page: the address to listen on (default %(default)s)")
+    add("--port", type=int, default=WebOptions.port, help="of the web page; 0 is any free one (default %(default)s)")
+    add("--tls-cert", type=Path, metavar="FILE.pem", help="of the web page: HTTPS, for cameras of other machines")
+    add("--tls-key", type=Path, metavar="FILE.pem", help="the key of --tls-cert")
     add("--record", type=Path, metavar="FILE", help="also write the stylized frames to this video file")
     add("--max-frames", type=int, metavar="N", help="stop after N stylized frames")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics at the end")
@@ -92,6 +99,7 @@ def read_options(chosen: argparse.Namespace) -> RunOptions:
             shrinks=chosen.batch_size is None,
             parallel_batches=PARALLEL_BATCHES,
         ),
+        web=WebOptions(chosen.host, chosen.port, chosen.tls_cert, chosen.tls_key),
     )
 
 
@@ -104,27 +112,33 @@ def run(options: RunOptions) -> int:
     cv2.setNumThreads(1)  # the engine has the cores; OpenCV only converts and resizes
     catalogue, first_style = open_styles(options.look.style)
     style = catalogue.names[first_style]
-    wants_window = "window" in options.sinks or (not options.sinks and display_is_available())
+    sinks_wanted, sinks_notice = _wanted_sinks(options)
     _check_outputs(options)
-    source, notice = _open_source(options, wants_window)
+    source, notice = _open_source(options, loop_sample="window" in sinks_wanted or "web" in sinks_wanted)
     try:
         engine = open_engine(catalogue, options.engine, first_style, source.info.size_wh, _say)
     except BaseException:
         source.close()
         raise
     catalogue = catalogue.runnable_by(engine.info.engine, style)
-    record, record_notice = _recording(options, wants_window)
-    first_line = _first_line(source, style, engine)
-    print("\n".join(line for line in (first_line, notice, record_notice) if line), flush=True)
-    display: Display | None = WindowSink() if wants_window else None
+    print("\n".join(line for line in (_first_line(source, style, engine), notice, sinks_notice) if line), flush=True)
+    display: Display | None = WindowSink() if "window" in sinks_wanted else None
     sinks: list[Sink] = [display] if display is not None else []
-    if "null" in options.sinks:
+    if "null" in sinks_wanted:
         sinks.append(NullSink())
-    if record is not None:
-        sinks.append(VideoFileSink(record, source.info.rate_fps))
+    if "virtual" in sinks_wanted:
+        sinks.append(VirtualCameraSink(source.info.rate_fps))
+    if options.record is not None:
+        sinks.append(VideoFileSink(options.record, source.info.rate_fps))
     controls = Controls(catalogue, catalogue.index_of(style), options.look)
+    web = None
+    if "web" in sinks_wanted:
+        web = WebSink(options.web, engine, catalogue, options.look, alone=not sinks)
+        sinks.append(web)
     pipeline = Pipeline(Stages(source, engine, controls, sinks, display), options, _say)
     try:
+        if web is not None:
+            _say(f"page {web.open(source.info.name, controls, pipeline.send)}  (Ctrl-C ends it)")
         report = pipeline.run()
     finally:
         engine.close()
@@ -134,25 +148,28 @@ def run(options: RunOptions) -> int:
     return 130 if pipeline.interrupted else 0
 
 
-def _recording(options: RunOptions, wants_window: bool) -> tuple[Path | None, str]:
-    """The file to record to, and a line that says why when nobody asked for one."""
-    if options.record is not None or options.sinks or wants_window:
-        return options.record, ""
-    record = Path(f"stylized_{datetime.now():%Y%m%d_%H%M%S}.mp4")
-    return record, f"no display: recording to {record}; Ctrl-C ends it"
+def _wanted_sinks(options: RunOptions) -> tuple[tuple[SinkName, ...], str]:
+    """The sinks to open, and a line that says why when nobody asked for them."""
+    if options.sinks:
+        return options.sinks, ""
+    if display_is_available():
+        return ("window",), ""
+    if options.record is not None:
+        return (), ""
+    return ("web",), "no display: serving a web page instead of a window"
 
 
-def _open_source(options: RunOptions, wants_window: bool) -> tuple[Source, str]:
+def _open_source(options: RunOptions, loop_sample: bool) -> tuple[Source, str]:
     camera_size_wh = GPU_CAMERA_SIZE_WH if runs_on_gpu(options.engine) else CPU_CAMERA_SIZE_WH
     if options.source is None:
-        return open_default_source(options, camera_size_wh, loop_sample=wants_window)
-    return open_source(options.source, options, camera_size_wh, loop_sample=wants_window), ""
+        return open_default_source(options, camera_size_wh, loop_sample)
+    return open_source(options.source, options, camera_size_wh, loop_sample), ""
 
 
 def _check_outputs(options: RunOptions) -> None:
     """Finds out before the run, and not after it, that an output has nowhere to go."""
     if "window" in options.sinks and not display_is_available():
-        raise SinkError("window: there is no display here; use --sink null with --record FILE")
+        raise SinkError("window: there is no display here; use --sink web, or --sink null with --record FILE")
     for name, path in (("record", options.record), ("stats", options.stats)):
         if path is None:
             continue

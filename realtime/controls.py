@@ -5,11 +5,12 @@ commands, and tests send commands without any window.
 """
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
+from realtime.errors import StyleError
 from realtime.options import LookOptions
-from realtime.styles import Catalogue, Style
+from realtime.styles import Catalogue, Style, find_style
 
 STRENGTH_STEP = 0.1
 
@@ -39,7 +40,26 @@ class SelectStyle:
     number: int
 
 
-Command = Action | SelectStyle
+@dataclass(frozen=True)
+class ChangeLook:
+    """Set what is given, and leave the rest; for whoever has sliders instead of keys.
+
+    Attributes:
+        style: a name or a blend such as "candy:0.6+udnie:0.4".
+        strength: 0..1.
+        keep_colors: paint with the colours of the camera's picture.
+        smoothing: 0..1.
+        mirror: swap left and right.
+    """
+
+    style: str | None = None
+    strength: float | None = None
+    keep_colors: bool | None = None
+    smoothing: float | None = None
+    mirror: bool | None = None
+
+
+Command = Action | SelectStyle | ChangeLook
 
 KEYS: dict[str, Action] = {
     "n": Action.NEXT_STYLE,
@@ -142,6 +162,8 @@ class Controls:
         with self._lock:
             if isinstance(command, SelectStyle):
                 return self._select(command.number - 1)
+            if isinstance(command, ChangeLook):
+                return self._set(command)
             if command is Action.NEXT_STYLE:
                 return self._select((self._style_index + 1) % len(self._catalogue))
             if command is Action.PREVIOUS_STYLE:
@@ -154,6 +176,18 @@ class Controls:
         self._style_index = index
         self._look = replace(self._look, style=self._catalogue.styles[index])
         return f"style {self._look.style.name}"
+
+    def _set(self, change: ChangeLook) -> str:
+        values = {name: value for name, value in asdict(change).items() if value is not None}
+        if change.style is not None:
+            try:
+                values["style"] = style = find_style(change.style, self._catalogue)
+            except StyleError as error:
+                return str(error)
+            if style.name in self._catalogue.names:
+                self._style_index = self._catalogue.index_of(style.name)
+        self._look = replace(self._look, **values)
+        return ", ".join(f"{name.replace('_', ' ')} {getattr(value, 'name', value)}" for name, value in values.items())
 
     def _change_look(self, action: Action) -> str | None:
         look = self._look

@@ -12,13 +12,13 @@ from realtime.errors import OptionError
 EngineName = Literal["auto", "torch", "onnx", "openvino"]
 Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 ProviderName = Literal["auto", "cuda", "tensorrt"]
-SinkName = Literal["window", "null"]
+SinkName = Literal["window", "web", "virtual", "null"]
 CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "h264_nvenc", "hevc_nvenc", "av1_nvenc"]
 
 ENGINE_NAMES: tuple[EngineName, ...] = ("auto", "torch", "onnx", "openvino")
 PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "fp16", "bf16", "int8")
 PROVIDERS: tuple[ProviderName, ...] = ("auto", "cuda", "tensorrt")
-SINK_NAMES: tuple[SinkName, ...] = ("window", "null")
+SINK_NAMES: tuple[SinkName, ...] = ("window", "web", "virtual", "null")
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 MAX_SIDE_PX = 16384
 PARALLEL_BATCHES = 2
@@ -91,6 +91,32 @@ class LookOptions:
 
 
 @dataclass(frozen=True)
+class WebOptions:
+    """Where the web page is served.
+
+    Attributes:
+        host: address to listen on; anything but this machine's own loopback needs the token that is printed.
+        port: 0 is any that is free.
+        tls_cert: certificate as a PEM file, for HTTPS: browsers give no camera to pages without, but on this machine.
+        tls_key: its key.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8350
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise OptionError(f"port {self.port}: must be 0 to 65535")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise OptionError("tls-cert and tls-key: give both or none")
+        for name, path in (("tls-cert", self.tls_cert), ("tls-key", self.tls_key)):
+            if path is not None and not path.is_file():
+                raise OptionError(f"{name} {path}: no such file; give a PEM file")
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """One live run.
 
@@ -99,12 +125,13 @@ class RunOptions:
             camera 0, or the sample clip where there is no camera.
         size_wh: frames are stylized inside this (width, height); None keeps a clip's own size.
         unpaced: read a file as fast as the engine takes it, and drop nothing.
-        sinks: where frames leave; empty chooses the window, or a recording without a display.
+        sinks: where frames leave; empty chooses the window, or the web page without a display.
         record: also write the stylized frames to this video file.
         max_frames: stop after so many stylized frames.
         stats: write statistics to this JSON file at the end.
         look: style and strength at the start.
         engine: what runs the networks.
+        web: where the page is served.
     """
 
     source: str | None = None
@@ -116,6 +143,7 @@ class RunOptions:
     stats: Path | None = None
     look: LookOptions = field(default_factory=LookOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
+    web: WebOptions = field(default_factory=WebOptions)
 
     def __post_init__(self) -> None:
         for sink in self.sinks:

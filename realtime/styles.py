@@ -5,6 +5,7 @@ Must not know engines, and imports no torch.
 
 import difflib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -129,6 +130,30 @@ def open_style_list(styles: str) -> tuple[Catalogue, list[int]]:
         if catalogue.styles[place].fault:
             raise StyleError(catalogue.styles[place].fault)
     return catalogue, places
+
+
+def find_style(text: str, catalogue: Catalogue) -> Style:
+    """The style that a name or a blend means, among those of a catalogue.
+
+    Raises:
+        StyleError: there is none, or it cannot be used.
+    """
+    found, place = _find(text, catalogue)
+    if found.styles[place].fault:
+        raise StyleError(found.styles[place].fault)
+    return found.styles[place]
+
+
+def together(styles: Sequence[Style], strengths: Sequence[float]) -> Style:
+    """Styles of one network as one, whose vector has a row for each picture of a batch: float32 (N, vector_size).
+
+    Args:
+        styles: that fade by vector, one for each picture.
+        strengths: 0..1, one for each picture; engines take the result at strength 1.
+    """
+    rows = [style.vector_at(strength) for style, strength in zip(styles, strengths, strict=True)]
+    vectors = np.stack([row for row in rows if row is not None])
+    return replace(styles[0], name=" ".join(style.name for style in styles), vector=vectors, identity=None, parts=())
 
 
 def _catalogue_of_file(path: Path) -> Catalogue:

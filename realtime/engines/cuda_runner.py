@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from neural_style.checkpoint import StyleNetwork
+from realtime.engines.protocol import rows_of
 
 _WARM_UP_RUNS = 3
 
@@ -31,10 +32,10 @@ class CudaRunner:
         self._network, self._has_vector = network, vector_size > 0
         # Only from pinned memory, which the system cannot move, copies go on beside other work.
         self._uploaded = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-        self._uploaded_vector = torch.zeros(1, max(1, vector_size), pin_memory=True)
+        self._uploaded_vectors = torch.zeros(shape[0], max(1, vector_size), pin_memory=True)
         self._downloaded = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
         self._frames = torch.zeros(shape, dtype=torch.uint8, device=device)
-        self._vector = torch.zeros(1, max(1, vector_size), device=device)
+        self._vectors = torch.zeros(shape[0], max(1, vector_size), device=device)
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._graph = torch.cuda.CUDAGraph()
         self._stream.wait_stream(torch.cuda.current_stream(device))
@@ -53,17 +54,17 @@ class CudaRunner:
 
         Args:
             pictures: uint8 (N, H, W, 3) RGB of the recorded shape.
-            vector: float32 (vector_size,), for a network that takes one.
+            vector: float32 (vector_size,), or (N, vector_size), for a network that takes one.
 
         Returns:
             uint8 (N, H, W, 3) RGB, an array of its own.
         """
         self._uploaded.copy_(torch.from_numpy(np.ascontiguousarray(pictures)))
         if vector is not None:
-            self._uploaded_vector.copy_(torch.from_numpy(vector)[None])
+            self._uploaded_vectors.copy_(torch.from_numpy(rows_of(vector, len(pictures))))
         with torch.cuda.stream(self._stream):
             self._frames.copy_(self._uploaded, non_blocking=True)
-            self._vector.copy_(self._uploaded_vector, non_blocking=True)
+            self._vectors.copy_(self._uploaded_vectors, non_blocking=True)
             self._graph.replay()
             self._downloaded.copy_(self._painted, non_blocking=True)
         self._stream.synchronize()
@@ -85,5 +86,5 @@ class CudaRunner:
 
     def _paint(self) -> torch.Tensor:
         pictures = self._frames.permute(0, 3, 1, 2).float()  # (N, 3, H, W)
-        stylized: torch.Tensor = self._network(pictures, self._vector if self._has_vector else None)
+        stylized: torch.Tensor = self._network(pictures, self._vectors if self._has_vector else None)
         return stylized.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from realtime.engines.model_files import model_file_of, no_model_file, read_model_files, usable_cores
-from realtime.engines.protocol import EngineInfo, no_memory
+from realtime.engines.protocol import EngineInfo, no_memory, rows_of
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, Precision, ProviderName
 from realtime.styles import Catalogue, Style
@@ -65,7 +65,7 @@ class OnnxEngine:
         inputs: dict[str, NDArray[np.generic]] = {"frames": pictures}
         vector = style.vector_at(strength)
         if vector is not None:
-            inputs["style"] = np.repeat(vector[None], len(pictures), axis=0)  # (N, vector_size)
+            inputs["style"] = rows_of(vector, len(pictures))
         try:
             (stylized,) = self._sessions[path].run(None, inputs)
         except Exception as error:

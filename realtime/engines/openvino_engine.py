@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neural_style.model_format import ModelFile
 from realtime.engines.model_files import model_file_of, no_model_file, read_model_files, usable_cores
 from realtime.engines.pool import Pool
-from realtime.engines.protocol import EngineInfo
+from realtime.engines.protocol import EngineInfo, rows_of
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
 from realtime.styles import Catalogue, Style
@@ -88,7 +88,7 @@ class OpenVinoEngine:
         inputs: dict[str, NDArray[np.generic]] = {"frames": np.ascontiguousarray(pictures)}
         vector = style.vector_at(strength)
         if vector is not None:
-            inputs["style"] = np.repeat(vector[None], len(pictures), axis=0)  # (N, vector_size)
+            inputs["style"] = rows_of(vector, len(pictures))
         try:
             with self._requests.taken((path, pictures.shape)) as request:
                 results = request.infer(inputs, share_inputs=True)

@@ -41,6 +41,11 @@ def no_memory(info: EngineInfo, shape: tuple[int, ...]) -> EngineMemoryError:
     )
 
 
+def rows_of(vector: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """A style vector for each picture, float32 (count, vector_size), of one vector or as many as there are pictures."""
+    return np.array(np.broadcast_to(vector, (count, vector.shape[-1])))
+
+
 class Engine(Protocol):
     """Runs style networks. All its styles stay loaded, so that a switch costs nothing."""
 
@@ -54,7 +59,8 @@ class Engine(Protocol):
 
         Args:
             pictures: uint8 (N, H, W, 3), RGB, 0..255.
-            style: one whose network is among those that the engine was opened with.
+            style: one whose network is among those that the engine was opened with; one made by
+                `realtime.styles.together` has a vector for each picture.
             strength: 0 gives back the pictures, 1 is the style; only a style that fades by
                 vector (`Style.fades_by_vector`) looks at it.
 

@@ -38,4 +38,6 @@ class TiledEngine(TorchEngine):
     def _run(
         self, network: StyleNetwork, pictures: NDArray[np.uint8], vector: torch.Tensor | None
     ) -> NDArray[np.uint8]:
-        return np.stack([stylize_in_tiles(network, picture, vector, self._tile_px) for picture in pictures])
+        rows = [None] * len(pictures) if vector is None else [row[None] for row in vector]
+        parts = zip(pictures, rows, strict=True)
+        return np.stack([stylize_in_tiles(network, picture, row, self._tile_px) for picture, row in parts])

@@ -17,7 +17,7 @@ from neural_style.checkpoint import StyleNetwork, first_reason, load_checkpoint
 from neural_style.fast_net import FastNet
 from realtime.engines.cuda_runner import CudaRunner
 from realtime.engines.pool import Pool
-from realtime.engines.protocol import EngineInfo, no_memory
+from realtime.engines.protocol import EngineInfo, no_memory, rows_of
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
 from realtime.styles import Catalogue, Style
@@ -116,7 +116,8 @@ class TorchEngine:
     def _stylize(
         self, pictures: NDArray[np.uint8], network: StyleNetwork, vector_values: NDArray[np.float32] | None
     ) -> NDArray[np.uint8]:
-        vector = None if vector_values is None else torch.from_numpy(vector_values)[None].to(self._device)
+        rows = None if vector_values is None else rows_of(vector_values, len(pictures))
+        vector = None if rows is None else torch.from_numpy(rows).to(self._device)
         return self._run(network, pictures, vector)
 
     def _run(self, network: StyleNetwork, pictures: NDArray[np.uint8], vector: Tensor | None) -> NDArray[np.uint8]:

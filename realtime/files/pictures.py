@@ -64,13 +64,31 @@ def read_still(path: Path | None) -> StillPicture:
         content = sys.stdin.buffer.read() if path is None else path.read_bytes()
     except OSError as error:
         raise SourceError(f"picture {name}: cannot be read ({error.strerror})") from error
+    return decode_still(content, name)
+
+
+def decode_still(
+    content: bytes, name: str, max_pixels: int = MAX_PIXELS, kinds: tuple[str, ...] | None = None
+) -> StillPicture:
+    """Reads a picture from the bytes of its file, as `read_still`.
+
+    Args:
+        content: the bytes.
+        name: for messages.
+        max_pixels: the largest that is decoded.
+        kinds: Pillow's names of the formats that are tried; None is all.
+
+    Raises:
+        SourceError: it is damaged, too large or of an unknown kind.
+    """
     register_heif_opener()
     Pillow.MAX_IMAGE_PIXELS = None  # checked below, by our own limit
     try:
-        with Pillow.open(io.BytesIO(content)) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
+        with Pillow.open(io.BytesIO(content), formats=kinds) as opened:
+            if opened.width * opened.height > max_pixels:
                 raise SourceError(
-                    f"picture {name}: says that it is {opened.width}x{opened.height} px; at most 2^30 px are read"
+                    f"picture {name}: says that it is {opened.width}x{opened.height} px; at most "
+                    f"{max_pixels / 1e6:.0f} megapixels are read"
                 )
             suffix = _suffix_of(opened.format or "")
             upright = ImageOps.exif_transpose(_eight_bits(opened, content))

@@ -1,0 +1,75 @@
+"""Owns the virtual camera: other programs, such as video calls, see the paintings as a webcam.
+
+Must not know which programs, nor how the driver works.
+"""
+
+import sys
+from typing import Any
+
+import cv2
+import numpy as np
+
+from realtime.errors import MissingPackageError, SinkError
+from realtime.sinks.protocol import StylizedFrame
+
+_DRIVERS = {
+    "linux": "install v4l2loopback: sudo apt install v4l2loopback-dkms && sudo modprobe v4l2loopback devices=1 "
+    "exclusive_caps=1 card_label=Stylized",
+    "darwin": "install OBS 30 or newer, and press Start Virtual Camera in it once",
+    "win32": "install OBS, or Unity Capture for pictures of any size",
+}
+
+
+class VirtualCameraSink:
+    """A camera for other programs. The size is that of the first frame; later ones are fitted into it.
+
+    Args:
+        rate_fps: frames per second that are announced.
+
+    Raises:
+        MissingPackageError: pyvirtualcam is not installed.
+    """
+
+    def __init__(self, rate_fps: float) -> None:
+        try:
+            import pyvirtualcam
+        except ImportError as error:
+            raise MissingPackageError(
+                "virtual camera: pyvirtualcam is not installed; run pip install -r requirements.txt"
+            ) from error
+        self._make, self._rate_fps = pyvirtualcam.Camera, rate_fps
+        self._camera: Any = None
+
+    def write(self, stylized: StylizedFrame) -> None:
+        """See `Sink.write`."""
+        height, width = stylized.pixels.shape[:2]
+        if self._camera is None:
+            self._camera = self._opened(width // 2 * 2, height // 2 * 2)
+        pixels = stylized.pixels
+        if (width, height) != (self._camera.width, self._camera.height):
+            size_wh = (self._camera.width, self._camera.height)
+            pixels = np.asarray(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+        try:
+            self._camera.send(np.ascontiguousarray(pixels))
+        except (RuntimeError, OSError) as error:
+            raise SinkError(f"virtual camera {self._camera.device}: takes no more frames ({error})") from error
+
+    def close(self) -> str:
+        """See `Sink.close`."""
+        if self._camera is None:
+            return ""
+        camera, self._camera = self._camera, None
+        camera.close()
+        return f"virtual camera {camera.device}: closed"
+
+    def abandon(self) -> str:
+        """See `Sink.abandon`."""
+        return self.close()
+
+    def _opened(self, width: int, height: int) -> Any:
+        try:
+            return self._make(width=width, height=height, fps=self._rate_fps)
+        except (RuntimeError, OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            help_here = _DRIVERS.get(sys.platform, _DRIVERS["linux"])
+            raise SinkError(f"virtual camera: cannot be opened ({reason}); {help_here}") from error

@@ -1,0 +1,174 @@
+"""Owns who may talk to the server: host, origin, token, size of what is sent, and the headers of every answer.
+
+Must not know what the server does.
+"""
+
+import secrets
+import socket
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from ipaddress import ip_address
+from urllib.parse import parse_qs
+
+import psutil
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "token"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+
+class TooLargeError(Exception):
+    """More was sent than is taken; becomes status 413."""
+
+
+class Guard:
+    """Lets through only requests for this server from its own page, with its token where it has one.
+
+    A page of somebody else that a visitor's browser has open can send requests here, and a name of
+    somebody else can be made to point here (DNS rebinding). Neither has our host and origin.
+
+    Args:
+        app: what is guarded.
+        hosts: exact values of `Host` that mean this server.
+        scheme: "http" or "https", of the origins that are ours.
+        token: needed in the address once, and then kept in a cookie; "" is none.
+        limits_bytes: the largest body for each path; any other path takes none.
+    """
+
+    def __init__(
+        self, app: ASGIApp, hosts: frozenset[str], scheme: str, token: str, limits_bytes: dict[str, int]
+    ) -> None:
+        self._app, self._hosts, self._token, self._limits_bytes = app, hosts, token, limits_bytes
+        self._origins = frozenset(f"{scheme}://{host}" for host in hosts)
+        self._cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/" + ("; Secure" * (scheme == "https"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # there are no WebSockets here
+            return
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope, headers)
+        guarded = self._with_headers(send, is_new=bool(self._token) and not refusal and not self._has_cookie(headers))
+        if refusal is not None:
+            await refusal(scope, receive, guarded)
+            return
+        limit = self._limits_bytes.get(scope["path"], 0)
+        too_large = _problem(413, f"at most {limit} bytes are taken here; send less")
+        if headers.get("content-length", "0").isdecimal() and int(headers.get("content-length", "0")) > limit:
+            await too_large(scope, receive, guarded)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await guarded(message)
+
+        try:
+            await self._app(scope, _counted(receive, limit), watched)
+        except TooLargeError:
+            if not started:
+                await too_large(scope, receive, guarded)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
+        if headers.getlist("host") != [headers.get("host")] or headers.get("host") not in self._hosts:
+            return _problem(421, "this address is not one of this server; use the one that it printed")
+        origin = headers.get("origin")
+        if origin is not None and (origin not in self._origins or origin.split("://")[1] != headers.get("host")):
+            return _problem(403, "another page asked for this; only this server's own page may")
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") and scope["method"] != "GET":
+            return _problem(403, "another page asked for this; only this server's own page may")
+        if self._token and not (self._has_cookie(headers) or self._has_query(scope)):
+            return _problem(401, "the token is missing or wrong; open the whole address that the server printed")
+        return None
+
+    def _has_cookie(self, headers: Headers) -> bool:
+        cookies: SimpleCookie = SimpleCookie()
+        try:
+            cookies.load(headers.get("cookie", ""))
+        except CookieError:
+            return False
+        return COOKIE in cookies and self._is_token(cookies[COOKIE].value)
+
+    def _has_query(self, scope: Scope) -> bool:
+        values = parse_qs(scope["query_string"].decode("latin-1")).get(COOKIE, [])
+        return len(values) == 1 and self._is_token(values[0])
+
+    def _is_token(self, value: str) -> bool:
+        return secrets.compare_digest(value.encode(), self._token.encode())
+
+    def _with_headers(self, send: Send, is_new: bool) -> Send:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                if is_new:
+                    headers.append("Set-Cookie", self._cookie)
+            await send(message)
+
+        return guarded
+
+
+def hosts_of(bind: str, port: int) -> frozenset[str]:
+    """What `Host` may say of a server that listens on an address: its own names and addresses."""
+    if is_loopback(bind):
+        names: Iterable[str] = {"localhost", "127.0.0.1", "::1", bind}
+    elif bind in ("0.0.0.0", "::"):
+        found = {a.address.partition("%")[0] for every in psutil.net_if_addrs().values() for a in every}
+        names = {"localhost", socket.gethostname(), socket.getfqdn()} | {name for name in found if _is_address(name)}
+    else:
+        names = {bind}
+    bracketed = {f"[{name}]" if ":" in name else name.lower() for name in names}
+    usual = {80, 443} & {port}
+    return frozenset({f"{name}:{port}" for name in bracketed} | (bracketed if usual else set()))
+
+
+def is_loopback(bind: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    return bind == "localhost" or (_is_address(bind) and ip_address(bind).is_loopback)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """The same body, until it becomes larger than the limit."""
+    taken = 0
+
+    async def counted() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise TooLargeError
+        return message
+
+    return counted
+
+
+def _problem(status: int, words: str) -> JSONResponse:
+    return JSONResponse({"error": words}, status)

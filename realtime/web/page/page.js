@@ -1,0 +1,166 @@
+// The page's settings: what a person chose, told to whichever tab is open.
+import { startLive, stopLive, tell, live } from "/live.js";
+import { startPictures, repaint } from "/pictures.js";
+
+const element = (id) => document.getElementById(id);
+const look = { style: "", strength: 1, keep_colors: false };
+let styles = [];
+let tab = "live";
+
+export async function ask(path, options) {
+  const answer = await fetch(path, options);
+  if (answer.ok) return answer;
+  let reason = `the server answered ${answer.status}`;
+  try { reason = (await answer.json()).error || reason; } catch { /* not JSON: the status says it */ }
+  throw new Error(reason);
+}
+
+function selected() {
+  const blend = element("blend").value;
+  if (!blend || blend === look.style) return look.style;
+  const share = element("blend-share").value / 100;
+  if (share <= 0) return look.style;
+  return share >= 1 ? blend : `${look.style}:${(1 - share).toFixed(2)}+${blend}:${share.toFixed(2)}`;
+}
+
+function changed(change) {
+  if (tab === "live") tell({ look: change });
+  else repaint({ ...look, style: selected() });
+}
+
+function choose(name) {
+  look.style = name;
+  showStyle();
+  changed({ style: selected() });
+}
+
+function showStyle() {
+  for (const button of element("styles").querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.name === look.style));
+  }
+}
+
+function addStyles() {
+  for (const style of styles) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.name = style.name;
+    const picture = document.createElement("img");
+    picture.src = `/api/styles/${style.number}.jpg`;
+    picture.alt = "";
+    picture.loading = "lazy";
+    button.append(picture, style.name.replaceAll("_", " "));
+    button.addEventListener("click", () => choose(style.name));
+    const item = document.createElement("li");
+    item.append(button);
+    element("styles").append(item);
+    if (style.blends) element("blend").append(new Option(style.name.replaceAll("_", " "), style.name));
+  }
+}
+
+function slider(id, name) {
+  const input = element(id);
+  input.addEventListener("input", () => {
+    look[name] = input.value / 100;
+    showValues();
+    changed({ [name]: look[name] });
+  });
+}
+
+function showValues() {
+  element("strength-value").textContent = `${element("strength").value} %`;
+  element("smoothing-value").textContent = `${element("smoothing").value} %`;
+}
+
+// What the server says of the look; a control that somebody holds is left alone.
+export function showState(state) {
+  if (!state.look) return;
+  const first = state.look.style.split("+")[0].split(":")[0];
+  if (styles.some((style) => style.name === first)) look.style = first;
+  if (!state.look.style.includes("+") && element("blend").value && document.activeElement !== element("blend-share")) {
+    element("blend").value = "";
+    element("blend-share").disabled = true;
+  }
+  for (const name of ["strength", "smoothing"]) {
+    const input = element(name);
+    if (document.activeElement !== input || !input.matches(":active")) input.value = Math.round(state.look[name] * 100);
+  }
+  look.strength = state.look.strength;
+  look.keep_colors = element("keep-colors").checked = state.look.keep_colors;
+  element("mirror").checked = state.look.mirror;
+  element("freeze").setAttribute("aria-pressed", String(Boolean(state.frozen)));
+  showStyle();
+  showValues();
+}
+
+function open(name) {
+  tab = name;
+  for (const each of ["live", "picture"]) {
+    element(each).hidden = each !== name;
+    const button = element(`tab-${each}`);
+    button.setAttribute("aria-selected", String(each === name));
+    button.tabIndex = each === name ? 0 : -1;
+  }
+  for (const each of document.querySelectorAll(".live-only")) each.hidden = name !== "live";
+  if (name === "live") startLive(element("source").value);
+  else stopLive("");
+}
+
+function listen() {
+  for (const name of ["live", "picture"]) {
+    element(`tab-${name}`).addEventListener("click", () => open(name));
+    element(`tab-${name}`).addEventListener("keydown", (event) => {
+      if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+      event.stopPropagation();
+      const other = name === "live" ? "picture" : "live";
+      open(other);
+      element(`tab-${other}`).focus();
+    });
+  }
+  slider("strength", "strength");
+  element("smoothing").addEventListener("input", (event) => { showValues(); tell({ look: { smoothing: event.target.value / 100 } }); });
+  element("split").addEventListener("input", (event) => tell({ split: event.target.value / 100 }));
+  element("blend").addEventListener("change", (event) => {
+    element("blend-share").disabled = !event.target.value;
+    changed({ style: selected() });
+  });
+  element("blend-share").addEventListener("input", () => changed({ style: selected() }));
+  element("keep-colors").addEventListener("change", (event) => { look.keep_colors = event.target.checked; changed({ keep_colors: look.keep_colors }); });
+  element("mirror").addEventListener("change", (event) => tell({ look: { mirror: event.target.checked } }));
+  document.addEventListener("keydown", pressed);
+}
+
+function pressed(event) {
+  if (tab !== "live" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches("input, select, button, a, summary") && (event.key === " " || event.key.startsWith("Arrow"))) return;
+  if (event.target.matches("select")) return;
+  const commands = {
+    n: "next_style", ArrowRight: "next_style", p: "previous_style", ArrowLeft: "previous_style",
+    "]": "strength_up", "[": "strength_down", c: "keep_colors", m: "mirror", " ": "freeze",
+  };
+  const buttons = { s: "snapshot", r: "record", f: "full-screen" };
+  if (/^[1-9]$/.test(event.key)) tell({ select: Number(event.key) });
+  else if (commands[event.key]) tell({ command: commands[event.key] });
+  else if (buttons[event.key]) element(buttons[event.key]).click();
+  else return;
+  event.preventDefault();
+}
+
+async function start() {
+  try {
+    styles = (await (await ask("/api/styles")).json()).styles;
+    const state = await (await ask("/api/state")).json();
+    addStyles();
+    element("source").options[0].textContent = `the server’s ${state.source}`;
+    showState(state);
+  } catch (error) {
+    element("notice").textContent = `The page cannot start: ${error.message}.`;
+    return;
+  }
+  listen();
+  startPictures(() => ({ look: { ...look, style: selected() }, styles }), choose);
+  live.onState = showState;
+  open("live");
+}
+
+start();

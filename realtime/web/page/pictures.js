@@ -1,0 +1,108 @@
+// The picture tab: a file in every style as small previews, and in one style in full size.
+import { ask } from "/page.js";
+
+const element = (id) => document.getElementById(id);
+const PREVIEW_PX = 320, AT_ONCE = 2;
+let settings = () => ({});
+let choose = () => {};
+let file = null;
+let round = 0; // a newer picture or setting makes older answers worthless
+let urls = { before: "", after: "" };
+
+export function startPictures(getSettings, chooseStyle) {
+  [settings, choose] = [getSettings, chooseStyle];
+  element("file").addEventListener("change", (event) => take(event.target.files[0]));
+  const drop = element("drop");
+  for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
+  for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
+  drop.addEventListener("drop", (event) => { event.preventDefault(); take(event.dataTransfer.files[0]); });
+  element("picture-split").addEventListener("input", (event) => element("after").style.setProperty("--split", `${event.target.value}%`));
+}
+
+export function repaint(look) {
+  if (!file) return;
+  showChosen(look);
+  paintFull(look);
+}
+
+async function take(chosen) {
+  if (!chosen) return;
+  file = chosen;
+  element("result").hidden = true;
+  element("previews").replaceChildren();
+  const { look, styles } = settings();
+  await paintFull(look);
+  const small = await shrunk(chosen);
+  const mine = round;
+  const waiting = styles.map((style) => ({ style, image: addPreview(style) }));
+  showChosen(look);
+  const work = async () => {
+    for (let next = waiting.shift(); next && mine <= round && file === chosen; next = waiting.shift()) {
+      try {
+        next.image.src = URL.createObjectURL(await painted(small, { ...look, style: next.style.name }, PREVIEW_PX));
+      } catch (error) { next.image.alt = error.message; }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+function addPreview(style) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.dataset.name = style.name;
+  const image = document.createElement("img");
+  image.alt = "";
+  button.append(image, style.name.replaceAll("_", " "));
+  button.addEventListener("click", () => choose(style.name));
+  const item = document.createElement("li");
+  item.append(button);
+  element("previews").append(item);
+  return image;
+}
+
+function showChosen(look) {
+  for (const button of element("previews").querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.name === look.style));
+  }
+}
+
+async function paintFull(look) {
+  const mine = ++round;
+  element("picture-notice").textContent = `Painting ${file.name} in ${look.style}…`;
+  try {
+    const blob = await painted(file, look, null);
+    if (mine !== round) return;
+    for (const url of Object.values(urls)) URL.revokeObjectURL(url);
+    urls = { before: URL.createObjectURL(file), after: URL.createObjectURL(blob) };
+    element("before").src = urls.before;
+    element("after").src = urls.after;
+    await element("after").decode();
+    const { naturalWidth, naturalHeight } = element("after");
+    element("download").href = urls.after;
+    element("download").download = `${file.name.replace(/\.[^.]*$/, "")}-${look.style.replaceAll(/[:+]/g, "-")}.png`;
+    element("download").textContent = `Download the PNG, ${naturalWidth} × ${naturalHeight} px`;
+    element("result").hidden = false;
+    element("picture-notice").textContent = "";
+  } catch (error) {
+    if (mine === round) element("picture-notice").textContent = `The picture cannot be painted: ${error.message}.`;
+  }
+}
+
+async function painted(content, look, maxSide) {
+  const query = new URLSearchParams({ style: look.style, strength: String(look.strength), keep_colors: String(look.keep_colors) });
+  if (maxSide) query.set("max_side", String(maxSide));
+  const answer = await ask(`/api/picture?${query}`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: content });
+  return answer.blob();
+}
+
+// A small copy for the previews, so that a large file is not sent a dozen times; kinds that the browser cannot read go whole.
+async function shrunk(original) {
+  try {
+    const bitmap = await createImageBitmap(original);
+    const scale = Math.min(1, PREVIEW_PX / Math.max(bitmap.width, bitmap.height));
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale))];
+    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    return await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  } catch { return original; }
+}

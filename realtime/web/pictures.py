@@ -1,0 +1,66 @@
+"""Owns pictures that visitors upload: decoded within limits, painted, given back as PNG, never kept.
+
+Must not know connections.
+"""
+
+import io
+
+import cv2
+import numpy as np
+from PIL import Image as Pillow
+
+from realtime.controls import Look
+from realtime.engines.protocol import Engine
+from realtime.files.pictures import decode_still
+from realtime.finish import Finisher
+from realtime.frame import resize_to_fit
+from realtime.sources.selection import SAMPLE_CLIP
+from realtime.sources.video_file import VideoFileSource
+from realtime.styles import Style
+
+MAX_UPLOAD_BYTES = 32 * 2**20
+MAX_UPLOAD_PIXELS = 24_000_000
+_KINDS = ("JPEG", "PNG", "WEBP", "MPO", "HEIF", "AVIF")
+_THUMBNAIL_WH = (160, 120)
+
+
+def paint_upload(content: bytes, engine: Engine, look: Look, max_side_px: int | None) -> bytes:
+    """Paints an uploaded picture.
+
+    Args:
+        content: of a picture file.
+        engine: what paints.
+        look: style and strength.
+        max_side_px: shrink it first, for a preview; None keeps its size.
+
+    Returns:
+        A PNG file of the same size, transparent where the picture is.
+
+    Raises:
+        SourceError: it is damaged, too large, or of a kind that is not taken.
+        EngineError: it cannot be painted.
+    """
+    still = decode_still(content, "upload", MAX_UPLOAD_PIXELS, _KINDS)
+    pixels, alpha = still.pixels, still.alpha
+    if max_side_px is not None and max_side_px < max(pixels.shape):
+        pixels = resize_to_fit(pixels, (max_side_px, max_side_px))
+        height, width = pixels.shape[:2]
+        alpha = None if alpha is None else np.asarray(cv2.resize(alpha, (width, height)), np.uint8)
+    painting = engine.stylize(pixels[None], look.style, look.strength)[0]
+    painting = Finisher().finish(painting, pixels, look)
+    stored = Pillow.fromarray(painting if alpha is None else np.dstack([painting, alpha]))
+    file = io.BytesIO()
+    stored.save(file, "PNG", compress_level=3)
+    return file.getvalue()
+
+
+def thumbnail(engine: Engine, style: Style) -> bytes:
+    """A small JPEG of the sample clip's first frame in a style."""
+    reader = VideoFileSource(SAMPLE_CLIP, "sample", paced=False)
+    frame = reader.read()
+    reader.close()
+    assert frame is not None
+    small = np.asarray(cv2.resize(frame.pixels, _THUMBNAIL_WH, interpolation=cv2.INTER_AREA), np.uint8)
+    file = io.BytesIO()
+    Pillow.fromarray(engine.stylize(small[None], style)[0]).save(file, "JPEG", quality=85)
+    return file.getvalue()
