@@ -14,7 +14,16 @@ import numpy as np
 from realtime.errors import StyleError
 from realtime.style_files import Style, styles_of_file
 
-__all__ = ["SAVED_MODELS", "Catalogue", "Style", "load_catalogue", "open_style_list", "open_styles"]
+__all__ = [
+    "SAVED_MODELS",
+    "Catalogue",
+    "Style",
+    "find_style",
+    "load_catalogue",
+    "open_style_list",
+    "open_styles",
+    "together",
+]
 
 SAVED_MODELS = Path(__file__).resolve().parent.parent / "saved_models"
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".onnx")

@@ -4,6 +4,7 @@ Must not need a camera, a network, a GPU or a display. Most runs name the onnx e
 because it starts in half a second.
 """
 
+import http.client
 import json
 import os
 import re
@@ -121,20 +122,59 @@ def test_style_strength_size_and_batches_are_used(folder: Path, clip: Path) -> N
 
 
 @NO_CAMERA
-def test_the_bare_command_plays_the_sample_and_records_it(folder: Path) -> None:
-    done = _run(folder, "--max-frames", "5")
+def test_the_bare_command_plays_the_sample_on_a_web_page(folder: Path) -> None:
+    done = _run(folder, "--max-frames", "5", "--port", "0")
     assert (done.returncode, done.stderr) == (0, "")
-    (recording,) = folder.iterdir()
-    assert re.fullmatch(r"stylized_\d{8}_\d{6}\.mp4", recording.name)
-    *measured, first, camera, display, wrote, summary = done.stdout.splitlines()
+    assert not list(folder.iterdir())
+    *measured, first, camera, display, page, summary = done.stdout.splitlines()
     assert not measured or (len(measured) == 2 and measured[0].startswith("finding out once which of "))
     assert re.match(r"source sample clip, style candy, engine \w+.*, device .*, precision \w+, size 640x480$", first)
     assert camera.startswith("no camera (camera 0: does not open; there is no /dev/video0")
     assert "playing the sample clip" in camera
-    assert display == f"no display: recording to {recording.name}; Ctrl-C ends it"
-    assert wrote == f"wrote {recording.name}: 5 frames, 640x480"
+    assert display == "no display: serving a web page instead of a window"
+    assert re.fullmatch(r"page http://127\.0\.0\.1:\d+/  \(Ctrl-C ends it\)", page)
     assert summary.startswith("5 frames out, ")
-    assert len(read_clip(recording).pictures) == 5
+
+
+@pytest.mark.parametrize(
+    ("sink", "words"),
+    [
+        (["--sink", "web", "--host", "203.0.113.9"], ["203.0.113.9", "choose another --port or --host"]),
+        pytest.param(["--sink", "virtual"], ["virtual camera", "v4l2loopback"], marks=NO_CAMERA),
+    ],
+    ids=["address", "virtual camera"],
+)
+def test_a_sink_that_cannot_be_had_is_told_in_one_line(folder: Path, sink: list[str], words: list[str]) -> None:
+    done = _run(folder, "--source", "pattern", "--size", "64x48", *sink, *QUICK)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: [^\n]+\n", done.stderr), done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_a_page_is_served_until_ctrl_c_and_other_machines_need_its_token(folder: Path) -> None:
+    arguments = _command("--source", "sample", "--sink", "web", "--port", "0", "--host", "0.0.0.0", *QUICK)
+    process = subprocess.Popen(
+        arguments, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    line = ""
+    while not line.startswith("page "):
+        line = process.stdout.readline()
+        assert line, process.communicate()
+    found = re.fullmatch(r"page http://[^/:]+:(\d+)/\?token=([\w-]{20,})  \(Ctrl-C ends it\)\n", line)
+    assert found, line
+    statuses = []
+    for query in ("", f"?token={found[2]}"):
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=HANGS_AFTER_S)
+        connection.request("GET", f"/{query}")
+        statuses.append(connection.getresponse().status)
+        connection.close()
+    assert statuses == [401, 200]
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=HANGS_AFTER_S)
+    assert (process.returncode, errors) == (130, "")
+    assert " frames out, " in out
 
 
 def _broken_clip(folder: Path) -> Path:
@@ -165,7 +205,9 @@ BAD_INPUT = {
     "no folder for statistics": (["--stats", "none/s.json"], ["none/s.json", "there is no folder none"]),
     "folder as recording": (["--record", "taken.mp4"], ["taken.mp4", "choose another place"]),
     "recording of no kind": (["--record", "out.txt"], ["out.txt", ".mp4, .mkv, .mov"]),
-    "no display": (["--sink", "window"], ["no display", "--sink null", "--record"]),
+    "no display": (["--sink", "window"], ["no display", "--sink web", "--sink null", "--record"]),
+    "no port": (["--port", "99999"], ["port 99999", "0 to 65535"]),
+    "half of a certificate": (["--tls-cert", "taken.mp4"], ["tls-cert and tls-key", "both or none"]),
     "unpaced camera": (["--source", "0", "--unpaced"], ["source 0", "leave --unpaced out"]),
 }
 MACHINE_DEPENDENT = {

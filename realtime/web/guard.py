@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 import psutil
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,10 +31,6 @@ _HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
 }
-
-
-class TooLargeError(Exception):
-    """More was sent than is taken; becomes status 413."""
 
 
 class Guard:
@@ -71,22 +68,11 @@ class Guard:
             await refusal(scope, receive, guarded)
             return
         limit = self._limits_bytes.get(scope["path"], 0)
-        too_large = _problem(413, f"at most {limit} bytes are taken here; send less")
-        if headers.get("content-length", "0").isdecimal() and int(headers.get("content-length", "0")) > limit:
-            await too_large(scope, receive, guarded)
+        stated = headers.get("content-length", "0")
+        if stated.isdecimal() and int(stated) > limit:
+            await _problem(413, _too_large(limit))(scope, receive, guarded)
             return
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await guarded(message)
-
-        try:
-            await self._app(scope, _counted(receive, limit), watched)
-        except TooLargeError:
-            if not started:
-                await too_large(scope, receive, guarded)
+        await self._app(scope, _counted(receive, limit), guarded)
 
     def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
         if headers.getlist("host") != [headers.get("host")] or headers.get("host") not in self._hosts:
@@ -164,10 +150,14 @@ def _counted(receive: Receive, limit: int) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > limit:
-            raise TooLargeError
+            raise HTTPException(413, _too_large(limit))
         return message
 
     return counted
+
+
+def _too_large(limit: int) -> str:
+    return f"at most {limit} bytes are taken here; send less"
 
 
 def _problem(status: int, words: str) -> JSONResponse:

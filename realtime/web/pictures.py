@@ -20,7 +20,7 @@ from realtime.styles import Style
 
 MAX_UPLOAD_BYTES = 32 * 2**20
 MAX_UPLOAD_PIXELS = 24_000_000
-_KINDS = ("JPEG", "PNG", "WEBP", "MPO", "HEIF", "AVIF")
+_KINDS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF")
 _THUMBNAIL_WH = (160, 120)
 
 

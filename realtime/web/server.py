@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 
 from realtime.controls import Controls, Look
 from realtime.engines.protocol import Engine
@@ -164,6 +165,7 @@ class WebServer:
 
     def _app(self) -> FastAPI:
         app = FastAPI(lifespan=self._lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+        app.add_exception_handler(HTTPException, _as_problem)
         for path, (name, kind) in _FILES.items():
             content = (_PAGE / name).read_bytes()
             app.add_api_route(path, partial(_file, content, kind), methods=["GET"])
@@ -257,7 +259,7 @@ class WebServer:
             max_side_px = int(query["max_side"]) if "max_side" in query else None
         except ValueError as error:
             raise MessageError("strength and max_side must be numbers") from error
-        if not 0 <= strength <= 1 or not 16 <= (max_side_px or 16) <= 16384:
+        if not 0 <= strength <= 1 or not (max_side_px is None or 16 <= max_side_px <= 16384):
             raise MessageError("strength must be 0 to 1, and max_side 16 to 16384")
         return Look(style, strength, query.get("keep_colors") == "true", smoothing=0.0), max_side_px
 
@@ -276,6 +278,11 @@ async def _message(request: Request, most: int = 4096) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise MessageError("a message is not UTF-8") from error
     return read_message(text, most)
+
+
+async def _as_problem(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return _problem(error.status_code, str(error.detail))
 
 
 def _problem(status: int, words: str) -> JSONResponse:

@@ -3,6 +3,7 @@
 Must not know connections.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from realtime.styles import Style, together
 MAX_SIZE_WH = (1280, 720)
 _MOST_TOGETHER = 8
 _SIDES_PX = 8
+
+_log = logging.getLogger(__name__)
 
 Publish = Callable[[Image, Image], None]
 
@@ -108,9 +111,11 @@ class Studio:
                 jobs = self._taken()
             try:
                 self._paint(jobs)
-            except StylizationError as error:
+            except Exception as error:  # noqa: BLE001
+                if not isinstance(error, StylizationError):
+                    _log.exception("a frame could not be painted")
                 for job in jobs:
-                    job.sender.failed(str(error))
+                    job.sender.failed(str(error) or type(error).__name__)
             finally:
                 with self._changed:
                     for job in jobs:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from fakes import make_catalogue
 
-from realtime.controls import Action, Command, Controls, SelectStyle, command_for_key, help_lines
+from realtime.controls import Action, ChangeLook, Command, Controls, SelectStyle, command_for_key, help_lines
 from realtime.options import LookOptions
 
 NAMES = ("candy", "mosaic", "udnie")
@@ -133,3 +133,22 @@ def test_a_look_that_was_read_does_not_change(controls: Controls) -> None:
     look = controls.look
     controls.apply(Action.NEXT_STYLE)
     assert look.style.name == "mosaic"
+
+
+def test_a_look_can_be_set_at_once_and_the_rest_stays() -> None:
+    controls = Controls(make_catalogue("a", "b"), 0, LookOptions())
+    assert controls.apply(ChangeLook(style="b", strength=0.25)) == "style b, strength 0.25"
+    assert (controls.look.style.name, controls.look.strength, controls.look.smoothing) == ("b", 0.25, 0.5)
+    assert controls.apply(ChangeLook(keep_colors=True, mirror=True, smoothing=0.0)) == (
+        "keep colors True, smoothing 0.0, mirror True"
+    )
+    assert controls.apply(Action.NEXT_STYLE) == "style a", "the next after the one that was set"
+    assert "there is no such style" in str(controls.apply(ChangeLook(style="c")))
+    assert controls.look.style.name == "a"
+
+
+def test_a_blend_can_be_set() -> None:
+    controls = Controls(make_catalogue("a", "b", identity=0.0), 0, LookOptions())
+    assert controls.apply(ChangeLook(style="a:0.25+b:0.75")) == "style a:0.25+b:0.75"
+    assert controls.look.style.vector == pytest.approx([7.5])
+    assert controls.apply(Action.NEXT_STYLE) == "style b"

@@ -147,6 +147,9 @@ function pressed(event) {
 }
 
 async function start() {
+  listen();
+  startPictures(() => ({ look: { ...look, style: selected() }, styles }), choose);
+  live.onState = showState;
   try {
     styles = (await (await ask("/api/styles")).json()).styles;
     const state = await (await ask("/api/state")).json();
@@ -157,10 +160,7 @@ async function start() {
     element("notice").textContent = `The page cannot start: ${error.message}.`;
     return;
   }
-  listen();
-  startPictures(() => ({ look: { ...look, style: selected() }, styles }), choose);
-  live.onState = showState;
-  open("live");
+  open(tab);
 }
 
 start();

@@ -39,7 +39,7 @@ from realtime.engines.tiled_engine import TiledEngine
 from realtime.engines.torch_engine import TorchEngine
 from realtime.errors import CheckpointError, EngineError, EngineMemoryError, OptionError
 from realtime.options import EngineOptions
-from realtime.styles import SAVED_MODELS, Catalogue, Style, load_catalogue, open_styles
+from realtime.styles import SAVED_MODELS, Catalogue, Style, load_catalogue, open_styles, together
 
 pytestmark = pytest.mark.skipif(
     not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"
@@ -403,6 +403,26 @@ def test_a_picture_that_a_network_cannot_take_is_an_engine_error(
 ) -> None:
     with pytest.raises(EngineError, match=r"fast\.onnx failed on \(1, 4, 4, 4\)"):
         engines["onnx"].stylize(np.zeros((1, 4, 4, 4), np.uint8), catalogue.styles[0])
+
+
+@pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
+def test_a_batch_may_have_a_style_for_each_picture(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
+    pictures = np.stack([noise((64, 48), seed) for seed in range(3)])
+    styles, strengths = catalogue.styles[:3], (1.0, 0.5, 0.0)
+    painted = engines[name].stylize(pictures, together(styles, strengths))
+    for at, (style, strength) in enumerate(zip(styles, strengths, strict=True)):
+        alone = engines[name].stylize(pictures[at : at + 1], style, strength)[0]
+        assert difference(painted[at], alone) < 0.5
+
+
+def test_tiles_may_have_a_style_for_each_picture(catalogue: Catalogue, engines: dict[str, Engine]) -> None:
+    pictures = np.stack([noise((150, 130), seed) for seed in range(2)])
+    tiled = TiledEngine(catalogue, CPU_FP32, 128)
+    painted = tiled.stylize(pictures, together(catalogue.styles[:2], (1.0, 0.7)))
+    for at, strength in enumerate((1.0, 0.7)):
+        alone = engines["torch"].stylize(pictures[at : at + 1], catalogue.styles[at], strength)[0]
+        assert difference(painted[at], alone) < 0.5
+    tiled.close()
 
 
 class FakeSession:

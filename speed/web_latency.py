@@ -1,0 +1,204 @@
+"""Measures the way from a camera to a web page: `python -m speed.web_latency`.
+
+A time is drawn into each frame as black and white blocks, and read back from the page in a real
+browser: Debian's chromium, driven by Playwright. Painted at strength 0, which gives back the frame.
+Must not know how the page works.
+"""
+
+import argparse
+import shutil
+import sys
+import threading
+import time
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+
+from realtime.controls import ChangeLook, Controls
+from realtime.engines import Engine, open_engine
+from realtime.errors import MissingPackageError, StylizationError
+from realtime.frame import Frame, Image
+from realtime.options import PARALLEL_BATCHES, EngineOptions, LookOptions, RunOptions, WebOptions
+from realtime.pipeline import Pipeline, Stages
+from realtime.sinks.null import NullSink
+from realtime.sinks.protocol import Sink
+from realtime.sinks.web import WebSink
+from realtime.sources.protocol import SourceInfo
+from realtime.sources.selection import SAMPLE_CLIP
+from realtime.stats import StatsReport
+from realtime.styles import Catalogue, load_catalogue
+from speed.machine import describe_machine
+from speed.material import first_frames
+
+SIZE_WH = (640, 480)
+RATE_FPS = 30.0
+BITS = 16
+BLOCK_PX = 40
+_SETTLE_S = 4.0
+_READ = """
+() => {
+  const canvas = new OffscreenCanvas(640, 40), found = window.found = [], means = window.means = [];
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const read = () => {
+    const now = performance.timeOrigin + performance.now();
+    context.drawImage(video, 0, 0, 640, 40, 0, 0, 640, 40);
+    const row = context.getImageData(0, 20, 640, 1).data;
+    let stamp = 0;
+    for (let bit = 0; bit < 16; bit++) stamp += (row[4 * (bit * 40 + 20)] > 127 ? 1 : 0) << bit;
+    found.push([now, stamp]);
+    context.drawImage(video, 0, 100, 640, 380, 0, 0, 8, 8);
+    means.push([now, Array.from(context.getImageData(0, 0, 8, 8).data)]);
+    video.requestVideoFrameCallback(read);
+  };
+  video.requestVideoFrameCallback(read);
+}
+"""
+
+
+class StampedSource:
+    """A camera at 30 fps that shows the sample clip and, above it, the milliseconds of the clock."""
+
+    def __init__(self) -> None:
+        self._frames = first_frames(SAMPLE_CLIP, SIZE_WH, 60)
+        self._start_s, self._index, self._closed = time.perf_counter(), 0, False
+        self.info = SourceInfo("stamped clip", SIZE_WH, RATE_FPS, can_pause=False)
+
+    def read(self) -> Frame | None:
+        """See `Source.read`."""
+        due_s = self._start_s + self._index / RATE_FPS
+        time.sleep(max(0.0, due_s - time.perf_counter()))
+        if self._closed:
+            return None
+        pixels = self._frames[self._index % len(self._frames)].copy()
+        captured_s = time.perf_counter()
+        stamp(pixels, round(time.time() * 1000) % 2**BITS)
+        frame = Frame(pixels, self._index, captured_s, self._index / RATE_FPS)
+        self._index += 1
+        return frame
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._closed = True
+
+
+def stamp(pixels: Image, value: int) -> None:
+    """Draws a number of 16 bits along the top, lowest bit first; uint8 (480, 640, 3)."""
+    for bit in range(BITS):
+        pixels[:BLOCK_PX, bit * BLOCK_PX : (bit + 1) * BLOCK_PX] = 235 if value >> bit & 1 else 20
+
+
+def age_ms(seen_ms: float, value: int) -> float:
+    """How long before a time, in ms of the clock, a stamp was drawn."""
+    return float((seen_ms - value) % 2**BITS)
+
+
+def _run(catalogue: Catalogue, engine: Engine, seconds: float, web: bool) -> tuple[StatsReport, dict[str, Any]]:
+    """Runs the live loop, watched by a browser or by nobody, and tells what both measured."""
+    controls = Controls(catalogue, 0, LookOptions(smoothing=0.0, strength=0.0))
+    sink: Sink = WebSink(WebOptions(port=0), engine, catalogue, LookOptions()) if web else NullSink()
+    pipeline = Pipeline(Stages(StampedSource(), engine, controls, [sink]), RunOptions(), lambda _: None)
+    reports: list[StatsReport] = []
+    loop = threading.Thread(target=lambda: reports.append(pipeline.run()))
+    seen: dict[str, Any] = {}
+    if isinstance(sink, WebSink):
+        url = sink.open("stamped clip", controls, pipeline.send)
+        loop.start()
+        seen = _watch(url, controls, seconds)
+    else:
+        loop.start()
+        time.sleep(_SETTLE_S + seconds)
+    pipeline.interrupted = True  # as Ctrl-C does
+    loop.join()
+    return reports[0], seen
+
+
+def _watch(url: str, controls: Controls, seconds: float) -> dict[str, Any]:
+    """Opens the page, reads stamps for so long, and then clicks on styles."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise MissingPackageError("web latency: chromium is not installed; install it, on Debian with apt")
+    with sync_playwright() as library:
+        browser = library.chromium.launch(executable_path=chromium, args=["--headless", "--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1000, "height": 700}, bypass_csp=True)
+        page.goto(url)
+        page.wait_for_function("video.videoWidth > 0")
+        page.wait_for_timeout(_SETTLE_S * 1000)
+        page.evaluate(_READ)
+        page.wait_for_timeout(seconds * 1000)
+        found = page.evaluate("found.slice()")
+        controls.apply(ChangeLook(strength=1.0))
+        page.wait_for_timeout(1000)
+        clicks_ms = []
+        for number in range(8):
+            started_ms = page.evaluate(
+                f"(document.querySelectorAll('#styles button')[{1 + number % 2}].click(), "
+                "means.splice(0), performance.timeOrigin + performance.now())"
+            )
+            page.wait_for_timeout(1000)
+            clicks_ms.append(_changed_ms(page.evaluate("means.slice()"), started_ms))
+        browser.close()
+    return {"found": found, "clicks_ms": [value for value in clicks_ms if value is not None]}
+
+
+def _changed_ms(means: list[Any], started_ms: float) -> float | None:
+    """When the picture first came nearer to what it is at the end than to what it was at the beginning."""
+    pictures = [(seen_ms, np.array(values, float)) for seen_ms, values in means]
+    first, last = pictures[0][1], pictures[-1][1]
+    for seen_ms, values in pictures:
+        if np.abs(values - last).mean() < np.abs(values - first).mean():
+            return float(seen_ms) - started_ms
+    return None
+
+
+def measure(seconds: float) -> dict[str, float]:
+    """Runs the loop with nobody and with a page in turn; times in ms, rates in frames per second."""
+    cv2.setNumThreads(1)
+    catalogue = load_catalogue()
+    options = EngineOptions(parallel_batches=PARALLEL_BATCHES)
+    engine = open_engine(catalogue, replace(options), 0, SIZE_WH)
+    alone, _ = _run(catalogue, engine, seconds, web=False)
+    watched, seen = _run(catalogue, engine, seconds, web=True)
+    engine.close()
+    ages = np.array([age_ms(seen_ms, value) for seen_ms, value in seen["found"]])
+    times_ms = [seen_ms for seen_ms, _ in seen["found"]]
+    page_fps = (len(times_ms) - 1) * 1000 / (times_ms[-1] - times_ms[0])
+    p5, p50, p95 = (float(value) for value in np.percentile(ages, (5, 50, 95)))
+    return {
+        "glass to glass p5": p5,
+        "glass to glass p50": p50,
+        "glass to glass p95": p95,
+        "loop p50": watched.latency_ms["p50"],
+        "added p50": p50 - watched.latency_ms["p50"],
+        "added p95": p95 - watched.latency_ms["p50"],
+        "page fps": page_fps,
+        "null sink fps": alone.fps,
+        "share of null": page_fps / alone.fps,
+        "click to change, median": median(seen["clicks_ms"]),
+        "click to change, slowest": max(seen["clicks_ms"]),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit status."""
+    parser = argparse.ArgumentParser(description="Measure the way from a camera to a web page.")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each run (default %(default)s)")
+    chosen = parser.parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        for name, value in measure(chosen.seconds).items():
+            console.print(f"{name:>26}: {value:.2f}" if "share" in name else f"{name:>26}: {value:.0f}")
+    except StylizationError as error:
+        Console(stderr=True, highlight=False).print(f"error: {error}", soft_wrap=True, markup=False)
+        return 1
+    console.print(", ".join(f"{name}: {value}" for name, value in describe_machine().items()), soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

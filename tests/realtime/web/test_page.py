@@ -1,0 +1,282 @@
+"""Tests of the page in a real browser, with a fake camera: what a visitor sees and can do.
+
+Must not need a camera, a screen or a network.
+"""
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from playwright.sync_api import Browser, sync_playwright
+
+from realtime.controls import Command, Controls
+from realtime.engines import open_named_engine
+from realtime.frame import Frame, Image
+from realtime.options import EngineOptions, LookOptions, WebOptions
+from realtime.sinks.protocol import StylizedFrame
+from realtime.sinks.web import WebSink
+from realtime.sources.selection import SAMPLE_CLIP
+from realtime.styles import SAVED_MODELS, load_catalogue
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"),
+    pytest.mark.timeout(120),
+]
+
+WAIT_MS = 20_000
+SIZE_WH = (320, 240)
+
+
+def _frames(count: int) -> list[Image]:
+    with av.open(str(SAMPLE_CLIP)) as clip:
+        pictures = []
+        for frame in clip.decode(video=0):
+            pictures.append(np.asarray(cv2.resize(frame.to_ndarray(format="rgb24"), SIZE_WH), np.uint8))
+            if len(pictures) == count:
+                break
+    return pictures
+
+
+class Served:
+    """The page of a real engine and the sample clip, written to by the tests themselves."""
+
+    def __init__(self) -> None:
+        catalogue = load_catalogue()
+        self.engine = open_named_engine(catalogue, EngineOptions("onnx", "cpu", "fp32"))
+        look = LookOptions(smoothing=0.0)
+        self.controls = Controls(catalogue, 0, look)
+        self.sink = WebSink(WebOptions(port=0), self.engine, catalogue, look)
+        self.url = self.sink.open("sample clip", self.controls, self._send)
+        self.frames = _frames(20)
+        self.number = 0
+
+    def _send(self, command: Command) -> None:
+        self.controls.apply(command)
+
+    def show(self, seconds: float) -> None:
+        """Writes frames for so long, from the test's own thread, as the loop does."""
+        until_s = time.monotonic() + seconds
+        while time.monotonic() < until_s:
+            frame = self.frames[self.number % len(self.frames)]
+            look = self.controls.look
+            painting = self.engine.stylize(frame[None], look.style, look.strength)[0]
+            started_s = time.perf_counter()
+            self.sink.write(StylizedFrame(Frame(frame, self.number, started_s, self.number / 30), painting, painting))
+            self.number += 1
+
+    def close(self) -> None:
+        self.sink.close()
+        self.engine.close()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    page = Served()
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample clip as a camera gives it: raw YUV in a Y4M file."""
+    path = tmp_path_factory.mktemp("camera") / "clip.y4m"
+    with path.open("wb") as file:
+        file.write(f"YUV4MPEG2 W{SIZE_WH[0]} H{SIZE_WH[1]} F30:1 Ip A1:1 C420jpeg\n".encode())
+        for picture in _frames(20):
+            file.write(b"FRAME\n" + cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420).tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(camera_file: Path) -> Iterator[Browser]:
+    arguments = [
+        "--headless",
+        "--no-sandbox",
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={camera_file}",
+    ]
+    with sync_playwright() as library:
+        opened = library.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield opened
+        opened.close()
+
+
+class Visitor:
+    """A page in the browser, and what it complained of."""
+
+    def __init__(self, browser: Browser, served: Served, **context: object) -> None:
+        self.context = browser.new_context(**context)  # type: ignore[arg-type]
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type != "log" else None)
+        self.served = served
+        self.page.goto(served.url)
+        self.page.wait_for_selector("#styles button")
+
+    def until(self, expression: str, shows: bool = True) -> None:
+        """Lets the loop run until something is true in the page."""
+        until_s = time.monotonic() + WAIT_MS / 1000
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < until_s, (expression, self.page.inner_text("#notice"), self.complaints)
+            if shows:
+                self.served.show(0.1)
+            else:
+                self.page.wait_for_timeout(50)
+
+    def seen(self) -> Image:
+        """What the video shows now: uint8 (H, W, 3) RGB."""
+        values = self.page.evaluate(
+            """() => { const canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+            const context = canvas.getContext("2d"); context.drawImage(video, 0, 0);
+            return Array.from(context.getImageData(0, 0, canvas.width, canvas.height).data); }"""
+        )
+        width, height = self.page.evaluate("[video.videoWidth, video.videoHeight]")
+        return np.array(values, np.uint8).reshape(height, width, 4)[..., :3]
+
+    def close(self) -> None:
+        assert not self.complaints
+        self.context.close()
+
+
+def _distance(one: Image, other: Image) -> float:
+    return float(np.abs(one.astype(int) - other).mean())
+
+
+def test_a_visitor_sees_moving_paintings_and_a_click_changes_the_style(browser: Browser, served: Served) -> None:
+    visitor = Visitor(browser, served)
+    visitor.until("video.videoWidth === 320 && video.getVideoPlaybackQuality().totalVideoFrames > 10")
+    first = visitor.seen()
+    visitor.until("video.getVideoPlaybackQuality().totalVideoFrames > 25")
+    assert _distance(first, visitor.seen()) > 1, "it moves"
+    assert visitor.page.locator("#styles button[aria-pressed=true]").inner_text() == "candy"
+    candy = visitor.seen()
+    visitor.page.click("#styles button[data-name=udnie]")
+    served.show(1.0)
+    assert served.controls.look.style.name == "udnie"
+    visitor.until("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'udnie'")
+    assert _distance(candy, visitor.seen()) > 15, "another painting"
+    visitor.page.keyboard.press("1")
+    visitor.until("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'candy'")
+    visitor.page.evaluate("document.getElementById('strength').focus()")
+    visitor.page.keyboard.press("Home")
+    visitor.until("document.getElementById('strength-value').textContent === '0 %'")
+    served.show(0.3)
+    assert served.controls.look.strength == 0.0
+    visitor.page.keyboard.press("End")
+    visitor.page.select_option("#blend", "mosaic")
+    served.show(0.3)
+    assert re.fullmatch(r"candy:0\.5\+mosaic:0\.5", served.controls.look.style.name)
+    visitor.page.keyboard.press("Escape")
+    visitor.page.click("#styles button[data-name=candy]")
+    visitor.page.select_option("#blend", "")
+    served.show(0.3)
+    visitor.close()
+
+
+def test_a_second_visitor_comes_and_goes(browser: Browser, served: Served) -> None:
+    first, second = Visitor(browser, served), Visitor(browser, served)
+    for visitor in (first, second):
+        visitor.until("video.getVideoPlaybackQuality().totalVideoFrames > 3")
+    second.close()
+    before = first.page.evaluate("video.getVideoPlaybackQuality().totalVideoFrames")
+    first.until(f"video.getVideoPlaybackQuality().totalVideoFrames > {before + 10}")
+    first.close()
+
+
+def test_a_visitor_sees_the_own_camera_painted(browser: Browser, served: Served) -> None:
+    visitor = Visitor(browser, served)
+    visitor.page.select_option("#size", "320x240") if visitor.page.is_visible("#size") else None
+    visitor.page.select_option("#source", "send")
+    visitor.until("video.getVideoPlaybackQuality().totalVideoFrames > 5", shows=False)
+    served_look = served.controls.look
+    visitor.page.click("#styles button[data-name=starry_night]")
+    visitor.until(
+        "document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'starry_night'", shows=False
+    )
+    assert served.controls.look is served_look, "the server's own picture is not touched"
+    camera = served.frames[0].astype(float).mean()
+    assert abs(visitor.seen().mean() - camera) > 1
+    assert visitor.page.locator("#camera option").count() >= 1
+    visitor.close()
+
+
+def test_a_picture_is_painted_in_every_style_and_in_full_size(browser: Browser, served: Served, tmp_path: Path) -> None:
+    path = tmp_path / "holiday.jpg"
+    large = cv2.resize(served.frames[0], (1000, 750))
+    Pillow.fromarray(large).save(path, quality=95)
+    visitor = Visitor(browser, served, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    visitor.page.click("#tab-picture")
+    visitor.page.set_input_files("#file", path)
+    visitor.page.wait_for_selector("#result:not([hidden])", timeout=WAIT_MS)
+    assert visitor.page.inner_text("#download") == "Download the PNG, 1000 \u00d7 750 px"
+    with visitor.page.expect_download() as downloading:
+        visitor.page.click("#download")
+    assert downloading.value.suggested_filename == "holiday-candy.png"
+    downloading.value.save_as(tmp_path / "painted.png")
+    painted = np.asarray(Pillow.open(tmp_path / "painted.png"))
+    look = served.controls.look
+    expected = served.engine.stylize(np.asarray(Pillow.open(path))[None], look.style, 1.0)[0]
+    assert _distance(painted, expected) < 0.1
+    visitor.until(
+        "[...document.querySelectorAll('#previews img')].every((image) => image.naturalWidth === 320)", shows=False
+    )
+    assert visitor.page.locator("#previews button").count() == len(load_catalogue().styles)
+    visitor.page.click("#previews button[data-name=mosaic]")
+    visitor.until("document.getElementById('download').download === 'holiday-mosaic.png'", shows=False)
+    width = visitor.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390, "nothing sticks out on a phone"
+    visitor.close()
+
+
+def test_a_file_that_is_no_picture_is_told_in_words(browser: Browser, served: Served, tmp_path: Path) -> None:
+    path = tmp_path / "notes.jpg"
+    path.write_text("no picture")
+    visitor = Visitor(browser, served)
+    visitor.page.click("#tab-picture")
+    visitor.page.set_input_files("#file", path)
+    visitor.until(
+        "/cannot be painted: .*damaged or of a kind/.test(document.getElementById('picture-notice').textContent)",
+        shows=False,
+    )
+    assert visitor.complaints
+    assert all("400" in complaint for complaint in visitor.complaints)
+    visitor.complaints.clear()
+    visitor.close()
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        ("throw new DOMException('', 'NotAllowedError')", "The camera was refused"),
+        ("throw new DOMException('', 'NotFoundError')", "No camera was found"),
+        ("throw new DOMException('', 'NotReadableError')", "used by another program"),
+    ],
+)
+def test_a_camera_that_cannot_be_had_is_told_in_words(
+    browser: Browser, served: Served, failure: str, words: str
+) -> None:
+    visitor = Visitor(browser, served)
+    visitor.page.evaluate(f"void (navigator.mediaDevices.getUserMedia = async () => {{ {failure} }})")
+    visitor.page.select_option("#source", "send")
+    visitor.until(f"document.getElementById('notice').textContent.includes('{words}')", shows=False)
+    visitor.close()
+
+
+def test_a_page_that_gets_no_camera_without_https_says_so(browser: Browser, served: Served) -> None:
+    visitor = Visitor(browser, served)
+    visitor.page.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
+    visitor.page.select_option("#source", "send")
+    visitor.until("document.getElementById('notice').textContent.includes('--tls-cert')", shows=False)
+    visitor.close()

@@ -1,0 +1,199 @@
+"""A web page of fakes for tests, served on this machine only, and a client without a browser.
+
+Must not know what is tested.
+"""
+
+import asyncio
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import av
+import numpy as np
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from fakes import IdentityEngine, make_catalogue, solid
+from numpy.typing import NDArray
+
+from realtime.controls import Command, Controls
+from realtime.engines.protocol import Engine
+from realtime.frame import Frame, Image
+from realtime.options import LookOptions, WebOptions
+from realtime.sinks.protocol import StylizedFrame
+from realtime.sinks.web import WebSink
+from realtime.styles import Catalogue, Style
+
+PATIENCE_S = 20.0
+INTERVAL_S = 1 / 30
+LOOK = LookOptions(style="red", smoothing=0.0)
+
+
+class ColourEngine(IdentityEngine):
+    """Paints everything in the colour of the style: red, green or blue."""
+
+    COLOURS = ((220, 30, 30), (30, 220, 30), (30, 30, 220))
+
+    def _paint(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+        painted = np.empty_like(pictures)
+        assert style.vector is not None
+        places = np.broadcast_to(style.vector.reshape(-1), len(pictures)) if style.vector.size > 1 else None
+        for at in range(len(pictures)):
+            place = round(float(places[at] if places is not None else style.vector[0]) / 10)
+            painted[at] = self.COLOURS[place % 3]
+        return painted
+
+
+def colours(identity: float | None = None) -> Catalogue:
+    """Three styles that `ColourEngine` paints."""
+    return make_catalogue("red", "green", "blue", identity=identity)
+
+
+@dataclass
+class Answer:
+    """What an HTTP server answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class WebPage:
+    """A served page with a source that never ends, of one grey.
+
+    Attributes:
+        said: commands that viewers sent.
+        url: of the page.
+    """
+
+    def __init__(self, engine: Engine | None = None, options: WebOptions | None = None, alone: bool = False) -> None:
+        self.engine = engine or ColourEngine()
+        catalogue = colours()
+        self.controls = Controls(catalogue, 0, LOOK)
+        self.said: list[Command] = []
+        self.sink = WebSink(options or WebOptions(port=0), self.engine, catalogue, LOOK, alone)
+        self.url = self.sink.open("a grey wall", self.controls, self._send)
+        self._ended = threading.Event()
+        self._shooting = threading.Thread(target=self._shoot, daemon=True)
+        self.written = 0
+        self._shooting.start()
+
+    def close(self) -> None:
+        self._ended.set()
+        self._shooting.join(PATIENCE_S)
+        self.sink.close()
+
+    def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+        """One request as it is written, whatever a browser would make of it."""
+        address = urlsplit(self.url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE_S)
+        given = headers or {}
+        connection.putrequest(method, path, skip_host="Host" in given)
+        for name, value in given.items():
+            connection.putheader(name, value)
+        if body is not None and "Content-Length" not in given and "Transfer-Encoding" not in given:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        answered = connection.getresponse()
+        answer = Answer(answered.status, {k.lower(): v for k, v in answered.getheaders()}, answered.read())
+        connection.close()
+        return answer
+
+    def post(self, path: str, message: object, **headers: str) -> Answer:
+        """JSON, as the page sends it."""
+        return self.ask("POST", path, json.dumps(message).encode(), {"Content-Type": "application/json", **headers})
+
+    def _send(self, command: Command) -> None:
+        self.said.append(command)
+        self.controls.apply(command)
+
+    def _shoot(self) -> None:
+        grey = solid((128, 128, 128), (96, 64))
+        while not self._ended.is_set():
+            look = self.controls.look
+            painting = self.engine.stylize(grey[None], look.style, look.strength)[0]
+            frame = Frame(grey, self.written, time.perf_counter(), self.written * INTERVAL_S)
+            self.sink.write(StylizedFrame(frame, painting, painting))
+            self.written += 1
+            time.sleep(INTERVAL_S)
+
+
+class Camera(VideoStreamTrack):
+    """A grey picture that a client sends, in some size."""
+
+    def __init__(self, size_wh: tuple[int, int] = (96, 64)) -> None:
+        super().__init__()
+        self._pixels = solid((128, 128, 128), size_wh)
+
+    async def recv(self) -> av.VideoFrame:
+        frame = av.VideoFrame.from_ndarray(self._pixels, "rgb24")
+        frame.pts, frame.time_base = await self.next_timestamp()
+        return frame
+
+
+class Client:
+    """A WebRTC client without a browser; use it within one event loop."""
+
+    def __init__(self, page: WebPage, camera: Camera | None = None) -> None:
+        self._page, self._camera = page, camera
+        self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.channel = self.connection.createDataChannel("commands")
+        self.messages: list[dict[str, Any]] = []
+        self.track: Any = None
+        self.channel.on("message", lambda text: self.messages.append(json.loads(text)))
+        self.connection.on("track", self._on_track)
+
+    def _on_track(self, track: Any) -> None:
+        self.track = track
+
+    async def connect(self) -> Answer:
+        if self._camera is not None:
+            self.connection.addTransceiver(self._camera, direction="sendrecv")
+        else:
+            self.connection.addTransceiver("video", direction="recvonly")
+        await self.connection.setLocalDescription(await self.connection.createOffer())
+        offer = {
+            "sdp": self.connection.localDescription.sdp,
+            "mode": "view" if self._camera is None else "send",
+        }
+        answer = await asyncio.to_thread(self._page.post, "/api/offer", offer)
+        if answer.status == 200:
+            await self.connection.setRemoteDescription(RTCSessionDescription(answer.json["sdp"], "answer"))
+        return answer
+
+    async def picture(self) -> Image:
+        """The next picture that arrives: uint8 (H, W, 3) RGB."""
+        frame = await asyncio.wait_for(self.track.recv(), PATIENCE_S)
+        return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+
+    async def until(self, colour: tuple[int, int, int], at: tuple[float, float] = (0.5, 0.5)) -> Image:
+        """Waits until a place of the picture, as shares of height and width, has about some colour."""
+        until_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until_s:
+            picture = await self.picture()
+            pixel = picture[int(at[0] * picture.shape[0]), int(at[1] * picture.shape[1])]
+            if np.abs(pixel.astype(int) - colour).max() < 40:
+                return picture
+        raise AssertionError(f"no picture had {colour} at {at}; the last had {pixel.tolist()}")
+
+    async def say(self, message: dict[str, Any]) -> None:
+        await wait_for(lambda: self.channel.readyState == "open")
+        self.channel.send(json.dumps(message))
+
+    async def close(self) -> None:
+        await self.connection.close()
+
+
+async def wait_for(condition: Callable[[], object]) -> None:
+    """Waits until something is true."""
+    until_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < until_s, "it never became true"
+        await asyncio.sleep(0.02)
