@@ -4,15 +4,18 @@ import argparse
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 import cv2
+import numpy as np
 
-from realtime.controls import Controls
+from realtime.controls import Controls, Look
 from realtime.engines import Engine, open_engine, runs_on_gpu
 from realtime.errors import OptionError, SinkError, StylizationError
+from realtime.files.batch_size import fastest_batch_size
 from realtime.options import (
     ENGINE_NAMES,
     PARALLEL_BATCHES,
@@ -24,6 +27,7 @@ from realtime.options import (
     RunOptions,
     SinkName,
     WebOptions,
+    batch_size,
     parse_size_wh,
 )
 from realtime.pipeline import Pipeline, Stages
@@ -60,7 +64,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--device", default=EngineOptions.device, help="auto, cpu, cuda, cuda:N or mps")
     add("--provider", choices=PROVIDERS, default=EngineOptions.provider, help="of ONNX Runtime on a GPU")
     add("--precision", default=EngineOptions.precision, help=", ".join(PRECISIONS))
-    add("--batch-size", type=int, metavar="N", help=f"frames stylized together (default {EngineOptions.batch_size})")
+    add(
+        "--batch-size",
+        type=batch_size,
+        default="auto",
+        metavar="N",
+        help="frames stylized together (default auto: 1 live; with --unpaced on a GPU what is fastest)",
+    )
     add("--sink", action="append", choices=SINK_NAMES, default=[], help="where frames are shown (repeatable)")
     add("--host", default=WebOptions.host, help="of the web page: the address to listen on (default %(default)s)")
     add("--port", type=int, default=WebOptions.port, help="of the web page; 0 is any free one (default %(default)s)")
@@ -131,6 +141,7 @@ def run(options: RunOptions) -> int:
     if options.record is not None:
         sinks.append(VideoFileSink(options.record, source.info.rate_fps))
     controls = Controls(catalogue, catalogue.index_of(style), options.look)
+    options = _with_batch_size(options, engine, controls.look, source.info.size_wh)
     web = None
     if "web" in sinks_wanted:
         web = WebSink(options.web, engine, catalogue, options.look, alone=not sinks)
@@ -146,6 +157,15 @@ def run(options: RunOptions) -> int:
     if options.stats is not None:
         report.write(options.stats)
     return 130 if pipeline.interrupted else 0
+
+
+def _with_batch_size(options: RunOptions, engine: Engine, look: Look, size_wh: tuple[int, int]) -> RunOptions:
+    """The same with the fastest batch size, where nobody named one and no frame is late for being in company."""
+    if not (options.engine.shrinks and options.unpaced) or engine.info.device == "cpu":
+        return options
+    fastest = fastest_batch_size(engine, look, np.zeros((size_wh[1], size_wh[0], 3), np.uint8))
+    _say(f"batch size {fastest}")
+    return replace(options, engine=replace(options.engine, batch_size=fastest))
 
 
 def _wanted_sinks(options: RunOptions) -> tuple[tuple[SinkName, ...], str]:

@@ -11,11 +11,20 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # decoder and encoder need 
 
 import cv2
 
-from realtime.errors import OptionError, StylizationError
+from realtime.errors import StylizationError
 from realtime.files.encoders import ENCODERS
 from realtime.files.run import run_files
 from realtime.files.telling import Teller, make_teller
-from realtime.options import ENGINE_NAMES, PRECISIONS, PROVIDERS, EngineOptions, FileOptions, LookOptions, parse_time_s
+from realtime.options import (
+    ENGINE_NAMES,
+    PRECISIONS,
+    PROVIDERS,
+    EngineOptions,
+    FileOptions,
+    LookOptions,
+    batch_size,
+    parse_time_s,
+)
 
 EXIT_DAMAGED = 3
 """Everything was written, but of a damaged film something was lost."""
@@ -49,7 +58,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--device", default=EngineOptions.device, help="auto, cpu, cuda, cuda:N or mps")
     add("--provider", choices=PROVIDERS, default=EngineOptions.provider, help="of ONNX Runtime on a GPU")
     add("--precision", default=EngineOptions.precision, help=", ".join(PRECISIONS))
-    add("--batch-size", default="auto", metavar="N", help="frames stylized together (default: what is fastest)")
+    add(
+        "--batch-size",
+        type=batch_size,
+        default="auto",
+        metavar="N",
+        help="frames stylized together (default: what is fastest)",
+    )
     return parser
 
 
@@ -59,11 +74,6 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
     Raises:
         OptionError: a value is not allowed.
     """
-    batch_size = None
-    if chosen.batch_size != "auto":
-        if not chosen.batch_size.isdecimal():
-            raise OptionError(f"batch-size {chosen.batch_size!r}: must be auto or 1 to 256")
-        batch_size = int(chosen.batch_size)
     return FileOptions(
         inputs=tuple(chosen.inputs),
         output=chosen.output,
@@ -75,7 +85,7 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
         end_s=None if chosen.end is None else parse_time_s(chosen.end),
         max_side_px=chosen.max_side,
         tile_px=chosen.tile,
-        batch_size=batch_size,
+        batch_size=chosen.batch_size,
         sheet=chosen.sheet,
         resume=chosen.resume,
         overwrite=chosen.overwrite,
@@ -87,7 +97,7 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
             chosen.precision,
             refresh=chosen.refresh,
             provider=chosen.provider,
-            shrinks=batch_size is None,
+            shrinks=chosen.batch_size is None,
         ),
     )
 

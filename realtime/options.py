@@ -226,6 +226,15 @@ def parse_time_s(text: str) -> float:
     return float(sum(part * 60**place for place, part in enumerate(reversed(parts))))
 
 
+def batch_size(text: str) -> int | None:
+    """Reads "auto" as None, or a number.
+
+    Raises:
+        ValueError: it is written differently.
+    """
+    return None if text == "auto" else int(text)
+
+
 def parse_size_wh(text: str) -> tuple[int, int]:
     """Reads "640x480" as (width, height) in px.
 

@@ -124,7 +124,7 @@ def _watch(url: str, controls: Controls, seconds: float) -> dict[str, Any]:
     if chromium is None:
         raise MissingPackageError("web latency: chromium is not installed; install it, on Debian with apt")
     with sync_playwright() as library:
-        browser = library.chromium.launch(executable_path=chromium, args=["--headless", "--no-sandbox"])
+        browser = library.chromium.launch(executable_path=chromium, args=["--headless", "--no-sandbox", "--no-zygote"])
         page = browser.new_page(viewport={"width": 1000, "height": 700}, bypass_csp=True)
         page.goto(url)
         page.wait_for_function("video.videoWidth > 0")

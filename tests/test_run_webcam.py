@@ -16,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import ClipFormat, difference, noise, read_clip, write_clip
+from fakes import ClipFormat, IdentityEngine, difference, make_catalogue, noise, read_clip, write_clip
 from style_files import write_network, write_style
 
 import run_webcam
+from realtime.controls import Look
+from realtime.engines.protocol import EngineInfo
 from realtime.frame import resize_to_fit
 from realtime.styles import SAVED_MODELS, load_catalogue
 
@@ -134,6 +136,25 @@ def test_the_bare_command_plays_the_sample_on_a_web_page(folder: Path) -> None:
     assert display == "no display: serving a web page instead of a window"
     assert re.fullmatch(r"page http://127\.0\.0\.1:\d+/  \(Ctrl-C ends it\)", page)
     assert summary.startswith("5 frames out, ")
+
+
+def test_only_an_unpaced_gpu_gets_a_batch_size_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run_webcam, "fastest_batch_size", lambda *_: 4)
+    engine, look = IdentityEngine(), Look(make_catalogue("a").styles[0], 1.0, keep_colors=False, smoothing=0.0)
+
+    def chosen(device: str, *arguments: str) -> int:
+        engine.info = EngineInfo("torch", device, "fp16")
+        options = run_webcam.read_options(run_webcam.make_parser().parse_args(list(arguments)))
+        return run_webcam._with_batch_size(options, engine, look, (64, 48)).engine.batch_size
+
+    assert chosen("cuda:0", "--unpaced") == 4
+    assert capsys.readouterr().out == "batch size 4\n"
+    assert chosen("cuda:0") == 1
+    assert chosen("cpu", "--unpaced") == 1
+    assert chosen("cuda:0", "--unpaced", "--batch-size", "2") == 2
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,6 @@ def test_one_failure_does_not_stop_the_others(photo: Path, capsys: pytest.Captur
         (["gone.png", "-o", "b.png"], "no such file"),
         (["{photo}", "-o", "{photo}"], "is the input itself"),
         (["{photo}", "-o", "b.png", "--style", "cadny"], "did you mean candy"),
-        (["{photo}", "-o", "b.png", "--batch-size", "x"], "batch-size 'x'"),
         (["{photo}", "-o", "b.png", "--start", "x"], "time 'x'"),
         (["{photo}", "-o", "b.png", "--start", "5", "--end", "4"], "end must be later"),
         (["{photo}", "-o", "b.png", "--tile", "256"], "not with engine onnx"),

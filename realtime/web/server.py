@@ -159,9 +159,9 @@ class WebServer:
         await self._loop.run_in_executor(None, studio.close)
 
     def _first_style(self) -> int:
-        return self._shown.catalogue.index_of(
-            self._shown.show.controls.look.style.name.partition("+")[0].partition(":")[0]
-        )
+        """Where a new sender begins: with what is shown, or with the first part of a blend that is in no catalogue."""
+        style, catalogue = self._shown.show.controls.look.style, self._shown.catalogue
+        return catalogue.index_of(style.name if style.name in catalogue.names else style.parts[0])
 
     def _app(self) -> FastAPI:
         app = FastAPI(lifespan=self._lifespan, openapi_url=None, docs_url=None, redoc_url=None)

@@ -29,11 +29,12 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
     pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(120, method="thread"),  # a browser that hangs cannot be interrupted, only left
 ]
 
 WAIT_MS = 20_000
 SIZE_WH = (320, 240)
+INTERVAL_S = 1 / 20
 
 
 def _frames(count: int) -> list[Image]:
@@ -72,6 +73,7 @@ class Served:
             started_s = time.perf_counter()
             self.sink.write(StylizedFrame(Frame(frame, self.number, started_s, self.number / 30), painting, painting))
             self.number += 1
+            time.sleep(INTERVAL_S)
 
     def close(self) -> None:
         self.sink.close()
@@ -101,6 +103,7 @@ def browser(camera_file: Path) -> Iterator[Browser]:
     arguments = [
         "--headless",
         "--no-sandbox",
+        "--no-zygote",
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-video-capture={camera_file}",
