@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from neural_style.atomic import whole_file
 from realtime.errors import SinkError
-from realtime.files.encoders import Encoder
+from realtime.files.encoders import Encoder, ordinary_priority
 from realtime.files.segments import FilmFormat, SegmentRecord, add_film_stream, segment_paths
 from realtime.files.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
 
@@ -63,6 +63,8 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, film_format: Fi
             out = opened.enter_context(av.open(str(partial), "w", options=options))
             out.metadata.update(source.metadata)
             stream = add_film_stream(out, encoder, film_format)
+            with ordinary_priority():
+                stream.codec_context.open()  # the first packet would, too
             tracks = Tracks(out, source, suffix, note, _window(assembly, film_format))
             if assembly.bounds is None and source.chapters():
                 out.set_chapters(source.chapters())

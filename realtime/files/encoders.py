@@ -3,8 +3,12 @@
 Must not know pictures, threads or where films come from.
 """
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import av
 from av.error import FFmpegError
@@ -72,6 +76,22 @@ ENCODERS: dict[CodecName, Encoder] = {
 }
 FILM_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 """The containers that films are written in."""
+
+
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Takes back the real-time priority that an encoder gives this process while it starts.
+
+    SVT-AV1 does so when root runs it, for all its threads and the caller's: every other program on
+    those cores then waits, and whatever this process starts inherits it.
+    """
+    yield
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has ended
+            if os.sched_getscheduler(int(thread.name)) != os.SCHED_OTHER:
+                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def find_encoder(codec: CodecName | None, suffix: str) -> Encoder:

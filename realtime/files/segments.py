@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from neural_style.atomic import whole_file
 from realtime.errors import SinkError
 from realtime.files.colour import ColourTags, FromRgb
-from realtime.files.encoders import Encoder
+from realtime.files.encoders import Encoder, ordinary_priority
 from realtime.frame import Image
 
 
@@ -110,7 +110,8 @@ class SegmentWriter:
         except (FFmpegError, OSError, ValueError) as error:
             raise self._error(error) from error
         try:
-            self._stream.codec_context.open()
+            with ordinary_priority():
+                self._stream.codec_context.open()
         except (FFmpegError, OSError, ValueError) as error:
             self.abandon()
             raise SinkError(

@@ -82,7 +82,13 @@ async function connect(mine, gone) {
   const content = await answer.json().catch(() => ({}));
   if (gone()) return;
   if (!answer.ok) throw new Error(`The server did not take the connection: ${content.error || answer.status}.`);
-  await peer.setRemoteDescription({ type: "answer", sdp: content.sdp });
+  await peer.setRemoteDescription({ type: "answer", sdp: quickStart(content.sdp) });
+}
+
+// Chromium begins at a tenth of what a camera needs and takes half a minute to find out; these are its own words for more.
+function quickStart(sdp) {
+  const rates = "x-google-start-bitrate=3000;x-google-min-bitrate=1000";
+  return sdp.replace(/^a=rtpmap:(\d+) VP8\/90000\r\n/gm, (line, type) => `${line}a=fmtp:${type} ${rates}\r\n`);
 }
 
 function gathered(peer) {

@@ -3,11 +3,14 @@
 Must not encode a film.
 """
 
+import os
+import sys
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
+from fakes import noise
 
 from realtime.errors import OptionError, SinkError
 from realtime.files.colour import ColourTags
@@ -45,3 +48,13 @@ def test_an_encoder_that_cannot_start_says_what_it_needs(tmp_path: Path) -> None
         pytest.skip("an NVIDIA GPU is there")
     with pytest.raises(SinkError, match=r"h264_nvenc: cannot be started for 64x48 .*NVIDIA GPU"):
         SegmentWriter(tmp_path, 0, ENCODERS["h264_nvenc"], FORMAT)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets an encoder take real-time priority")
+def test_no_encoder_takes_the_machine_for_itself(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path, 0, ENCODERS["av1"], FORMAT)
+    writer.write(noise((64, 48)), 0, 1)
+    policies = {os.sched_getscheduler(int(thread.name)) for thread in Path("/proc/self/task").iterdir()}
+    writer.finish()
+    assert policies == {os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
