@@ -211,8 +211,10 @@ class _Peer:
         current = asyncio.current_task()
         for task in self._tasks - {current}:
             task.cancel()
-        await self._connection.close()
-        self.when_closed(self)
+        try:
+            await self._connection.close()
+        finally:
+            self.when_closed(self)
 
     def _start(self, coroutine: Any) -> None:
         task: asyncio.Task[None] = self._loop.create_task(coroutine)
@@ -247,6 +249,7 @@ class _Peer:
             return
         self._channel = channel
         channel.on("message", self._on_message)
+        channel.on("close", lambda: self._start(self.close()))
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if self._sender is not None and track.kind == "video":

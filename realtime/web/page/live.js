@@ -74,11 +74,12 @@ async function connect(mine, gone) {
   }
   await peer.setLocalDescription();
   await gathered(peer);
+  const unreachable = () => { throw new Error("The server cannot be reached. When it runs again, reload this page."); };
   const answer = await fetch("/api/offer", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ sdp: peer.localDescription.sdp, mode: mine.mode }),
-  });
+  }).catch(unreachable);
   const content = await answer.json().catch(() => ({}));
   if (gone()) return;
   if (!answer.ok) throw new Error(`The server did not take the connection: ${content.error || answer.status}.`);
@@ -194,5 +195,6 @@ element("source").addEventListener("change", (event) => {
   startLive(event.target.value);
 });
 for (const id of ["camera", "size"]) element(id).addEventListener("change", () => startLive("send"));
+addEventListener("pagehide", () => stopLive()); // so that the server need not wait to find out
 video.addEventListener("click", () => video.play());
 if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(frameShown);

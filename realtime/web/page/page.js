@@ -8,7 +8,7 @@ let styles = [];
 let tab = "live";
 
 export async function ask(path, options) {
-  const answer = await fetch(path, options);
+  const answer = await fetch(path, options).catch(() => { throw new Error("the server cannot be reached; is it still running?"); });
   if (answer.ok) return answer;
   let reason = `the server answered ${answer.status}`;
   try { reason = (await answer.json()).error || reason; } catch { /* not JSON: the status says it */ }
@@ -147,6 +147,7 @@ function pressed(event) {
 }
 
 async function start() {
+  if (location.search) history.replaceState(null, "", "/"); // the token is in a cookie by now, and need not be seen
   listen();
   startPictures(() => ({ look: { ...look, style: selected() }, styles }), choose);
   live.onState = showState;

@@ -149,8 +149,20 @@ class Visitor:
         return np.array(values, np.uint8).reshape(height, width, 4)[..., :3]
 
     def close(self) -> None:
+        """Leaves the page, and waits until the server knows."""
         assert not self.complaints
+        connections = self._connections()
         self.context.close()
+        until_s = time.monotonic() + WAIT_MS / 1000
+        while connections and self._connections() >= connections:
+            assert time.monotonic() < until_s, "the server did not notice that the page was left"
+            time.sleep(0.05)
+
+    def _connections(self) -> int:
+        server = self.served.sink._server
+        assert server is not None
+        assert server._peers is not None
+        return server._peers.count
 
 
 def _distance(one: Image, other: Image) -> float:
