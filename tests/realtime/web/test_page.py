@@ -210,6 +210,35 @@ def test_a_second_visitor_comes_and_goes(browser: Browser, served: Served) -> No
     first.close()
 
 
+def test_snapshot_recording_and_comparison_are_made_in_the_browser(
+    browser: Browser, served: Served, tmp_path: Path
+) -> None:
+    visitor = Visitor(browser, served)
+    visitor.until("video.getVideoPlaybackQuality().totalVideoFrames > 3")
+    with visitor.page.expect_download() as downloading:
+        visitor.page.click("#snapshot")
+    downloading.value.save_as(tmp_path / "snapshot.png")
+    with Pillow.open(tmp_path / "snapshot.png") as snapshot:
+        assert snapshot.size == SIZE_WH
+    visitor.page.click("#record")
+    visitor.until("document.getElementById('record').getAttribute('aria-pressed') === 'true'")
+    served.show(1.5)
+    with visitor.page.expect_download() as downloading:
+        visitor.page.click("#record")
+    recorded = tmp_path / downloading.value.suggested_filename
+    downloading.value.save_as(recorded)
+    with av.open(str(recorded)) as film:
+        assert sum(1 for _ in film.decode(video=0)) > 5
+    painted = visitor.seen()
+    assert min(_distance(painted, frame) for frame in served.frames) > 20
+    visitor.page.evaluate("document.getElementById('split').focus()")
+    visitor.page.keyboard.press("End")
+    served.show(0.6)
+    original = visitor.seen()
+    assert min(_distance(original, frame) for frame in served.frames) < 10
+    visitor.close()
+
+
 def test_a_visitor_sees_the_own_camera_painted(browser: Browser, served: Served) -> None:
     visitor = Visitor(browser, served)
     visitor.page.select_option("#size", "320x240") if visitor.page.is_visible("#size") else None
