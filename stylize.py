@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+os.environ.setdefault("SVT_LOG", "1")  # errors only: the AV1 encoder tells all its settings
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # decoder and encoder need the time that PyTorch would wait in
 
 import cv2

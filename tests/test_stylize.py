@@ -98,6 +98,14 @@ def test_a_film_keeps_its_times_and_sound(tmp_path: Path) -> None:
     assert {"decode", "engine", "postprocess", "encode"} <= stats["stage_ms"].keys()
 
 
+def test_an_encoder_does_not_talk_in_between(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in", FilmKind())
+    command = [sys.executable, str(ROOT / "stylize.py"), str(source), "-o", str(tmp_path / "out.mp4")]
+    done = subprocess.run([*command, "--codec", "av1", *FAST], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+
+
 def test_scripts_are_told_in_lines_of_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = make_film(tmp_path / "in", FilmKind())
     assert run(source, "-o", tmp_path / "out.mp4", "--json") == 0
