@@ -82,7 +82,6 @@ def decode_still(
         SourceError: it is damaged, too large or of an unknown kind.
     """
     register_heif_opener()
-    Pillow.init()  # else it knows only the usual kinds by name
     Pillow.MAX_IMAGE_PIXELS = None  # checked below, by our own limit
     try:
         with Pillow.open(io.BytesIO(content), formats=kinds) as opened:

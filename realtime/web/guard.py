@@ -69,20 +69,20 @@ class Guard:
         limit = self._limits_bytes.get(scope["path"], 0)
         stated = headers.get("content-length", "0")
         if stated.isdecimal() and int(stated) > limit:
-            await _problem(413, _too_large(limit))(scope, receive, guarded)
+            await problem(413, _too_large(limit))(scope, receive, guarded)
             return
         await self._app(scope, _counted(receive, limit), guarded)
 
     def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
         if headers.getlist("host") != [headers.get("host")] or headers.get("host") not in self._hosts:
-            return _problem(421, "this address is not one of this server; use the one that it printed")
+            return problem(421, "this address is not one of this server; use the one that it printed")
         origin = headers.get("origin")
         if origin is not None and (origin not in self._origins or origin.split("://")[1] != headers.get("host")):
-            return _problem(403, "another page asked for this; only this server's own page may")
+            return problem(403, "another page asked for this; only this server's own page may")
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") and scope["method"] != "GET":
-            return _problem(403, "another page asked for this; only this server's own page may")
+            return problem(403, "another page asked for this; only this server's own page may")
         if self._token and not (self._has_cookie(headers) or self._has_query(scope)):
-            return _problem(401, "the token is missing or wrong; open the whole address that the server printed")
+            return problem(401, "the token is missing or wrong; open the whole address that the server printed")
         return None
 
     def _has_cookie(self, headers: Headers) -> bool:
@@ -159,5 +159,6 @@ def _too_large(limit: int) -> str:
     return f"at most {limit} bytes are taken here; send less"
 
 
-def _problem(status: int, words: str) -> JSONResponse:
+def problem(status: int, words: str) -> JSONResponse:
+    """An answer that says in words why a request was refused."""
     return JSONResponse({"error": words}, status)

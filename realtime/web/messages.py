@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 from realtime.controls import Action, ChangeLook, Command, Controls, Look, SelectStyle
+from realtime.stats import Stats
 from realtime.styles import Catalogue
 
 MAX_MESSAGE_CHARACTERS = 4096
@@ -88,6 +89,12 @@ def styles_as_json(catalogue: Catalogue) -> list[dict[str, Any]]:
     ]
 
 
-def state_as_json(controls: Controls) -> dict[str, Any]:
-    """Settings, and whether the picture stands still."""
-    return {"look": look_as_json(controls.look), "frozen": controls.panel.frozen}
+def state_as_json(controls: Controls, stats: Stats) -> dict[str, Any]:
+    """Settings, whether the picture stands still, and the figures of the last thirty frames."""
+    live = stats.live()
+    return {
+        "look": look_as_json(controls.look),
+        "frozen": controls.panel.frozen,
+        "fps": round(live.fps, 1),
+        "latency_ms": round(live.latency_p50_ms),
+    }

@@ -232,13 +232,7 @@ class _Peer:
         await self.close()
 
     def _figures(self) -> dict[str, Any]:
-        live = self._stats.live()
-        return {
-            **state_as_json(self._controls or self._show.controls),
-            "fps": round(live.fps, 1),
-            "latency_ms": round(live.latency_p50_ms),
-            "sends": self.sends,
-        }
+        return {**state_as_json(self._controls or self._show.controls, self._stats), "sends": self.sends}
 
     def _on_state(self) -> None:
         if self._connection.connectionState in ("failed", "closed", "disconnected"):

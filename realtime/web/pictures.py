@@ -4,6 +4,7 @@ Must not know connections.
 """
 
 import io
+from functools import cache
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from realtime.controls import Look
 from realtime.engines.protocol import Engine
 from realtime.files.pictures import decode_still
 from realtime.finish import Finisher
-from realtime.frame import resize_to_fit
+from realtime.frame import Image, resize_to_fit
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.sources.video_file import VideoFileSource
 from realtime.styles import Style
@@ -40,6 +41,7 @@ def paint_upload(content: bytes, engine: Engine, look: Look, max_side_px: int | 
         SourceError: it is damaged, too large, or of a kind that is not taken.
         EngineError: it cannot be painted.
     """
+    Pillow.init()  # else it knows only the usual kinds by name
     still = decode_still(content, "upload", MAX_UPLOAD_PIXELS, _KINDS)
     pixels, alpha = still.pixels, still.alpha
     if max_side_px is not None and max_side_px < max(pixels.shape):
@@ -56,11 +58,16 @@ def paint_upload(content: bytes, engine: Engine, look: Look, max_side_px: int | 
 
 def thumbnail(engine: Engine, style: Style) -> bytes:
     """A small JPEG of the sample clip's first frame in a style."""
+    file = io.BytesIO()
+    Pillow.fromarray(engine.stylize(_sample()[None], style)[0]).save(file, "JPEG", quality=85)
+    return file.getvalue()
+
+
+@cache
+def _sample() -> Image:
+    """What thumbnails show: uint8 (120, 160, 3) RGB."""
     reader = VideoFileSource(SAMPLE_CLIP, "sample", paced=False)
     frame = reader.read()
     reader.close()
     assert frame is not None
-    small = np.asarray(cv2.resize(frame.pixels, _THUMBNAIL_WH, interpolation=cv2.INTER_AREA), np.uint8)
-    file = io.BytesIO()
-    Pillow.fromarray(engine.stylize(small[None], style)[0]).save(file, "JPEG", quality=85)
-    return file.getvalue()
+    return np.asarray(cv2.resize(frame.pixels, _THUMBNAIL_WH, interpolation=cv2.INTER_AREA), np.uint8)

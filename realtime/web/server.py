@@ -25,7 +25,7 @@ from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, SinkError, SourceError, StyleError
 from realtime.options import LookOptions, WebOptions
 from realtime.styles import Catalogue, find_style
-from realtime.web.guard import Guard, hosts_of, is_loopback
+from realtime.web.guard import Guard, hosts_of, is_loopback, problem
 from realtime.web.hub import Hub
 from realtime.web.messages import MessageError, command_in, look_as_json, read_message, state_as_json, styles_as_json
 from realtime.web.peers import MAX_PEERS, OfferError, Peers, PeersFullError, Show, stay_on_loopback
@@ -183,28 +183,25 @@ class WebServer:
     async def _get_thumbnail(self, number: int) -> Response:
         styles = self._shown.catalogue.styles
         if not 1 <= number <= len(styles):
-            return _problem(404, f"there are {len(styles)} styles")
+            return problem(404, f"there are {len(styles)} styles")
         if number not in self._thumbnails:
             paint = partial(thumbnail, self._shown.engine, styles[number - 1])
             try:
                 self._thumbnails[number] = await self._painted(paint)
             except EngineError as error:
-                return _problem(500, str(error))
+                return problem(500, str(error))
         return Response(self._thumbnails[number], media_type="image/jpeg")
 
     async def _get_state(self) -> JSONResponse:
         show, info = self._shown.show, self._shown.engine.info
-        live = show.stats.live()
         return JSONResponse(
             {
-                **state_as_json(show.controls),
+                **state_as_json(show.controls, show.stats),
                 "source": self._shown.source,
                 "engine": info.engine,
                 "device": info.device,
                 "precision": info.precision,
                 "provider": info.provider,
-                "fps": round(live.fps, 1),
-                "latency_ms": round(live.latency_p50_ms),
                 "connections": self._peers.count if self._peers else 0,
                 "viewers": self.viewers,
             }
@@ -214,7 +211,7 @@ class WebServer:
         try:
             self._shown.show.send(command_in(await _message(request)))
         except MessageError as error:
-            return _problem(400, str(error))
+            return problem(400, str(error))
         return JSONResponse({"look": look_as_json(self._shown.show.controls.look)})
 
     async def _post_offer(self, request: Request) -> JSONResponse:
@@ -222,24 +219,22 @@ class WebServer:
         try:
             return JSONResponse(await self._peers.answer(await _message(request, 2**17)))
         except (MessageError, OfferError) as error:
-            return _problem(400, str(error))
+            return problem(400, str(error))
         except PeersFullError:
-            return _problem(503, f"{MAX_PEERS} are connected already; try again later")
+            return problem(503, f"{MAX_PEERS} are connected already; try again later")
 
     async def _post_picture(self, request: Request) -> Response:
         if self._uploads >= _UPLOADS_AT_ONCE:
-            return _problem(503, "other pictures are being painted; try again in a moment")
+            return problem(503, "other pictures are being painted; try again in a moment")
         self._uploads += 1
         try:
             look, max_side_px = self._asked(request)
-            content = await asyncio.wait_for(request.body(), _UPLOAD_S)
+            content = await _body(request)
             painted = await self._painted(partial(paint_upload, content, self._shown.engine, look, max_side_px))
-        except TimeoutError:
-            return _problem(408, f"the upload took longer than {_UPLOAD_S:.0f} s")
         except (MessageError, StyleError, SourceError) as error:
-            return _problem(400, str(error))
+            return problem(400, str(error))
         except EngineError as error:
-            return _problem(500, str(error))
+            return problem(500, str(error))
         finally:
             self._uploads -= 1
         return Response(painted, media_type="image/png")
@@ -268,13 +263,19 @@ async def _file(content: bytes, kind: str) -> Response:
     return Response(content, media_type=kind)
 
 
+async def _body(request: Request) -> bytes:
+    try:
+        return await asyncio.wait_for(request.body(), _UPLOAD_S)
+    except TimeoutError as error:
+        raise HTTPException(408, f"the upload took longer than {_UPLOAD_S:.0f} s") from error
+
+
 async def _message(request: Request, most: int = 4096) -> dict[str, Any]:
     """The JSON object in a request; only a page of ours can send its content type without being asked first."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise MessageError("the content type must be application/json")
-    body = await asyncio.wait_for(request.body(), _UPLOAD_S)
     try:
-        text = body.decode()
+        text = (await _body(request)).decode()
     except UnicodeDecodeError as error:
         raise MessageError("a message is not UTF-8") from error
     return read_message(text, most)
@@ -282,11 +283,7 @@ async def _message(request: Request, most: int = 4096) -> dict[str, Any]:
 
 async def _as_problem(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _problem(error.status_code, str(error.detail))
-
-
-def _problem(status: int, words: str) -> JSONResponse:
-    return JSONResponse({"error": words}, status)
+    return problem(error.status_code, str(error.detail))
 
 
 def _bound(options: WebOptions) -> socket.socket:

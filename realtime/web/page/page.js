@@ -40,20 +40,26 @@ function showStyle() {
   }
 }
 
+// Adds a button for a style to a list, and returns its picture, which is still empty.
+export function addStyleButton(list, style, chosen) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.dataset.name = style.name;
+  const image = document.createElement("img");
+  image.alt = "";
+  button.append(image, style.name.replaceAll("_", " "));
+  button.addEventListener("click", () => chosen(style.name));
+  const item = document.createElement("li");
+  item.append(button);
+  list.append(item);
+  return image;
+}
+
 function addStyles() {
   for (const style of styles) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.dataset.name = style.name;
-    const picture = document.createElement("img");
-    picture.src = `/api/styles/${style.number}.jpg`;
-    picture.alt = "";
-    picture.loading = "lazy";
-    button.append(picture, style.name.replaceAll("_", " "));
-    button.addEventListener("click", () => choose(style.name));
-    const item = document.createElement("li");
-    item.append(button);
-    element("styles").append(item);
+    const image = addStyleButton(element("styles"), style, choose);
+    image.loading = "lazy";
+    image.src = `/api/styles/${style.number}.jpg`;
     if (style.blends) element("blend").append(new Option(style.name.replaceAll("_", " "), style.name));
   }
 }

@@ -1,5 +1,5 @@
 // The picture tab: a file in every style as small previews, and in one style in full size.
-import { ask } from "/page.js";
+import { addStyleButton, ask } from "/page.js";
 
 const element = (id) => document.getElementById(id);
 const PREVIEW_PX = 320, AT_ONCE = 2;
@@ -34,7 +34,7 @@ async function take(chosen) {
   await paintFull(look);
   const small = await shrunk(chosen);
   const mine = round;
-  const waiting = styles.map((style) => ({ style, image: addPreview(style) }));
+  const waiting = styles.map((style) => ({ style, image: addStyleButton(element("previews"), style, choose) }));
   showChosen(look);
   const work = async () => {
     for (let next = waiting.shift(); next && mine <= round && file === chosen; next = waiting.shift()) {
@@ -44,20 +44,6 @@ async function take(chosen) {
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-}
-
-function addPreview(style) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.dataset.name = style.name;
-  const image = document.createElement("img");
-  image.alt = "";
-  button.append(image, style.name.replaceAll("_", " "));
-  button.addEventListener("click", () => choose(style.name));
-  const item = document.createElement("li");
-  item.append(button);
-  element("previews").append(item);
-  return image;
 }
 
 function showChosen(look) {

@@ -98,20 +98,12 @@ def test_frames_of_all_senders_are_one_batch_each_in_its_own_style(open_studio: 
     assert viewers[2].pictures[0][0][0, 0].tolist() == [1, 1, 1], "each with its own original"
 
 
-def test_on_a_cpu_frames_go_one_by_one(open_studio: Open) -> None:
-    engine = WaitingEngine("cpu")
-    studio, viewers = open_studio(engine), [Viewer("red"), Viewer("green")]
-    for viewer in viewers:
-        studio.add(viewer.sender)
-        studio.put(viewer.sender, _grey(0))
-    engine.leave.release(2)
-    _until(lambda: all(viewer.pictures for viewer in viewers))
-    assert [count for count, _ in engine.batches] == [1, 1]
-
-
-def test_styles_of_networks_of_their_own_are_no_batch(open_studio: Open) -> None:
-    engine = WaitingEngine("cuda:0")
-    studio, viewers = open_studio(engine), [Viewer("red", identity=None), Viewer("green", identity=None)]
+@pytest.mark.parametrize(("device", "identity"), [("cpu", 99.0), ("cuda:0", None)], ids=["cpu", "own networks"])
+def test_on_a_cpu_and_in_networks_of_their_own_frames_go_one_by_one(
+    open_studio: Open, device: str, identity: float | None
+) -> None:
+    engine = WaitingEngine(device)
+    studio, viewers = open_studio(engine), [Viewer("red", identity), Viewer("green", identity)]
     for viewer in viewers:
         studio.add(viewer.sender)
         studio.put(viewer.sender, _grey(0))
