@@ -2,15 +2,19 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
+if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # engines that wait for their turn must not keep a core busy
 
 from rich.console import Console
 
-from realtime.errors import EngineError, StylizationError
+from realtime.cli import run_main, run_script
+from realtime.errors import EngineError
 from realtime.options import ENGINE_NAMES, PRECISIONS, parse_size_wh
 from realtime.sources.selection import SAMPLE_CLIP
 from speed.acceptance import card_table, promise_table, write_acceptance
@@ -180,18 +184,8 @@ def _has_become_slower(compared: list[Compared], earlier: Figures, figures: Figu
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     chosen = make_parser().parse_args(arguments)
-    try:
-        return accept(chosen.clip, chosen.json) if chosen.gpu_acceptance else run(read_options(chosen))
-    except StylizationError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}; choose another place", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return run_main(lambda: accept(chosen.clip, chosen.json) if chosen.gpu_acceptance else run(read_options(chosen)))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

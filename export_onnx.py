@@ -1,13 +1,17 @@
 """Exports a style as a checked ONNX file: `python export_onnx.py --style candy -o candy.onnx`."""
 
 import argparse
-import sys
+import signal
 from pathlib import Path
 from typing import get_args
 
+if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from export.model_file import ExportOptions, Precision, Runtime, export_checkpoint
 from export.torchscript import export_torchscript
-from neural_style.errors import CheckpointError, StylizationError
+from neural_style.errors import CheckpointError
+from realtime.cli import run_main, run_script
 from realtime.styles import Style, open_styles
 
 
@@ -26,20 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     add("--photo-dir", type=Path, metavar="DIR", help="photographs to calibrate int8 with (default: scikit-image's)")
     add("--torchscript", action="store_true", help="write TorchScript, .pt, instead; needs --output")
     chosen = parser.parse_args(arguments)
-    try:
-        _export(chosen)
-    except StylizationError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(
-            f"error: output {chosen.output or error.filename}: {error.strerror}; give another --output", file=sys.stderr
-        )
-        return 1
-    return 0
+    return run_main(lambda: _export(chosen))
 
 
-def _export(chosen: argparse.Namespace) -> None:
+def _export(chosen: argparse.Namespace) -> int:
     """Exports as the command line says, and tells what came out."""
     catalogue, index = open_styles(chosen.style)
     style = catalogue.styles[index]
@@ -50,7 +44,7 @@ def _export(chosen: argparse.Namespace) -> None:
         )
     if chosen.torchscript:
         print(export_torchscript(checkpoint, chosen.output))
-        return
+        return 0
     options = ExportOptions(
         chosen.precision, chosen.runtime, chosen.float, style.vector if chosen.baked else None, chosen.photo_dir
     )
@@ -62,6 +56,7 @@ def _export(chosen: argparse.Namespace) -> None:
         f"differs from PyTorch by {parity.mean_difference:.4f} of 255 on average, {parity.max_difference:.0f} at most "
         f"(PSNR {parity.psnr_db:.1f} dB)"
     )
+    return 0
 
 
 def _checkpoint(style: Style, baked: bool) -> Path:
@@ -89,4 +84,4 @@ def _checkpoint(style: Style, baked: bool) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

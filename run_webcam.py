@@ -3,18 +3,20 @@
 import argparse
 import os
 import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 import cv2
 import numpy as np
 
+from realtime.cli import run_main, run_script
 from realtime.controls import Controls, Look
 from realtime.engines import Engine, open_engine, runs_on_gpu
-from realtime.errors import OptionError, SinkError, StylizationError
+from realtime.errors import OptionError, SinkError
 from realtime.files.batch_size import fastest_batch_size
 from realtime.options import (
     ENGINE_NAMES,
@@ -30,7 +32,7 @@ from realtime.options import (
     batch_size,
     parse_size_wh,
 )
-from realtime.pipeline import Pipeline, Stages
+from realtime.pipeline import UNWATCHED_FPS, Pipeline, Stages
 from realtime.sinks import Display, Sink
 from realtime.sinks.null import NullSink
 from realtime.sinks.video_file import VideoFileSink
@@ -144,12 +146,17 @@ def run(options: RunOptions) -> int:
     options = _with_batch_size(options, engine, controls.look, source.info.size_wh)
     web = None
     if "web" in sinks_wanted:
-        web = WebSink(options.web, engine, catalogue, options.look, alone=not sinks)
+        web = WebSink(options.web, engine, catalogue, options.look)
         sinks.append(web)
-    pipeline = Pipeline(Stages(source, engine, controls, sinks, display), options, _say)
+    stages = Stages(source, engine, controls, sinks, display)
+    if web is not None and len(sinks) == 1:
+        stages = replace(stages, watched=lambda: web.watched)
+    pipeline = Pipeline(stages, options, _say)
     try:
         if web is not None:
             _say(f"page {web.open(source.info.name, controls, pipeline.send)}  (Ctrl-C ends it)")
+            if len(sinks) == 1:
+                _say(f"nobody watches: {UNWATCHED_FPS} frames a second, until somebody opens the page")
         report = pipeline.run()
     finally:
         engine.close()
@@ -232,34 +239,18 @@ def _list_cameras() -> None:
     print("\n".join(list_cameras()) or "no camera was found")
 
 
-def _interrupt(signal_number: int, _: object) -> None:
-    """A polite kill ends the run as Ctrl-C does, so that a recording is completed.
-
-    Set for SIGINT too, because a script's background jobs start with it ignored.
-    """
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     chosen = make_parser().parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    try:
+
+    def work() -> int:
         if chosen.list_styles or chosen.list_cameras:
             _list_styles() if chosen.list_styles else _list_cameras()
             return 0
         return run(read_options(chosen))
-    except StylizationError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+
+    return run_main(work)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

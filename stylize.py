@@ -3,16 +3,17 @@
 import argparse
 import os
 import signal
-import sys
 from pathlib import Path
 
+if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 os.environ.setdefault("SVT_LOG", "1")  # errors only: the AV1 encoder tells all its settings
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # decoder and encoder need the time that PyTorch would wait in
 
 import cv2
 
-from realtime.errors import StylizationError
+from realtime.cli import run_main, run_script
 from realtime.files.encoders import ENCODERS
 from realtime.files.run import run_files
 from realtime.files.telling import Teller, make_teller
@@ -103,33 +104,21 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
     )
 
 
-def _interrupt(signal_number: int, _: object) -> None:
-    """A polite kill ends the run as Ctrl-C does; set for SIGINT too, which background jobs start with ignored."""
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     chosen = make_parser().parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
     cv2.setNumThreads(1)  # the engine has the cores; OpenCV only resizes and mixes
     teller: Teller = make_teller(chosen.json, to_stderr=chosen.output == "-")
-    try:
+
+    def work() -> int:
         result = run_files(read_options(chosen), teller)
-    except StylizationError as error:
-        teller.failed("", str(error))
-        return 1
-    except OSError as error:
-        teller.failed("", f"{error.filename or 'output'}: {error.strerror or error}")
-        return 1
-    except KeyboardInterrupt:
-        teller.interrupted()
-        return 130
+        return 1 if result.failed else EXIT_DAMAGED if result.damaged else 0
+
+    try:
+        return run_main(work, lambda line: teller.failed("", line), teller.interrupted)
     finally:
         teller.close()
-    return 1 if result.failed else EXIT_DAMAGED if result.damaged else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -9,6 +9,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
+if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,13 +19,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from export.model_file import export_checkpoint
 from neural_style.atomic import partial_path
 from neural_style.checkpoint import StyleCredit
-from neural_style.errors import StylizationError, TrainingError
+from neural_style.errors import TrainingError
 from neural_style.loss_network import LOSS_NETWORK_NAMES
 from neural_style.losses import LossWeights
 from neural_style.team import Member, leading_team
 from neural_style.train import Progress as TrainProgress
 from neural_style.train import Trainer
 from neural_style.train_options import NETWORK_KINDS, TrainOptions
+from realtime.cli import run_main, run_script
 from realtime.styles import SAVED_MODELS, load_catalogue
 
 STEPS = {"style": TrainOptions.steps, "fast": 4500, "transformer": 4500}
@@ -221,32 +225,22 @@ def _lead(trainer: Trainer, console: Console) -> None:
         trainer.run(report)
 
 
-def _interrupt(signal_number: int, _: object) -> None:
-    """A polite kill stops the training as Ctrl-C does, also of a script's background job, which ignores SIGINT."""
-    raise KeyboardInterrupt
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     logging.basicConfig(format="%(message)s")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
     console = Console(highlight=False, soft_wrap=True)
-    try:
+
+    def work() -> int:
         options, resume = parse_arguments(arguments)
         check_output(options, resume)
         train(options, resume, console)
-    except StylizationError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
+        return 0
+
+    def interrupted() -> None:
         print("interrupted; --resume goes on from the last checkpoint", file=sys.stderr)
-        return 130
-    return 0
+
+    return run_main(work, interrupted=interrupted)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -1,13 +1,14 @@
-"""Owns how a file appears: under its name only when it is whole.
-
-Must not know what is written.
-"""
+"""Owns how a file appears: under its name only when it is whole."""
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_partials: set[Path] = set()
+"""Every name under which this process has begun something; what is left of them goes when it ends in a hurry."""
 
 
 @contextmanager
@@ -37,4 +38,23 @@ def check_replaceable(path: Path) -> None:
 
 def partial_path(path: Path) -> Path:
     """The hidden name beside `path` under which it is written: `.out.1234.partial.mp4` for `out.mp4`."""
-    return path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    return _remembered(path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}"))
+
+
+def partial_folder(path: Path) -> Path:
+    """The hidden folder beside `path` for what it is made from: `.out.mp4.1234.partial` for `out.mp4`."""
+    return _remembered(path.with_name(f".{path.name}.{os.getpid()}.partial"))
+
+
+def remove_partials() -> None:
+    """Removes all partial files and folders of this process, for an end that nobody else tidies up after."""
+    for path in _partials:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _remembered(path: Path) -> Path:
+    _partials.add(path)
+    return path

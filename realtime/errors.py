@@ -11,7 +11,8 @@
     |-- SourceError             a camera, stream or file cannot be opened or read
     |-- StyleError              there is no such style
     |-- EngineError             an engine, device, precision or provider cannot be had, or failed
-    |   `-- EngineMemoryError   a device's memory is too small for what it was given at once
+    |   |-- EngineMemoryError   a device's memory is too small for what it was given at once
+    |   `-- EngineTimeoutError  an engine did not give a batch back within its time limit
     `-- SinkError               a window or a file cannot be opened or written
 
 Must not know who raises them. Those that networks, training and judging raise live in `neural_style/errors.py`, because
@@ -24,6 +25,7 @@ __all__ = [
     "CheckpointError",
     "EngineError",
     "EngineMemoryError",
+    "EngineTimeoutError",
     "EvaluationError",
     "FrameError",
     "MissingPackageError",
@@ -58,6 +60,10 @@ class EngineError(StylizationError):
 
 class EngineMemoryError(EngineError):
     """A device's memory is too small for what it was given at once."""
+
+
+class EngineTimeoutError(EngineError):
+    """An engine did not give a batch back within its time limit."""
 
 
 class SinkError(StylizationError):

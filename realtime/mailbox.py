@@ -1,7 +1,4 @@
-"""Owns how stages hand things over: newest wins when live, nothing is lost for files.
-
-Must not know what is handed over.
-"""
+"""Owns how stages hand things over: newest wins when live, nothing is lost for files."""
 
 import threading
 from collections import deque
@@ -44,6 +41,11 @@ class _Mailbox(Generic[Item]):
             if self._closed:
                 raise MailboxClosedError
             return None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an item is there to be taken."""
+        return bool(self._items)
 
     def close(self) -> None:
         """Takes no more items; those inside can still be taken out."""

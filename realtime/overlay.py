@@ -1,11 +1,11 @@
-"""Owns what is drawn over the picture: figures, help and short messages.
-
-Must not know where the figures come from or where the picture is shown.
-"""
+"""Owns what is drawn over a frame: figures, help and short messages."""
 
 import cv2
 
+from realtime.controls import Look
+from realtime.engines.protocol import EngineInfo
 from realtime.frame import Image
+from realtime.stats import Stats
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TEXT_COLOUR = (255, 255, 255)
@@ -26,6 +26,19 @@ def draw_overlay(pixels: Image, fields: list[str], message: str = "") -> Image:
     scale = _text_scale(pixels)
     lines = _wrap(fields, scale, pixels.shape[1])
     return _draw_lines(pixels, ([message] if message else []) + lines, scale, at_bottom=True)
+
+
+def overlay_fields(pixels: Image, look: Look, stats: Stats, info: EngineInfo) -> list[str]:
+    """What the overlay says of a frame: style, rate, latency, dropped frames, engine and size."""
+    live = stats.live()
+    return [
+        f"{look.style.name} {look.strength:.0%}",
+        f"{live.fps:.1f} fps",
+        f"latency {live.latency_p50_ms:.0f}/{live.latency_p95_ms:.0f} ms",
+        f"dropped {live.dropped}",
+        f"{info.engine} {info.device} {info.precision}",
+        f"{pixels.shape[1]}x{pixels.shape[0]}",
+    ]
 
 
 def draw_help(pixels: Image, lines: list[str]) -> Image:

@@ -1,7 +1,4 @@
-"""Owns what a run measures: latency, throughput, drops, and time per stage.
-
-Must not know stages; they report to it.
-"""
+"""Owns what a run measures: latency, throughput, drops, and time per stage."""
 
 import json
 import threading
@@ -9,14 +6,16 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neural_style.atomic import whole_file
+from realtime.engines.protocol import EngineInfo
 
+NOT_WATCHED = " (nobody watched)"
 _KEPT = 16384
 _RECENT = 30
 
@@ -38,6 +37,33 @@ class _Samples:
         return _percentile(self._values[: min(self._count, _KEPT)], percent)
 
 
+class _Output:
+    """Latencies and rate of frames that came out, without the pauses between stretches of them."""
+
+    def __init__(self) -> None:
+        self.latency_ms = _Samples()
+        self.frames = 0
+        self._intervals, self._elapsed_s = 0, 0.0
+        self._last_s: float | None = None
+
+    def add(self, now_s: float, latency_ms: float) -> None:
+        self.latency_ms.add(latency_ms)
+        self.frames += 1
+        if self._last_s is not None:
+            self._intervals += 1
+            self._elapsed_s += now_s - self._last_s
+        self._last_s = now_s
+
+    def pause(self) -> None:
+        """The time until the next frame does not count."""
+        self._last_s = None
+
+    @property
+    def fps(self) -> float:
+        """N frames bound N - 1 intervals: (N - 1) / elapsed, for each stretch."""
+        return self._intervals / self._elapsed_s if self._elapsed_s > 0 else 0.0
+
+
 @dataclass(frozen=True)
 class LiveFigures:
     """The figures of the last second or so, for the overlay."""
@@ -55,9 +81,10 @@ class StatsReport:
     Attributes:
         frames_in: captured.
         frames_out: stylized and written to the sinks.
-        frames_dropped: captured, never stylized.
-        fps: (N - 1) / seconds between the first and the last of N frames out.
-        latency_ms: p50, p95 and max from capture to sink.
+        frames_dropped: captured, never written to the sinks.
+        frames_watched: of those written, how many came while somebody watched.
+        fps: (N - 1) / seconds between the first and the last of N frames out, of watched ones if there are any.
+        latency_ms: p50, p95 and max from capture to sink, of the same frames.
         stage_ms: p50 and p95 for each stage.
         engine: which engine ran.
         device: what it ran on.
@@ -70,6 +97,7 @@ class StatsReport:
     frames_in: int
     frames_out: int
     frames_dropped: int
+    frames_watched: int
     fps: float
     latency_ms: dict[str, float]
     stage_ms: dict[str, dict[str, float]]
@@ -79,6 +107,18 @@ class StatsReport:
     provider: str = ""
     style: str = ""
     size: str = ""
+
+    def of(self, info: EngineInfo, style: str, size_wh: tuple[int, int] | None) -> "StatsReport":
+        """The same figures, with what really ran, the style, and the frames' width and height in px, None for none."""
+        return replace(
+            self,
+            engine=info.engine,
+            device=info.device,
+            precision=info.precision,
+            provider=info.provider,
+            style=style,
+            size="{}x{}".format(*size_wh) if size_wh is not None else "",
+        )
 
     def write(self, path: Path) -> None:
         """Writes JSON; the file appears only when whole.
@@ -91,9 +131,12 @@ class StatsReport:
 
     def summary(self) -> str:
         """One line for the terminal."""
+        watched = ""
+        if self.frames_watched < self.frames_out:
+            watched = f" (while somebody watched: {self.frames_watched} frames)" if self.frames_watched else NOT_WATCHED
         return (
             f"{self.frames_out} frames out, {self.frames_in} in, {self.frames_dropped} dropped, {self.fps:.1f} fps, "
-            f"latency p50 {self.latency_ms['p50']:.0f} ms, p95 {self.latency_ms['p95']:.0f} ms"
+            f"latency p50 {self.latency_ms['p50']:.0f} ms, p95 {self.latency_ms['p95']:.0f} ms{watched}"
         )
 
 
@@ -103,10 +146,9 @@ class Stats:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stages: dict[str, _Samples] = {}
-        self._latency = _Samples()
+        self._watched, self._unwatched = _Output(), _Output()
         self._out_times_s: deque[float] = deque(maxlen=_RECENT)
         self._recent_latency_ms: deque[float] = deque(maxlen=_RECENT)
-        self._first_out_s = 0.0
         self.frames_in = 0
         self.frames_out = 0
         self.frames_dropped = 0
@@ -123,13 +165,19 @@ class Stats:
         with self._lock:
             self._stages.setdefault(name, _Samples()).add(duration_ms)
 
-    def frame_out(self, capture_time_s: float) -> None:
-        """Counts a frame that all sinks have taken, captured at that `time.perf_counter()`."""
+    def frame_out(self, capture_time_s: float, watched: bool = True) -> None:
+        """Counts a frame that all sinks have taken.
+
+        Args:
+            capture_time_s: the `time.perf_counter()` at which it was captured.
+            watched: whether anybody saw it; others count in no figure of speed, unless there are no watched ones.
+        """
         now_s = time.perf_counter()
+        latency_ms = (now_s - capture_time_s) * 1000
         with self._lock:
-            self._first_out_s = self._first_out_s or now_s
-            self._latency.add((now_s - capture_time_s) * 1000)
-            self._recent_latency_ms.append((now_s - capture_time_s) * 1000)
+            (self._watched if watched else self._unwatched).add(now_s, latency_ms)
+            (self._unwatched if watched else self._watched).pause()
+            self._recent_latency_ms.append(latency_ms)
             self._out_times_s.append(now_s)
             self.frames_out += 1
 
@@ -147,18 +195,25 @@ class Stats:
     def report(self) -> StatsReport:
         """The figures of the whole run; who and what ran is left empty."""
         with self._lock:
-            times_s = [self._first_out_s, self._out_times_s[-1]] if self._out_times_s else []
+            seen = self._watched if self._watched.frames else self._unwatched
             latency = {
-                "p50": self._latency.percentile(50),
-                "p95": self._latency.percentile(95),
-                "max": self._latency.max,
+                "p50": seen.latency_ms.percentile(50),
+                "p95": seen.latency_ms.percentile(95),
+                "max": seen.latency_ms.max,
             }
             stages = {
                 name: {"p50": samples.percentile(50), "p95": samples.percentile(95)}
                 for name, samples in self._stages.items()
             }
-            fps = _rate_fps(self.frames_out, times_s)
-            return StatsReport(self.frames_in, self.frames_out, self.frames_dropped, fps, latency, stages)
+            return StatsReport(
+                self.frames_in,
+                self.frames_out,
+                self.frames_dropped,
+                self._watched.frames,
+                seen.fps,
+                latency,
+                stages,
+            )
 
 
 def _percentile(values: NDArray[np.float64], percent: float) -> float:

@@ -30,6 +30,10 @@ class PublicNetwork:
         """See `Engine.info`."""
         return EngineInfo("torch", str(self._device), "fp32")
 
+    def prepare(self, shape: tuple[int, ...], style: Style) -> float:
+        """See `Engine.prepare`; there is nothing to prepare."""
+        return 0.0
+
     @torch.inference_mode()
     def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`; style and strength count for nothing."""

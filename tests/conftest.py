@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-PIPELINE_THREADS = ("_capture", "_stylize")
+PIPELINE_THREADS = ("_capture", "_feed", "_collect")
 
 
 _CACHE = tempfile.TemporaryDirectory(prefix="tests-cache-")
@@ -46,4 +46,4 @@ def no_threads_left() -> Iterator[None]:
 
 
 def _belongs_to_us(thread: threading.Thread) -> bool:
-    return thread.name in PIPELINE_THREADS or thread.name.endswith(" reader")
+    return thread.name in PIPELINE_THREADS or thread.name.startswith("engine_") or thread.name.endswith(" reader")

@@ -205,6 +205,11 @@ class IdentityEngine:
         self.batches: list[tuple[int, str]] = []
         self.strengths: list[float] = []
         self.opened = True
+        self.prepared: list[tuple[int, ...]] = []
+
+    def prepare(self, shape: tuple[int, ...], _: Style) -> float:
+        self.prepared.append(shape)
+        return 0.0
 
     def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         self.batches.append((len(pictures), style.name))

@@ -73,12 +73,12 @@ class WebPage:
         url: of the page.
     """
 
-    def __init__(self, engine: Engine | None = None, options: WebOptions | None = None, alone: bool = False) -> None:
+    def __init__(self, engine: Engine | None = None, options: WebOptions | None = None) -> None:
         self.engine = engine or ColourEngine()
         catalogue = colours()
         self.controls = Controls(catalogue, 0, LOOK)
         self.said: list[Command] = []
-        self.sink = WebSink(options or WebOptions(port=0), self.engine, catalogue, LOOK, alone)
+        self.sink = WebSink(options or WebOptions(port=0), self.engine, catalogue, LOOK)
         self.url = self.sink.open("a grey wall", self.controls, self._send)
         self._ended = threading.Event()
         self._shooting = threading.Thread(target=self._shoot, daemon=True)

@@ -14,11 +14,15 @@ from platformdirs import user_cache_path
 
 from realtime.engines.model_files import model_file_of, no_model_file, read_model_files, usable_cores
 from realtime.engines.protocol import EngineInfo, no_memory, rows_of
+from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, Precision, ProviderName
 from realtime.styles import Catalogue, Style
 
 _ERRORS_ONLY, _FATAL_ONLY = 3, 4
+_SMALLEST = (1, 16, 16, 3)
+"""A batch that costs next to nothing, for a session's first run."""
+
 _NO_MEMORY = ("out of memory", "failed to allocate memory")
 _CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _PRECISIONS: dict[str, tuple[Precision, ...]] = {"cpu": ("fp32", "int8"), "cuda": ("fp32", "fp16")}
@@ -51,19 +55,39 @@ class OnnxEngine:
         self._sessions = {path: self._session(path, file.content, number) for path, file in files.items()}
         stated = next(iter(files.values())).precision
         self._info = EngineInfo("onnx", device if device == "cpu" else f"{device}:{number}", stated, self._provider)
+        self._shapes = ShapeCache(lambda key: [files[key[0]].vector_size], self._run_once)
+        if self._provider == _CPU:  # here, on one thread, and not by two threads that stylize at once
+            for path in files:
+                self._run_once((path, _SMALLEST), files[path].vector_size)
 
     @property
     def info(self) -> EngineInfo:
         """See `Engine.info`."""
         return self._info
 
+    def prepare(self, shape: tuple[int, ...], style: Style) -> float:
+        """See `Engine.prepare`."""
+        return self._shapes.prepare((self._path_of(style), shape))
+
     def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
+        path = self._path_of(style)
+        if self._provider != _CPU:  # a CPU takes any size as it comes, and a second run would cost as much again
+            self._shapes.prepare((path, pictures.shape))
+        return self._run(path, pictures, style.vector_at(strength))
+
+    def _path_of(self, style: Style) -> Path:
         path = model_file_of(style, "onnx", self._wanted)
         if path is None or path not in self._sessions:
             raise no_model_file(style, "onnx")
+        return path
+
+    def _run_once(self, key: tuple[Path, tuple[int, ...]], vector_size: int) -> None:
+        path, shape = key
+        self._run(path, np.zeros(shape, np.uint8), np.zeros(vector_size, np.float32) if vector_size else None)
+
+    def _run(self, path: Path, pictures: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
         inputs: dict[str, NDArray[np.generic]] = {"frames": pictures}
-        vector = style.vector_at(strength)
         if vector is not None:
             inputs["style"] = rows_of(vector, len(pictures))
         try:

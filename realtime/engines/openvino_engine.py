@@ -3,6 +3,8 @@
 Must not know sources, sinks or keys, and does not import torch.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -11,8 +13,8 @@ from numpy.typing import NDArray
 
 from neural_style.model_format import ModelFile
 from realtime.engines.model_files import model_file_of, no_model_file, read_model_files, usable_cores
-from realtime.engines.pool import Pool
 from realtime.engines.protocol import EngineInfo, rows_of
+from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
 from realtime.styles import Catalogue, Style
@@ -70,7 +72,7 @@ class OpenVinoEngine:
         self._files = read_model_files(catalogue, "openvino", precision)
         self._wanted = precision
         self._parallel = min(options.parallel_batches, usable_cores())
-        self._requests: Pool[_Key, openvino.InferRequest] = Pool(self._make_requests)
+        self._requests: ShapeCache[_Key, openvino.InferRequest] = ShapeCache(self._make_requests, self._run_once)
         first = next(iter(self._files.values()))
         stated = first.precision if first.precision == "int8" else precision
         self._info = EngineInfo("openvino", "cpu", stated, parallel_batches=self._parallel)
@@ -80,26 +82,47 @@ class OpenVinoEngine:
         """See `Engine.info`."""
         return self._info
 
+    def prepare(self, shape: tuple[int, ...], style: Style) -> float:
+        """See `Engine.prepare`."""
+        path = self._path_of(style)
+        with self._told(path, shape):
+            return self._requests.prepare((path, shape))
+
     def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
-        path = model_file_of(style, "openvino", self._wanted)
-        if path is None or path not in self._files:
-            raise no_model_file(style, "openvino")
+        path, vector = self._path_of(style), style.vector_at(strength)
         inputs: dict[str, NDArray[np.generic]] = {"frames": np.ascontiguousarray(pictures)}
-        vector = style.vector_at(strength)
         if vector is not None:
             inputs["style"] = rows_of(vector, len(pictures))
-        try:
-            with self._requests.taken((path, pictures.shape)) as request:
-                results = request.infer(inputs, share_inputs=True)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise EngineError(f"engine openvino: {path.name} failed on {pictures.shape}: {reason}") from error
+        with self._told(path, pictures.shape), self._requests.taken((path, pictures.shape)) as request:
+            results = request.infer(inputs, share_inputs=True)
         return np.asarray(results[0], np.uint8)
 
     def close(self) -> None:
         """See `Engine.close`."""
         self._requests.clear()
+
+    def _path_of(self, style: Style) -> Path:
+        path = model_file_of(style, "openvino", self._wanted)
+        if path is None or path not in self._files:
+            raise no_model_file(style, "openvino")
+        return path
+
+    @contextmanager
+    def _told(self, path: Path, shape: tuple[int, ...]) -> Iterator[None]:
+        """Says for which file and shape OpenVINO failed."""
+        try:
+            yield
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise EngineError(f"engine openvino: {path.name} failed on {shape}: {reason}") from error
+
+    def _run_once(self, key: _Key, request: "openvino.InferRequest") -> None:
+        path, shape = key
+        inputs: dict[str, NDArray[np.generic]] = {"frames": np.zeros(shape, np.uint8)}
+        if self._files[path].vector_size:
+            inputs["style"] = np.zeros((shape[0], self._files[path].vector_size), np.float32)
+        request.infer(inputs, share_inputs=True)
 
     def _make_requests(self, key: _Key) -> "list[openvino.InferRequest]":
         """As many as batches come at once, of a network compiled for one shape."""

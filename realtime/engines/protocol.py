@@ -54,6 +54,25 @@ class Engine(Protocol):
         """What really runs."""
         ...
 
+    def prepare(self, shape: tuple[int, ...], style: Style) -> float:
+        """Compiles, captures or builds what a shape needs, and runs it once; does nothing for one that is ready.
+
+        May take long: TensorRT needs minutes. Any thread may call it: one shape is prepared at a
+        time, and those that are ready are stylized meanwhile. `stylize` prepares what nobody has.
+
+        Args:
+            shape: (N, H, W, 3) of the batches that will come.
+            style: any one of the network that will run.
+
+        Returns:
+            Seconds that one batch of this shape took when it was first run; 0 where none was run.
+
+        Raises:
+            EngineMemoryError: the device's memory is too small for this shape.
+            EngineError: the network cannot take this shape.
+        """
+        ...
+
     def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """Stylizes a batch.
 

@@ -4,6 +4,7 @@ Must not know how an engine works.
 """
 
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -40,6 +41,15 @@ class SparingEngine:
     def info(self) -> EngineInfo:
         """See `Engine.info`."""
         return self._engine.info
+
+    def prepare(self, shape: tuple[int, ...], style: Style) -> float:
+        """See `Engine.prepare`; finds out already here what there is memory for."""
+        try:
+            return self._engine.prepare(shape, style)
+        except EngineMemoryError:
+            start_s = time.perf_counter()
+            self.stylize(np.zeros(shape, np.uint8), style)
+            return time.perf_counter() - start_s
 
     def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`; raises EngineMemoryError when not even small parts have room."""

@@ -3,8 +3,9 @@
 Must not know sources, sinks or keys.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,8 +17,8 @@ from torch import Tensor
 from neural_style.checkpoint import StyleNetwork, first_reason, load_checkpoint
 from neural_style.fast_net import FastNet
 from realtime.engines.cuda_runner import CudaRunner
-from realtime.engines.pool import Pool
 from realtime.engines.protocol import EngineInfo, no_memory, rows_of
+from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
 from realtime.styles import Catalogue, Style
@@ -65,7 +66,7 @@ class TorchEngine:
             raise EngineError("engine torch: no style has a checkpoint; use --engine onnx for .onnx files")
         self._records = self._can_record(self._device)
         self._parallel = options.parallel_batches if self._records else 1
-        self._runners: Pool[_Key, CudaRunner] = Pool(self._make_runners)
+        self._runners: ShapeCache[_Key, CudaRunner] = ShapeCache(self._make_runners, _run_once)
         self._info = EngineInfo("torch", str(self._device), precision, parallel_batches=self._parallel)
 
     @property
@@ -73,28 +74,42 @@ class TorchEngine:
         """See `Engine.info`."""
         return self._info
 
+    def prepare(self, shape: tuple[int, ...], style: Style) -> float:
+        """See `Engine.prepare`; without a GPU there is nothing to prepare: all runs in PyTorch's one thread."""
+        if not self._records:
+            return 0.0
+        with self._told(shape):
+            return self._runners.prepare((self._path_of(style), shape))
+
     def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
-        if style.checkpoint is None or style.checkpoint not in self._networks:
-            raise EngineError(f"engine torch: style {style.name!r} has no checkpoint; use --engine onnx")
-        key = style.checkpoint, pictures.shape
-        try:
+        path, vector = self._path_of(style), style.vector_at(strength)
+        with self._told(pictures.shape):
             if self._records:
-                with self._runners.taken(key) as runner:
-                    return runner.run(pictures, style.vector_at(strength))
-            return run_in_torch_thread(
-                lambda: self._stylize(pictures, self._networks[key[0]], style.vector_at(strength))
-            )
-        except RuntimeError as error:
-            if "out of memory" in str(error).lower():
-                torch.cuda.empty_cache()  # without a GPU this does nothing
-                raise no_memory(self._info, pictures.shape) from error
-            raise EngineError(f"engine torch: failed on {pictures.shape}: {first_reason(error)}") from error
+                with self._runners.taken((path, pictures.shape)) as runner:
+                    return runner.run(pictures, vector)
+            return run_in_torch_thread(lambda: self._stylize(pictures, self._networks[path], vector))
 
     def close(self) -> None:
         """See `Engine.close`."""
         self._runners.clear()
         self._networks.clear()
+
+    def _path_of(self, style: Style) -> Path:
+        if style.checkpoint is None or style.checkpoint not in self._networks:
+            raise EngineError(f"engine torch: style {style.name!r} has no checkpoint; use --engine onnx")
+        return style.checkpoint
+
+    @contextmanager
+    def _told(self, shape: tuple[int, ...]) -> Iterator[None]:
+        """Says for which shape PyTorch failed, and whether for memory."""
+        try:
+            yield
+        except RuntimeError as error:
+            if "out of memory" in str(error).lower():
+                torch.cuda.empty_cache()  # without a GPU this does nothing
+                raise no_memory(self._info, shape) from error
+            raise EngineError(f"engine torch: failed on {shape}: {first_reason(error)}") from error
 
     @staticmethod
     def _can_record(device: torch.device) -> bool:
@@ -126,6 +141,11 @@ class TorchEngine:
         stylized = network(frames.permute(0, 3, 1, 2).float(), vector)  # (N, 3, H, W)
         rounded = stylized.clamp(0, 255).round().to(torch.uint8)
         return np.asarray(rounded.permute(0, 2, 3, 1).contiguous().cpu().numpy(), np.uint8)
+
+
+def _run_once(key: _Key, runner: CudaRunner) -> None:
+    _, shape = key
+    runner.run(np.zeros(shape, np.uint8), None)
 
 
 def _device(name: str) -> torch.device:

@@ -1,12 +1,9 @@
-"""Owns the making of films: decoding, stylizing and encoding in threads of their own, joined by bounded mailboxes.
-
-Must not know the command line, nor how a film is read or written.
-"""
+"""Owns the making of films: decoding, stylizing and encoding in threads of their own, joined by bounded mailboxes."""
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ from numpy.typing import NDArray
 
 from realtime.controls import Look
 from realtime.engines.protocol import Engine
-from realtime.errors import EngineError, SinkError
+from realtime.errors import SinkError
 from realtime.files.assembly import Assembly, assemble
 from realtime.files.batch_size import fastest_batch_size
 from realtime.files.encoders import Encoder
@@ -23,16 +20,19 @@ from realtime.files.film_reader import Cut, FilmFrame, FilmReader
 from realtime.files.segments import FilmFormat, SegmentRecord, SegmentWriter
 from realtime.files.work_folder import WorkFolder
 from realtime.finish import Finisher
+from realtime.flow import EngineStage, StageThreads
 from realtime.frame import Image
 from realtime.mailbox import BoundedMailbox, MailboxClosedError
 from realtime.postprocess import Smoothed
 from realtime.stats import Stats, StatsReport
-from realtime.turns import Turns
 
 SEGMENT_FRAMES = 240
 """Pictures in one piece of a film that can be resumed."""
 
 _POLL_S = 0.1
+_JOIN_S = 1.5
+"""How long what was begun may take to end after a failure or Ctrl-C; what hangs longer is left behind."""
+
 _WAITING_FRAMES = 3
 _LEAST_FREE_BYTES = 64_000_000
 _BITS_PER_PIXEL = 0.4
@@ -110,17 +110,21 @@ def make_films(job: FilmJob, engine: Engine, note: Note, progress: Progress) -> 
     reader = FilmReader(job.source, job.max_side_px)
     try:
         film = _Film(job, reader, engine, note)
-        try:
-            report = film.run(progress)
-        except BaseException:
-            for folder in film.folders:
-                folder.leave()
-            raise
-        for folder in film.folders:
-            folder.remove()
-        return report
-    finally:
+    except BaseException:
         reader.close()
+        raise
+    try:
+        report = film.run(progress)
+    except BaseException:
+        for folder in film.folders:
+            folder.leave()
+        raise
+    finally:
+        if not film.hangs:
+            reader.close()
+    for folder in film.folders:
+        folder.remove()
+    return report
 
 
 class _Film:
@@ -128,8 +132,8 @@ class _Film:
 
     def __init__(self, job: FilmJob, reader: FilmReader, engine: Engine, note: Note) -> None:
         self._job, self._reader, self._engine, self._note = job, reader, engine, note
-        self._failure: BaseException | None = None
         self._stats = Stats()
+        self._threads = StageThreads(self._abort)
         info = reader.info
         self._format = FilmFormat(info.size_wh, info.time_base, info.rate, info.tags, info.bit_depth > 8)
         self._told_sizes()
@@ -144,10 +148,8 @@ class _Film:
         self._painted: list[BoundedMailbox[_Painted]] = [BoundedMailbox(_WAITING_FRAMES) for _ in job.looks]
         self._finishers = [Finisher() for _ in job.looks]
         self._finished = self._skip
-        self._taken = self._batches()
-        self._stylizers = engine.info.parallel_batches + 1
-        self._turns = Turns(self._stylizers)
-        self._free_engine = threading.Semaphore(engine.info.parallel_batches)
+        # While one batch is finished, the engine goes on with the next.
+        self._engine_stage: EngineStage[list[FilmFrame]] = EngineStage(engine, self._stats, note, ahead=1)
 
     def run(self, progress: Progress) -> FilmReport:
         if self._skip:
@@ -156,53 +158,40 @@ class _Film:
             self._job.looks, self._finishers, self.folders, self._records, strict=True
         ):
             finisher.go_on(folder.load_state(len(records)), look)
-        stages: list[Callable[[], None]] = [self._decode, *[self._stylize] * self._stylizers]
-        stages += [lambda number=number: self._encode(number) for number in range(len(self._job.looks))]  # type: ignore[misc]
-        threads = [threading.Thread(target=self._guard, args=(stage,), daemon=True) for stage in stages]
+        self._threads.start((self._decode, self._feed, self._collect, *self._encoders()))
         total = self._total()
         try:
-            for thread in threads:
-                thread.start()
-            while any(thread.is_alive() for thread in threads):
-                threads[-1].join(_POLL_S)
+            while not self._threads.join(_POLL_S):
                 progress(self._done, total)
+                if self._threads.failure is not None and not self._threads.join(_JOIN_S):
+                    break
         except BaseException as error:  # noqa: BLE001
-            self._fail(error)
-        for thread in threads:
-            thread.join()
-        if self._failure is not None:
-            raise self._failure
+            self._threads.fail(error)
+            self._threads.join(_JOIN_S)
+        self._threads.raise_failure()
+        progress(self._done, total)
         if not self._done:
             raise SinkError(f"film {self._job.source}: holds no picture in the part that was asked for")
         for number in range(len(self._job.targets)):
             self._assemble(number)
-        info = self._engine.info
-        report = replace(
-            self._stats.report(),
-            engine=info.engine,
-            device=info.device,
-            precision=info.precision,
-            provider=info.provider,
-            style=",".join(look.style.name for look in self._job.looks),
-            size="{}x{}".format(*self._format.size_wh),
-        )
+        style = ",".join(look.style.name for look in self._job.looks)
+        report = self._stats.report().of(self._engine.info, style, self._format.size_wh)
         return FilmReport(self._done, report, self._reader.lost, self._reader.damaged)
 
-    def _guard(self, stage: Callable[[], None]) -> None:
-        """Runs a stage; what it raises ends the film and is raised again by `run`."""
-        try:
-            stage()
-        except MailboxClosedError:
-            return
-        except BaseException as error:  # noqa: BLE001
-            self._fail(error)
+    @property
+    def hangs(self) -> bool:
+        """Whether a stage still runs after the end, and may hold the reader."""
+        return self._threads.alive()
 
-    def _fail(self, error: BaseException) -> None:
-        self._failure = self._failure or error
+    def _abort(self) -> None:
+        """Wakes every stage, and throws away what is under way."""
         self._decoded.abort()
-        self._turns.abort()
+        self._engine_stage.abort()
         for painted in self._painted:
             painted.abort()
+
+    def _encoders(self) -> list[Callable[[], None]]:
+        return [partial(self._encode, number) for number in range(len(self._job.looks))]
 
     def _decode(self) -> None:
         """Thread: the film to its pictures."""
@@ -216,30 +205,19 @@ class _Film:
             self._decoded.put(frame)
         self._decoded.close()
 
-    def _stylize(self) -> None:
-        """Thread, one of several: pictures to paintings, one of each look. While one finishes, the engine goes on."""
-        try:
-            while True:
-                with self._turns.take() as turn:
-                    frames = next(self._taken, None)
-                if frames is None:
-                    break
-                pictures = np.stack([frame.pixels for frame in frames])
-                with self._free_engine:
-                    paintings = [self._painted_in(look, pictures) for look in self._job.looks]
-                with self._turns.hand_over(turn):
-                    self._hand_over(frames, paintings)
-        finally:
-            if self._turns.leave():
-                for painted in self._painted:
-                    painted.close()
+    def _feed(self) -> None:
+        """Thread: pictures to the engine, to be painted in each look."""
+        jobs = [(look.style, look.strength) for look in self._job.looks]
+        for frames in self._batches():
+            self._engine_stage.put(frames, np.stack([frame.pixels for frame in frames]), jobs)
+        self._engine_stage.close()
 
-    def _painted_in(self, look: Look, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        with self._stats.stage("engine"):
-            paintings = self._engine.stylize(pictures, look.style, look.strength)
-        if paintings.shape != pictures.shape:
-            raise EngineError(f"engine: gave shape {paintings.shape} for {pictures.shape}; they must be equal")
-        return paintings
+    def _collect(self) -> None:
+        """Thread: paintings to the encoders, in the order of the film."""
+        for frames, future in self._engine_stage.results():
+            self._hand_over(frames, future.result())
+        for painted in self._painted:
+            painted.close()
 
     def _hand_over(self, frames: list[FilmFrame], paintings: list[NDArray[np.uint8]]) -> None:
         """Finishes paintings in the order of the film, and gives them to the encoders."""
@@ -294,7 +272,7 @@ class _Film:
                     folder.save_state(len(records) + 1, picture.smoothed)
                     records.append(writer.finish())
                     writer = None
-            if writer is not None and self._failure is None:
+            if writer is not None and self._threads.failure is None:
                 records.append(writer.finish())
                 writer = None
         finally:

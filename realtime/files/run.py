@@ -25,6 +25,7 @@ from realtime.files.pictures import StillPicture, read_still, write_still
 from realtime.files.telling import Teller
 from realtime.files.work_folder import kept_path
 from realtime.finish import Finisher
+from realtime.flow import EngineStage
 from realtime.frame import fit_size_wh
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
 from realtime.styles import Catalogue, Style, open_style_list
@@ -91,9 +92,16 @@ def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, t
 class _Run:
     def __init__(self, options: FileOptions, engine: Engine, styles: list[Style], teller: Teller) -> None:
         self._options, self._engine, self._styles, self._teller = options, engine, styles, teller
+        self._stills: EngineStage[None] = EngineStage(
+            engine, report=lambda line: teller.noted("engine", line), prepares=False
+        )
         self.film_stats: list[dict[str, Any]] = []
 
     def run(self, tasks: list[FileTask]) -> RunResult:
+        with self._stills:
+            return self._run(tasks)
+
+    def _run(self, tasks: list[FileTask]) -> RunResult:
         failed = damaged = 0
         for task in tasks:
             name, targets = str(task.source or "standard input"), [str(target) for target in task.targets]
@@ -127,7 +135,7 @@ class _Run:
         return {"size": f"{width}x{height}"}
 
     def _painted(self, picture: StillPicture, look: Look) -> StillPicture:
-        painting = self._engine.stylize(picture.pixels[None], look.style, look.strength)[0]
+        painting = self._stills.stylize(picture.pixels[None], look.style, look.strength)[0]
         return replace(picture, pixels=Finisher().finish(painting, picture.pixels, look))
 
     def _sheet(self, picture: StillPicture, looks: list[Look]) -> StillPicture:

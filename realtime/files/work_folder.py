@@ -5,7 +5,6 @@ Must not know how films are read, stylized or encoded.
 
 import glob
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from neural_style.atomic import whole_file
+from neural_style.atomic import partial_folder, whole_file
 from realtime.errors import OptionError, SinkError
 from realtime.files.segments import SegmentRecord, finished_segments, segment_paths
 from realtime.postprocess import Smoothed
@@ -40,7 +39,7 @@ class WorkFolder:
     """
 
     def __init__(self, target: Path, job: dict[str, Any] | None) -> None:
-        self.path = _private_path(target) if job is None else kept_path(target)
+        self.path = partial_folder(target) if job is None else kept_path(target)
         self._private = job is None
         _remove_abandoned(target)
         try:
@@ -123,7 +122,3 @@ def _remove_abandoned(target: Path) -> None:
         number = folder.name.split(".")[-2]
         if number.isdecimal() and not psutil.pid_exists(int(number)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _private_path(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{os.getpid()}.partial")

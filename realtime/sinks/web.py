@@ -1,9 +1,5 @@
-"""Owns the web page as a sink: every viewer sees the newest painting, and asks for changes.
+"""Owns the web page as a sink: every viewer sees the newest frame, and asks for changes."""
 
-Must not know HTTP or WebRTC.
-"""
-
-import time
 from collections.abc import Callable
 
 from realtime.controls import Command, Controls
@@ -14,30 +10,22 @@ from realtime.sinks.protocol import StylizedFrame
 from realtime.stats import Stats
 from realtime.styles import Catalogue
 
-_IDLE_S = 0.2
-
 
 class WebSink:
     """A page for any number of viewers, who may also send their own cameras and pictures.
-
-    While nobody watches and nothing else takes the frames, it takes five a second: the rest of
-    the machine is free for those who send their own.
 
     Args:
         options: where it is served.
         engine: paints for senders and uploads, beside the pipeline.
         catalogue: the styles.
         look: where senders begin.
-        alone: whether no other sink takes the frames.
 
     Raises:
         MissingPackageError: a package that it needs is not installed.
         SinkError: the address cannot be had.
     """
 
-    def __init__(
-        self, options: WebOptions, engine: Engine, catalogue: Catalogue, look: LookOptions, alone: bool = False
-    ) -> None:
+    def __init__(self, options: WebOptions, engine: Engine, catalogue: Catalogue, look: LookOptions) -> None:
         try:
             from realtime.web import server
         except ImportError as error:
@@ -45,7 +33,7 @@ class WebSink:
                 f"web: {error.name} is not installed; run pip install -r requirements.txt"
             ) from error
         self._module, self._options = server, options
-        self._engine, self._catalogue, self._look, self._alone = engine, catalogue, look, alone
+        self._engine, self._catalogue, self._look = engine, catalogue, look
         self._stats = Stats()
         self._server: server.WebServer | None = None
 
@@ -68,14 +56,19 @@ class WebSink:
         self._server.start()
         return self._server.url
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody watches the server's own source."""
+        return self._server is not None and self._server.viewers > 0
+
     def write(self, stylized: StylizedFrame) -> None:
-        """See `Sink.write`."""
+        """See `Sink.write`; raises what ended the stylizing of senders' frames."""
         if self._server is None or self._server.hub is None:
             return
+        if self._server.failure is not None:
+            raise self._server.failure
         self._server.hub.publish(stylized.frame.pixels, stylized.pixels)
         self._stats.frame_out(stylized.frame.capture_time_s)
-        if self._alone and not self._server.viewers:
-            time.sleep(_IDLE_S)
 
     def close(self) -> str:
         """See `Sink.close`."""

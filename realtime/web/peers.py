@@ -24,7 +24,7 @@ from realtime.frame import Image
 from realtime.stats import Stats
 from realtime.web.hub import Hub
 from realtime.web.messages import MessageError, command_in, read_message, state_as_json
-from realtime.web.studio import Sender, Studio
+from realtime.web.studio import Sender, SentFrame, Studio
 
 MAX_PEERS = 8
 MAX_OFFER_CHARACTERS = 64_000
@@ -179,7 +179,6 @@ class _Peer:
         self._track = _PaintedTrack(self._hub)
         self._sender = Sender(controls, self._publish, self._tell_error) if controls is not None else None
         self._channel: Any = None
-        self._captured_s: float = 0.0
         self._heard_s = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -264,15 +263,14 @@ class _Peer:
                 arrived_s = time.perf_counter()
                 pixels = await self._loop.run_in_executor(None, _pixels_of, frame)
                 self._stats.frames_in += 1
-                self._captured_s = arrived_s
-                self._studio.put(self._sender, pixels)
+                self._studio.put(self._sender, SentFrame(pixels, arrived_s))
         except MediaStreamError:
             pass
         await self.close()
 
-    def _publish(self, original: Image, painting: Image) -> None:
+    def _publish(self, original: Image, painting: Image, capture_time_s: float) -> None:
         self._hub.publish(original, painting)
-        self._stats.frame_out(self._captured_s)
+        self._stats.frame_out(capture_time_s)
 
     def _on_message(self, text: Any) -> None:
         self._heard_s = time.monotonic()

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image as Pillow
 
 from realtime.controls import Look
-from realtime.engines.protocol import Engine
 from realtime.files.pictures import decode_still
 from realtime.finish import Finisher
+from realtime.flow import EngineStage
 from realtime.frame import Image, resize_to_fit
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.sources.video_file import VideoFileSource
@@ -25,12 +25,12 @@ _KINDS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF")
 _THUMBNAIL_WH = (160, 120)
 
 
-def paint_upload(content: bytes, engine: Engine, look: Look, max_side_px: int | None) -> bytes:
+def paint_upload(content: bytes, stage: EngineStage[None], look: Look, max_side_px: int | None) -> bytes:
     """Paints an uploaded picture.
 
     Args:
         content: of a picture file.
-        engine: what paints.
+        stage: what paints.
         look: style and strength.
         max_side_px: shrink it first, for a preview; None keeps its size.
 
@@ -48,7 +48,7 @@ def paint_upload(content: bytes, engine: Engine, look: Look, max_side_px: int | 
         pixels = resize_to_fit(pixels, (max_side_px, max_side_px))
         height, width = pixels.shape[:2]
         alpha = None if alpha is None else np.asarray(cv2.resize(alpha, (width, height)), np.uint8)
-    painting = engine.stylize(pixels[None], look.style, look.strength)[0]
+    painting = stage.stylize(pixels[None], look.style, look.strength)[0]
     painting = Finisher().finish(painting, pixels, look)
     stored = Pillow.fromarray(painting if alpha is None else np.dstack([painting, alpha]))
     file = io.BytesIO()
@@ -56,10 +56,10 @@ def paint_upload(content: bytes, engine: Engine, look: Look, max_side_px: int | 
     return file.getvalue()
 
 
-def thumbnail(engine: Engine, style: Style) -> bytes:
+def thumbnail(stage: EngineStage[None], style: Style) -> bytes:
     """A small JPEG of the sample clip's first frame in a style."""
     file = io.BytesIO()
-    Pillow.fromarray(engine.stylize(_sample()[None], style)[0]).save(file, "JPEG", quality=85)
+    Pillow.fromarray(stage.stylize(_sample()[None], style, 1.0)[0]).save(file, "JPEG", quality=85)
     return file.getvalue()
 
 

@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from realtime.controls import Controls, Look
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, SinkError, SourceError, StyleError
+from realtime.flow import EngineStage
 from realtime.options import LookOptions, WebOptions
 from realtime.styles import Catalogue, find_style
 from realtime.web.guard import Guard, hosts_of, is_loopback, problem
@@ -44,7 +45,7 @@ _LIMITS_BYTES = {"/api/offer": 2**17, "/api/command": 2**13, "/api/picture": MAX
 _UPLOAD_S = 60.0
 _UPLOADS_AT_ONCE = 4
 _START_S = 10.0
-_END_S = 5.0
+_END_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class WebServer:
 
     Attributes:
         url: what to open, with the token where one is needed.
+        failure: why senders' frames are no longer stylized, once they are not.
 
     Raises:
         SinkError: the address cannot be had, or the certificate is no good.
@@ -92,11 +94,13 @@ class WebServer:
         name = "127.0.0.1" if local else socket.gethostname() if options.host in ("0.0.0.0", "::") else options.host
         self.url = f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/" + (f"?token={token}" if token else "")
         self.hub: Hub | None = None
+        self.failure: BaseException | None = None
         self._peers: Peers | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._thumbnails: dict[int, bytes] = {}
         self._painters = ThreadPoolExecutor(1, thread_name_prefix="_uploads")
+        self._stage: EngineStage[None] = EngineStage(shown.engine, prepares=False)
         self._uploads = 0
         guarded = Guard(self._app(), hosts_of(options.host, port), scheme, token, _LIMITS_BYTES)
         config = uvicorn.Config(
@@ -107,7 +111,7 @@ class WebServer:
             proxy_headers=False,
             limit_concurrency=64,
             timeout_keep_alive=10,
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=1,
             h11_max_incomplete_event_size=16_384,
             ssl_certfile=options.tls_cert,
             ssl_keyfile=options.tls_key,
@@ -137,8 +141,9 @@ class WebServer:
     def close(self) -> None:
         """Ends all connections, and serves no more."""
         self._server.should_exit = True
+        self._stage.abort()
+        self._painters.shutdown(wait=False, cancel_futures=True)
         self._thread.join(_END_S)
-        self._painters.shutdown(wait=True, cancel_futures=True)
 
     def _serve(self) -> None:
         self._server.run([self._socket])
@@ -148,7 +153,7 @@ class WebServer:
         shown = self._shown
         self._loop = asyncio.get_running_loop()
         self.hub = Hub(self._loop)
-        studio = Studio(shown.engine)
+        studio = Studio(shown.engine, self._fail)
         self._peers = Peers(
             studio, lambda: Controls(shown.catalogue, self._first_style(), shown.look), shown.show, self.hub
         )
@@ -156,7 +161,10 @@ class WebServer:
         yield
         self.hub.close()
         await self._peers.close()
-        await self._loop.run_in_executor(None, studio.close)
+        studio.close()
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = error
 
     def _first_style(self) -> int:
         """Where a new sender begins: with what is shown, or with the first part of a blend that is in no catalogue."""
@@ -185,7 +193,7 @@ class WebServer:
         if not 1 <= number <= len(styles):
             return problem(404, f"there are {len(styles)} styles")
         if number not in self._thumbnails:
-            paint = partial(thumbnail, self._shown.engine, styles[number - 1])
+            paint = partial(thumbnail, self._stage, styles[number - 1])
             try:
                 self._thumbnails[number] = await self._painted(paint)
             except EngineError as error:
@@ -230,7 +238,7 @@ class WebServer:
         try:
             look, max_side_px = self._asked(request)
             content = await _body(request)
-            painted = await self._painted(partial(paint_upload, content, self._shown.engine, look, max_side_px))
+            painted = await self._painted(partial(paint_upload, content, self._stage, look, max_side_px))
         except (MessageError, StyleError, SourceError) as error:
             return problem(400, str(error))
         except EngineError as error:

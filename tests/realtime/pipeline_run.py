@@ -3,7 +3,7 @@
 Must not know what is tested.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fakes import CollectingSink, FakeDisplay, IdentityEngine, make_catalogue
@@ -33,6 +33,7 @@ class Run:
         look: LookOptions | None = None,
         *,
         catalogue: Catalogue | None = None,
+        watched: Callable[[], bool] = lambda: True,
         **options: Any,
     ) -> None:
         self.sink = CollectingSink()
@@ -43,7 +44,7 @@ class Run:
             all_sinks.append(self.display)
         styles = catalogue or make_catalogue("candy", "mosaic", "udnie")
         controls = Controls(styles, 0, look or LookOptions(smoothing=0.0))
-        stages = Stages(source, engine or IdentityEngine(), controls, all_sinks, self.display)
+        stages = Stages(source, engine or IdentityEngine(), controls, all_sinks, self.display, watched)
         engine_options = EngineOptions(batch_size=batch_size, max_wait_ms=20)
         self.pipeline = Pipeline(stages, RunOptions(engine=engine_options, **options), self.said.append)
 

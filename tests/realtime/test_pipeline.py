@@ -3,7 +3,9 @@
 Must not need a camera, a network or a display; time-outs only detect hangs.
 """
 
+import itertools
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -27,7 +29,7 @@ from pipeline_run import Run
 from realtime.controls import Controls, SelectStyle
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, LookOptions, RunOptions
-from realtime.pipeline import Pipeline, Stages
+from realtime.pipeline import UNWATCHED_FPS, Pipeline, Stages
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.video_file import VideoFileSink
 from realtime.sources.pattern import PatternSource
@@ -188,7 +190,60 @@ def test_memory_and_threads_stay_flat(batch_size: int) -> None:
     options = RunOptions(unpaced=True, max_frames=2500, engine=EngineOptions(batch_size=batch_size))
     report = Pipeline(Stages(source, IdentityEngine(), controls, [watcher]), options, lambda _: None).run()
     assert report.frames_out == watcher.count == 2500
-    assert max(watcher.threads) <= before + 2
+    assert max(watcher.threads) <= before + 4  # capture, feed, engine, collect
     # 2000 frames of 57 kB that were kept would be 115 MB.
     assert watcher.bytes[-1] - watcher.bytes[0] < 10_000_000
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("unpaced", MODES)
+def test_while_nobody_watches_few_frames_are_taken_and_the_others_count_for_nothing(unpaced: bool) -> None:
+    sink = CollectingSink()
+    source = FakeSource(interval_s=0.005)
+    run = Run(source, sinks=[sink], watched=lambda: len(sink.frames) >= 4, unpaced=unpaced, max_frames=30)()
+    times_s = [stylized.frame.capture_time_s for stylized in sink.frames]
+    gaps_s = [after - before for before, after in itertools.pairwise(times_s)]
+    assert min(gaps_s[:3]) >= 1 / UNWATCHED_FPS - 1e-3
+    assert min(gaps_s[4:]) < 0.5 / UNWATCHED_FPS
+    report = run.report
+    assert report.frames_watched == 30 - 3  # the fourth was in the sink when somebody came
+    assert report.frames_in == report.frames_out + report.frames_dropped
+    assert report.frames_dropped < 20, "those that nobody could have seen are not dropped"
+
+
+class SlowSink(CollectingSink):
+    """A window, recording or camera driver that takes its time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self.ages: list[int] = []
+        self.source: FakeSource | None = None
+
+    def write(self, stylized: StylizedFrame) -> None:
+        assert self.source is not None
+        self.ages.append(self.source._index - stylized.frame.index)
+        super().write(stylized)
+        time.sleep(self._seconds)
+
+
+@pytest.mark.parametrize("parallel_batches", [1, 2])
+def test_a_slow_sink_costs_frames_and_never_delay(parallel_batches: int) -> None:
+    """Frames are counted, not seconds: how many were captured between a frame's capture and its turn."""
+    engine, sink = UnevenEngine(parallel_batches), SlowSink(0.1)
+    sink.source = FakeSource(interval_s=0.01)
+    report = Run(sink.source, engine, [sink], max_frames=15)().report
+    # In the engine for up to 12 ms, behind it until the next replaces it: a few frames of 10 ms, not ten or more.
+    assert sorted(sink.ages)[len(sink.ages) // 2] <= 6
+    assert report.frames_dropped > 60
+    assert report.frames_in == report.frames_out + report.frames_dropped
+
+
+def test_of_a_live_batch_only_frames_that_are_not_overtaken_are_shown() -> None:
+    run = Run(FakeSource(interval_s=0.002), sinks=[], batch_size=4, max_frames=20)
+    slow = SlowSink(0.05)
+    slow.source = FakeSource()
+    run.pipeline._sinks.append(slow)
+    run()
+    assert run.sink.indices == sorted(set(run.sink.indices))
+    assert run.report.frames_dropped > 20

@@ -9,8 +9,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import (
+    PATIENCE_S,
     CollectingSink,
     FailingEngine,
     FailingSink,
@@ -22,14 +24,16 @@ from fakes import (
     make_catalogue,
     read_clip,
 )
+from numpy.typing import NDArray
 from pipeline_run import Run
 
 from realtime.controls import Action, Command, Controls
-from realtime.errors import EngineError, SinkError, SourceError
+from realtime.errors import EngineError, EngineTimeoutError, SinkError, SourceError
 from realtime.options import LookOptions, RunOptions
 from realtime.pipeline import Pipeline, Stages
 from realtime.sinks import Sink
 from realtime.sinks.video_file import VideoFileSink
+from realtime.styles import Style
 
 pytestmark = [pytest.mark.usefixtures("no_threads_left"), pytest.mark.timeout(60)]
 
@@ -203,12 +207,42 @@ def test_a_signal_sent_twice_completes_the_recording(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
-def test_a_second_ctrl_c_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.pipeline._INSIST_AFTER_S", 0.0)
-    display = ImpatientDisplay({})
-    pipeline = _impatient_pipeline(display)
-    with pytest.raises(KeyboardInterrupt):
-        pipeline.run()
-    assert pipeline.interrupted
-    assert display.ended == ["abandoned"]
-    assert len(display.frames) == 2
+class HangingEngine(IdentityEngine):
+    """Hangs from its third batch on, until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+
+    def _paint(self, pictures: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+        if len(self.batches) > 2:
+            self.let_go.wait(PATIENCE_S)
+        return pictures
+
+
+@pytest.mark.parametrize("unpaced", MODES)
+def test_an_engine_that_hangs_ends_the_run_and_keeps_the_recording(
+    unpaced: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.flow.FRAME_LIMIT_S", 0.5)
+    engine = HangingEngine()
+    run = Run(FakeSource(interval_s=0.01), engine, [VideoFileSink(tmp_path / "out.mp4", 30)], unpaced=unpaced)
+    with pytest.raises(EngineTimeoutError, match=r"engine identity .* 1 frame.* of 16x12"):
+        run()
+    engine.let_go.set()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.incomplete.mp4"]
+    assert len(read_clip(tmp_path / "out.incomplete.mp4").pictures) == 2
+
+
+@pytest.mark.parametrize("unpaced", MODES)
+@pytest.mark.parametrize("how", ["quit", "interrupt"])
+def test_an_engine_that_hangs_cannot_hold_up_the_end(unpaced: bool, how: str, tmp_path: Path) -> None:
+    engine, path = HangingEngine(), tmp_path / "out.mp4"
+    script: dict[int, Sequence[Command] | BaseException] = {2: [Action.QUIT] if how == "quit" else KeyboardInterrupt()}
+    run = Run(FakeSource(interval_s=0.01), engine, [VideoFileSink(path, 30)], script=script, unpaced=unpaced)
+    started_s = time.perf_counter()
+    run()
+    assert time.perf_counter() - started_s < ENDS_WITHIN_S + 1
+    engine.let_go.set()
+    assert list(tmp_path.iterdir()) == [path]
+    assert len(read_clip(path).pictures) == 2

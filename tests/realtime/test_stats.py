@@ -94,7 +94,7 @@ def test_memory_does_not_grow_with_the_run(clock: Clock) -> None:
     stats = Stats()
 
     def held_bytes() -> int:
-        parts = [stats._latency, *stats._stages.values()]
+        parts = [stats._watched.latency_ms, stats._unwatched.latency_ms, *stats._stages.values()]
         return sum(part._values.nbytes for part in parts) + 8 * len(stats._out_times_s)
 
     _show(stats, clock, 1000, 0.01)
@@ -130,8 +130,9 @@ def test_the_file_holds_exactly_the_promised_numbers(clock: Clock, tmp_path: Pat
     path = tmp_path / "s.json"
     stats.report().write(path)
     written = json.loads(path.read_text(encoding="utf-8"))
-    names = "frames_in frames_out frames_dropped fps latency_ms stage_ms engine device precision provider style size"
-    assert set(written) == set(names.split())
+    names = "frames_in frames_out frames_dropped frames_watched fps latency_ms stage_ms"
+    who = "engine device precision provider style size"
+    assert set(written) == {*names.split(), *who.split()}
     assert set(written["latency_ms"]) == {"p50", "p95", "max"}
     assert set(written["stage_ms"]["engine"]) == {"p50", "p95"}
     assert (written["frames_in"], written["frames_out"], written["frames_dropped"]) == (3, 2, 1)
@@ -152,3 +153,28 @@ def test_the_summary_is_one_line_with_the_figures(clock: Clock) -> None:
     for part in ("11 frames out", "14 in", "3 dropped", "10.0 fps", "p50 20 ms", "p95 20 ms"):
         assert part in summary
     assert "\n" not in summary
+
+
+def test_frames_that_nobody_saw_count_in_no_figure_of_speed(clock: Clock) -> None:
+    stats = Stats()
+    _show(stats, clock, 5, 0.1)
+    for _ in range(7):
+        clock.now_s += 1.0
+        stats.frame_out(clock.now_s - 0.9, watched=False)
+    clock.now_s += 3.0
+    _show(stats, clock, 5, 0.1)
+    report = stats.report()
+    assert (report.frames_out, report.frames_watched) == (17, 10)
+    assert report.fps == pytest.approx(10.0)
+    assert report.latency_ms["max"] < 900
+    assert "while somebody watched: 10 frames" in report.summary()
+
+
+def test_where_nobody_watched_at_all_the_figures_say_so(clock: Clock) -> None:
+    stats = Stats()
+    for _ in range(3):
+        clock.now_s += 0.2
+        stats.frame_out(clock.now_s - 0.05, watched=False)
+    report = stats.report()
+    assert report.fps == pytest.approx(5.0)
+    assert report.summary().endswith("(nobody watched)")

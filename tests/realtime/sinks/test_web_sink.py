@@ -4,30 +4,33 @@ Must not need a browser or a network.
 """
 
 import sys
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fakes import IdentityEngine
+from fakes import IdentityEngine, make_stylized, solid
 from web_page import LOOK, WebPage, colours
 
-from realtime.errors import MissingPackageError
+from realtime.errors import EngineError, MissingPackageError
 from realtime.options import WebOptions
 from realtime.sinks.web import WebSink
 
 
-@pytest.fixture
-def lonely() -> Iterator[WebPage]:
-    page = WebPage(alone=True)
-    yield page
+def test_it_is_not_watched_before_somebody_comes() -> None:
+    page = WebPage()
+    assert not page.sink.watched
+    assert page.ask("GET", "/api/state").json["viewers"] == 0
     page.close()
+    assert not WebSink(WebOptions(port=0), IdentityEngine(), colours(), LOOK).watched
 
 
-def test_while_nobody_watches_five_frames_a_second_are_taken(lonely: WebPage) -> None:
-    time.sleep(1.2)
-    assert 2 <= lonely.written <= 9
-    assert lonely.ask("GET", "/api/state").json["viewers"] == 0
+def test_an_engine_that_failed_senders_ends_the_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = WebPage()
+    server = page.sink._server
+    assert server is not None
+    monkeypatch.setattr(server, "failure", EngineError("hangs"))
+    with pytest.raises(EngineError, match="hangs"):
+        page.sink.write(make_stylized(solid((1, 2, 3))))
+    page.close()
 
 
 def test_it_closes_twice_and_when_it_was_never_opened() -> None:

@@ -13,13 +13,13 @@ from fakes import FailingEngine, IdentityEngine, solid
 from numpy.typing import NDArray
 from web_page import ColourEngine, colours
 
-from realtime.controls import ChangeLook, Controls
+from realtime.controls import Action, ChangeLook, Controls
 from realtime.engines.protocol import EngineInfo
-from realtime.errors import EngineError
+from realtime.errors import EngineError, EngineTimeoutError
 from realtime.frame import Image
 from realtime.options import LookOptions
 from realtime.styles import Style
-from realtime.web.studio import Sender, Studio
+from realtime.web.studio import Sender, SentFrame, Studio
 
 PATIENCE_S = 10.0
 RED, GREEN, BLUE = ColourEngine.COLOURS
@@ -48,7 +48,12 @@ class Viewer:
         self.told: list[str] = []
         controls = Controls(colours(identity), 0, LookOptions(smoothing=0.0))
         controls.apply(ChangeLook(style=style))
-        self.sender = Sender(controls, lambda a, b: self.pictures.append((a, b)), self.told.append)
+        self.latencies_s: list[float] = []
+        self.sender = Sender(controls, self._take, self.told.append)
+
+    def _take(self, original: Image, stylized: Image, capture_time_s: float) -> None:
+        self.latencies_s.append(time.perf_counter() - capture_time_s)
+        self.pictures.append((original, stylized))
 
     @property
     def colours(self) -> list[tuple[int, ...]]:
@@ -59,11 +64,17 @@ Open = Callable[[IdentityEngine], Studio]
 
 
 @pytest.fixture
-def open_studio() -> Iterator[Open]:
+def failures() -> list[BaseException]:
+    """What ended a studio."""
+    return []
+
+
+@pytest.fixture
+def open_studio(failures: list[BaseException]) -> Iterator[Open]:
     opened: list[Studio] = []
 
     def _open(engine: IdentityEngine) -> Studio:
-        opened.append(Studio(engine))
+        opened.append(Studio(engine, failures.append))
         return opened[0]
 
     yield _open
@@ -77,8 +88,8 @@ def _until(condition: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def _grey(value: int, size_wh: tuple[int, int] = (64, 48)) -> Image:
-    return solid((value, value, value), size_wh)
+def _grey(value: int, size_wh: tuple[int, int] = (64, 48)) -> SentFrame:
+    return SentFrame(solid((value, value, value), size_wh), time.perf_counter())
 
 
 def test_frames_of_all_senders_are_one_batch_each_in_its_own_style(open_studio: Open) -> None:
@@ -154,3 +165,66 @@ def test_what_fails_is_told_and_others_go_on(open_studio: Open) -> None:
     studio.put(viewer.sender, _grey(1))
     _until(lambda: other.pictures or other.told)
     assert len(viewer.pictures) == 1
+
+
+def test_a_picture_that_is_frozen_stays_and_still_changes_its_style(open_studio: Open) -> None:
+    studio, viewer = open_studio(ColourEngine()), Viewer("red")
+    studio.add(viewer.sender)
+    studio.put(viewer.sender, _grey(7))
+    _until(lambda: viewer.pictures)
+    viewer.sender.controls.apply(Action.FREEZE)
+    viewer.sender.controls.apply(ChangeLook(style="green"))
+    studio.put(viewer.sender, _grey(99))
+    _until(lambda: len(viewer.pictures) == 2)
+    assert [int(original[0, 0, 0]) for original, _ in viewer.pictures] == [7, 7]
+    assert viewer.colours == [RED, GREEN]
+
+
+def test_latency_is_that_of_the_frame_shown_and_not_of_the_newest_that_arrived(open_studio: Open) -> None:
+    engine = WaitingEngine("cpu")
+    studio, viewer = open_studio(engine), Viewer("red")
+    studio.add(viewer.sender)
+    studio.put(viewer.sender, _grey(1))
+    assert engine.taken.acquire(timeout=PATIENCE_S)
+    time.sleep(0.3)
+    studio.put(viewer.sender, _grey(2))  # arrives while the first is under way
+    engine.leave.release()
+    _until(lambda: viewer.pictures)
+    engine.leave.release()
+    assert viewer.latencies_s[0] >= 0.3
+
+
+def test_a_new_size_is_prepared_while_others_go_on(open_studio: Open) -> None:
+    class PreparingEngine(ColourEngine):
+        go_on = threading.Event()
+
+        def prepare(self, shape: tuple[int, ...], style: Style) -> float:
+            if shape[1:3] == (32, 32):
+                assert self.go_on.wait(PATIENCE_S)
+            return super().prepare(shape, style)
+
+    engine = PreparingEngine()
+    studio, known, new = open_studio(engine), Viewer("red"), Viewer("green")
+    studio.add(known.sender)
+    studio.add(new.sender)
+    for count in range(1, 4):
+        if count == 2:
+            studio.put(new.sender, _grey(1, (32, 32)))
+        studio.put(known.sender, _grey(count))
+        _until(lambda count=count: len(known.pictures) == count)  # type: ignore[misc]
+    assert not new.pictures
+    engine.go_on.set()
+    _until(lambda: new.pictures)
+
+
+def test_an_engine_that_hangs_ends_the_studio_with_an_error(
+    open_studio: Open, failures: list[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.flow.FRAME_LIMIT_S", 0.3)
+    engine = WaitingEngine("cpu")
+    studio, viewer = open_studio(engine), Viewer("red")
+    studio.add(viewer.sender)
+    studio.put(viewer.sender, _grey(1))
+    _until(lambda: failures)
+    assert isinstance(failures[0], EngineTimeoutError)
+    engine.leave.release()

@@ -1,0 +1,286 @@
+"""Owns how stages run: guarded threads, and the one engine stage."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.engines.protocol import Engine
+from realtime.errors import EngineError, EngineTimeoutError
+from realtime.mailbox import MailboxClosedError
+from realtime.stats import Stats
+from realtime.styles import Style
+
+FRAME_LIMIT_S = 10.0
+"""What an engine may take at least for a batch that it has prepared."""
+
+_LIMIT_PER_MEGAPIXEL_S = 20.0
+"""What it may take for large batches: the slowest network needs 3 s a megapixel on two cores."""
+
+_SLOWEST_TO_FIRST = 20.0
+"""How many times as long as the first run of a shape a later one may take, where that is more."""
+
+_PREPARE_LIMIT_S, _GPU_PREPARE_LIMIT_S = 120.0, 900.0
+"""What it may take at least to prepare a shape: TensorRT builds an engine for minutes."""
+
+_SAID_AFTER_S = 3.0
+_TICK_S = 0.25
+
+Item = TypeVar("Item")
+Given = TypeVar("Given")
+
+
+class StageThreads:
+    """Runs stages in threads of their own; the first one that raises ends all, and its error is raised again.
+
+    Args:
+        stop: makes all stages end soon; called once, by the thread of the stage that failed.
+    """
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._failing = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self.failure: BaseException | None = None
+
+    def start(self, stages: Sequence[Callable[[], None]]) -> None:
+        """Starts a thread for each stage."""
+        for stage in stages:
+            name = getattr(stage, "__name__", "stage")
+            self._threads.append(threading.Thread(target=self.guard, args=(stage,), name=name, daemon=True))
+            self._threads[-1].start()
+
+    def guard(self, stage: Callable[[], None]) -> None:
+        """Runs a stage in this thread; what it raises is kept, and a mailbox that closes is its end."""
+        try:
+            stage()
+        except MailboxClosedError:
+            return
+        except BaseException as error:  # noqa: BLE001
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Ends all stages because of an error; of several the first counts."""
+        with self._failing:
+            self.failure = self.failure or error
+        self._stop()
+
+    def alive(self) -> bool:
+        """Whether any stage still runs."""
+        return any(thread.is_alive() for thread in self._threads)
+
+    def join(self, limit_s: float) -> bool:
+        """Waits for all stages together at most so long, and says whether all have ended."""
+        end_s = time.monotonic() + limit_s
+        for thread in self._threads:
+            thread.join(max(0.0, end_s - time.monotonic()))
+        return not self.alive()
+
+    def raise_failure(self) -> None:
+        """Raises what the first failed stage raised, if any did."""
+        if self.failure is not None:
+            raise self.failure
+
+
+Job = tuple[Style, float]
+"""A style and its strength."""
+
+
+class _Call(Generic[Item]):
+    """A batch on its way through the engine."""
+
+    def __init__(self, item: Item, shape: tuple[int, ...], limit_s: float) -> None:
+        self.item, self.shape = item, shape
+        self.future: Future[list[NDArray[np.uint8]]] = Future()
+        self.limit_s, self.prepares = limit_s, True
+
+
+class EngineStage(Generic[Item]):
+    """Stylizes batches with one engine: several at once, given back in order, none waited for without a limit.
+
+    Each shape of batch is prepared on one thread before any thread stylizes it (`Engine.prepare`).
+
+    Args:
+        engine: opened by the caller, and closed by the caller.
+        stats: is told how long the engine takes.
+        report: takes lines for people.
+        ahead: batches that may be taken beyond those that the engine works on; 0 for live frames.
+        prepares: False for single images: a shape that comes once is not worth a run of its own.
+        limit_s: what a batch of one frame may take; large ones, and engines that were slow at first, may take more.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        stats: Stats | None = None,
+        report: Callable[[str], None] | None = None,
+        *,
+        ahead: int = 0,
+        prepares: bool = True,
+        limit_s: float | None = None,
+    ) -> None:
+        parallel = engine.info.parallel_batches
+        self._engine, self._stats, self._report = engine, stats or Stats(), report
+        self._prepares, self._limit_s = prepares, FRAME_LIMIT_S if limit_s is None else limit_s
+        self._prepare_limit_s = _PREPARE_LIMIT_S if engine.info.device == "cpu" else _GPU_PREPARE_LIMIT_S
+        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="engine")
+        self._most = parallel + ahead
+        self._calls: deque[_Call[Item]] = deque()
+        self._changed = threading.Condition()
+        self._closed = self._aborted = False
+
+    def __enter__(self) -> "EngineStage[Item]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abort()
+
+    def wait_for_room(self) -> None:
+        """Waits until `put` would not wait; a writer that waits before it takes a frame takes a fresh one.
+
+        Raises:
+            MailboxClosedError: the stage was aborted.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._calls) < self._most or self._aborted)
+            if self._aborted:
+                raise MailboxClosedError
+
+    def put(self, item: Item, pixels: NDArray[np.uint8], jobs: Sequence[Job]) -> None:
+        """Begins to stylize a batch, waiting for room.
+
+        Args:
+            item: given back with the result.
+            pixels: uint8 (N, H, W, 3) RGB.
+            jobs: styles of one network; the batch is stylized in each of them.
+
+        Raises:
+            MailboxClosedError: the stage was aborted.
+        """
+        self.wait_for_room()
+        call = self._new_call(item, pixels)
+        with self._changed:
+            self._calls.append(call)
+            self._changed.notify_all()
+        self._threads.submit(self._work, call, pixels, jobs)
+
+    def close(self) -> None:
+        """Takes no more batches; `results` ends after those that are under way."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def abort(self) -> None:
+        """Ends `put` and `results` at once; a call that the engine works on is left to itself."""
+        with self._changed:
+            self._aborted = True
+            self._changed.notify_all()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def results(self) -> Iterator[tuple[Item, "Future[list[NDArray[np.uint8]]]"]]:
+        """Gives every batch that was put in, in that order, with its future, which is done.
+
+        The future holds uint8 (N, H, W, 3) RGB for each job, or what the engine raised. The next batch
+        has room when this one has been dealt with.
+
+        Raises:
+            MailboxClosedError: the stage was aborted.
+            EngineTimeoutError: the engine has not given a batch back in time.
+        """
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._calls or self._closed or self._aborted)
+                if self._aborted:
+                    raise MailboxClosedError
+                if not self._calls:
+                    self._threads.shutdown(wait=False)
+                    return
+                call = self._calls[0]
+            self._wait_for(call)
+            yield call.item, call.future
+            with self._changed:
+                self._calls.popleft()
+                self._changed.notify_all()
+
+    def stylize(self, pixels: NDArray[np.uint8], style: Style, strength: float) -> NDArray[np.uint8]:
+        """Stylizes one batch and waits for it; not beside `results`.
+
+        Args:
+            pixels: uint8 (N, H, W, 3) RGB.
+            style: see `Engine.stylize`.
+            strength: alike.
+
+        Returns:
+            uint8 (N, H, W, 3) RGB.
+
+        Raises:
+            EngineError: as the engine raised it, or EngineTimeoutError.
+        """
+        call = self._new_call(None, pixels)
+        self._threads.submit(self._work, call, pixels, [(style, strength)])
+        self._wait_for(call)
+        return call.future.result()[0]
+
+    def _new_call(self, item: Given, pixels: NDArray[np.uint8]) -> "_Call[Given]":
+        return _Call(item, pixels.shape, self._prepare_limit_s + _limit_s(pixels))
+
+    def _work(self, call: "_Call[Any]", pixels: NDArray[np.uint8], jobs: Sequence[Job]) -> None:
+        """Runs in one of the stage's threads."""
+        try:
+            if self._prepares:
+                once_s = self._engine.prepare(pixels.shape, jobs[0][0])
+                call.limit_s = len(jobs) * max(self._limit_s, _SLOWEST_TO_FIRST * once_s, _limit_s(pixels))
+                call.prepares = False
+            call.future.set_result([self._stylized(pixels, style, strength) for style, strength in jobs])
+        except BaseException as error:  # noqa: BLE001
+            call.future.set_exception(error)
+        with self._changed:
+            self._changed.notify_all()
+
+    def _stylized(self, pixels: NDArray[np.uint8], style: Style, strength: float) -> NDArray[np.uint8]:
+        with self._stats.stage("engine"):
+            stylized = self._engine.stylize(pixels, style, strength)
+        if stylized.shape != pixels.shape:
+            raise EngineError(f"engine: gave shape {stylized.shape} for {pixels.shape}; they must be equal")
+        return stylized
+
+    def _wait_for(self, call: "_Call[Any]") -> None:
+        """Waits until a call is done.
+
+        A tick counts as a tick however long it took: a process that was stopped (Ctrl-Z), or a machine
+        that slept, is not an engine that hangs.
+        """
+        waited_s, prepares, said = 0.0, True, False
+        while True:
+            with self._changed:
+                if self._changed.wait_for(lambda: call.future.done() or self._aborted, _TICK_S):
+                    break
+            waited_s = _TICK_S if prepares and not call.prepares else waited_s + _TICK_S
+            prepares = call.prepares
+            if waited_s > call.limit_s:
+                raise EngineTimeoutError(self._overdue(call))
+            if prepares and waited_s > _SAID_AFTER_S and not said and self._report is not None:
+                said = True
+                self._report(f"{self._described(call)}: is being prepared, which may take up to {call.limit_s:.0f} s")
+        if not call.future.done():
+            raise MailboxClosedError
+
+    def _described(self, call: "_Call[Any]") -> str:
+        info, (count, height, width) = self._engine.info, call.shape[:3]
+        return f"engine {info.engine} on {info.device} in {info.precision}: {count} frame(s) of {width}x{height}"
+
+    def _overdue(self, call: "_Call[Any]") -> str:
+        return (
+            f"{self._described(call)} did not come back within {call.limit_s:.0f} s, so the run was ended; "
+            "try another --engine, or a smaller --size"
+        )
+
+
+def _limit_s(pixels: NDArray[np.uint8]) -> float:
+    """What the slowest network may take for a batch, uint8 (N, H, W, 3)."""
+    return _LIMIT_PER_MEGAPIXEL_S * pixels.size / 3e6

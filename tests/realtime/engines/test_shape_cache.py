@@ -1,0 +1,142 @@
+import threading
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from realtime.engines.shape_cache import ShapeCache
+
+
+def _warm_up(_: str, __: object) -> None:
+    pass
+
+
+class Maker:
+    """Gives workers with the name of their key."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.made = count, list[str]()
+
+    def __call__(self, key: str) -> Sequence[list[str]]:
+        self.made.append(key)
+        return [[key] for _ in range(self.count)]
+
+
+def test_workers_are_made_once_for_each_key() -> None:
+    maker = Maker(1)
+    cache = ShapeCache(maker, _warm_up)
+    for key in ("a", "b", "a", "a", "b"):
+        with cache.taken(key) as worker:
+            assert worker == [key]
+    assert maker.made == ["a", "b"]
+
+
+def test_only_the_last_few_keys_are_kept() -> None:
+    maker = Maker(1)
+    cache = ShapeCache(maker, _warm_up)
+    for key in ("a", "b", "c", "d", "a", "e", "a", "b"):  # "e" is one too many, and "b" was used least lately
+        with cache.taken(key):
+            pass
+    assert maker.made == ["a", "b", "c", "d", "e", "b"]
+
+
+def test_a_worker_is_with_one_thread_at_a_time() -> None:
+    cache = ShapeCache(Maker(2), _warm_up)
+    busy: list[int] = []
+    most, lock = 0, threading.Lock()
+
+    def work() -> None:
+        nonlocal most
+        for _ in range(50):
+            with cache.taken("a") as worker:
+                with lock:
+                    assert id(worker) not in busy
+                    busy.append(id(worker))
+                    most = max(most, len(busy))
+                with lock:
+                    busy.remove(id(worker))
+
+    threads = [threading.Thread(target=work) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert 1 <= most <= 2
+
+
+def test_a_worker_comes_back_after_an_error() -> None:
+    cache = ShapeCache(Maker(1), _warm_up)
+    with pytest.raises(ValueError, match="broken"), cache.taken("a"):
+        raise ValueError("broken")
+    with cache.taken("a") as worker:
+        assert worker == ["a"]
+
+
+def test_what_could_not_be_made_is_tried_again() -> None:
+    tries = 0
+
+    def make(_: str) -> list[str]:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise MemoryError
+        return ["worker"]
+
+    cache = ShapeCache(make, _warm_up)
+    with pytest.raises(MemoryError), cache.taken("a"):
+        pass
+    with cache.taken("a") as worker:
+        assert worker == "worker"
+
+
+def test_a_cleared_cache_makes_anew() -> None:
+    maker = Maker(1)
+    cache = ShapeCache(maker, _warm_up)
+    for _ in range(2):
+        with cache.taken("a"):
+            pass
+        cache.clear()
+    assert maker.made == ["a", "a"]
+
+
+def test_every_worker_runs_once_before_it_is_lent_and_the_slowest_time_is_told() -> None:
+    ran: list[object] = []
+
+    def warm_up(_: str, worker: object) -> None:
+        ran.append(worker)
+        time.sleep(0.05 if len(ran) == 2 else 0.0)
+
+    cache = ShapeCache(Maker(3), warm_up)
+    assert cache.prepare("a") >= 0.05
+    assert len({id(worker) for worker in ran}) == 3
+    with cache.taken("a") as worker:
+        assert any(worker is each for each in ran)
+    assert cache.prepare("a") >= 0.05
+    assert len(ran) == 3
+
+
+def test_one_key_is_prepared_at_a_time_and_ready_ones_do_not_wait() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    now, most = 0, 0
+
+    def warm_up(key: str, _: object) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        if key == "slow":
+            begun.set()
+            assert go_on.wait(20)
+        now -= 1
+
+    cache = ShapeCache(Maker(1), warm_up)
+    cache.prepare("ready")
+    threads = [threading.Thread(target=cache.prepare, args=(key,)) for key in ("slow", "slow", "other")]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(20)
+    with cache.taken("ready") as worker:
+        assert worker == ["ready"]
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+    assert most == 1
