@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import psutil
@@ -22,24 +22,15 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LEFT_AFTER_S = 2.3
 """A process is gone 3 s after a signal, and ending takes a moment."""
 
-_THREADS_END_WITHIN_S = 0.5
-
 
 def run_script(main: Callable[[], int]) -> NoReturn:
     """Runs a script's main function and ends the process with the status that it returns.
 
     After SIGINT or SIGTERM the process ends within 3 s, also when a native library or a driver hangs: files
-    that are not whole by then are removed. A thread that still hangs after `main` is left behind.
+    that are not whole by then are removed. Nor does a thread that hangs keep the process after `main`.
     """
     _watch_signals()
-    status = main()
-    end_s = time.monotonic() + _THREADS_END_WITHIN_S
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join(max(0.0, end_s - time.monotonic()))
-    if any(thread.is_alive() and not thread.daemon for thread in threading.enumerate()[1:]):
-        _leave(status)
-    sys.exit(status)
+    _leave(main())
 
 
 def run_main(
@@ -124,10 +115,14 @@ def _end_in_time(receiver: socket.socket, _: socket.socket) -> None:
 
 
 def _leave(status: int) -> NoReturn:
-    """Ends the process at once, with its children and without half-written files."""
+    """Ends the process at once, with its children and without half-written files.
+
+    Python's own end would wait for threads that hang, and take down native libraries under threads that run in them.
+    """
     remove_partials()
     for child in psutil.Process().children(recursive=True):
         child.kill()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(OSError):  # nobody reads any more
+            stream.flush()
     os._exit(status)

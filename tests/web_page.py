@@ -65,30 +65,15 @@ class Answer:
         return json.loads(self.body)
 
 
-class WebPage:
-    """A served page with a source that never ends, of one grey.
+class PageAddress:
+    """A served page, wherever it runs.
 
     Attributes:
-        said: commands that viewers sent.
         url: of the page.
     """
 
-    def __init__(self, engine: Engine | None = None, options: WebOptions | None = None) -> None:
-        self.engine = engine or ColourEngine()
-        catalogue = colours()
-        self.controls = Controls(catalogue, 0, LOOK)
-        self.said: list[Command] = []
-        self.sink = WebSink(options or WebOptions(port=0), self.engine, catalogue, LOOK)
-        self.url = self.sink.open("a grey wall", self.controls, self._send)
-        self._ended = threading.Event()
-        self._shooting = threading.Thread(target=self._shoot, daemon=True)
-        self.written = 0
-        self._shooting.start()
-
-    def close(self) -> None:
-        self._ended.set()
-        self._shooting.join(PATIENCE_S)
-        self.sink.close()
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
         """One request as it is written, whatever a browser would make of it."""
@@ -109,6 +94,31 @@ class WebPage:
     def post(self, path: str, message: object, **headers: str) -> Answer:
         """JSON, as the page sends it."""
         return self.ask("POST", path, json.dumps(message).encode(), {"Content-Type": "application/json", **headers})
+
+
+class WebPage(PageAddress):
+    """A served page with a source that never ends, of one grey.
+
+    Attributes:
+        said: commands that viewers sent.
+    """
+
+    def __init__(self, engine: Engine | None = None, options: WebOptions | None = None) -> None:
+        self.engine = engine or ColourEngine()
+        catalogue = colours()
+        self.controls = Controls(catalogue, 0, LOOK)
+        self.said: list[Command] = []
+        self.sink = WebSink(options or WebOptions(port=0), self.engine, catalogue, LOOK)
+        super().__init__(self.sink.open("a grey wall", self.controls, self._send))
+        self._ended = threading.Event()
+        self._shooting = threading.Thread(target=self._shoot, daemon=True)
+        self.written = 0
+        self._shooting.start()
+
+    def close(self) -> None:
+        self._ended.set()
+        self._shooting.join(PATIENCE_S)
+        self.sink.close()
 
     def _send(self, command: Command) -> None:
         self.said.append(command)
@@ -141,7 +151,7 @@ class Camera(VideoStreamTrack):
 class Client:
     """A WebRTC client without a browser; use it within one event loop."""
 
-    def __init__(self, page: WebPage, camera: Camera | None = None) -> None:
+    def __init__(self, page: PageAddress, camera: Camera | None = None) -> None:
         self._page, self._camera = page, camera
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.channel = self.connection.createDataChannel("commands")

@@ -1,0 +1,136 @@
+"""Every command ends when told, within 3 s, whatever hangs: fresh processes, signals at random moments.
+
+Must not need a camera, a GPU or a display.
+"""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from cold_commands import Ended, interrupt, moments, start, wait
+from fakes import noise, read_clip, write_clip
+
+from realtime.styles import SAVED_MODELS
+
+pytestmark = [
+    pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"),
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+]
+
+ENDS_WITHIN_S = 3.0
+LATEST_S = 2.5
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+LIVE = ("run_webcam.py", "--source", "pattern", "--sink", "null", "--style", "candy", "--record", "out.mp4")
+VIDEO = ("stylize.py", "clip.mp4", "-o", "out.mp4", "--style", "candy")
+IMAGES = ("stylize.py", "photos", "-o", "painted", "--style", "all", "--engine", "torch")
+PAGE = ("run_webcam.py", "--source", "pattern", "--sink", "web", "--port", "0")
+COMMANDS = {"live": LIVE, "video": VIDEO, "images": IMAGES, "page": PAGE}
+TRAINED = "own.safetensors"
+OTHERS = {
+    "benchmark": ("benchmark.py", "--engine", "onnx", "--precision", "fp32"),
+    "export": ("export_onnx.py", "--style", "candy", "-o", "out.onnx", "--baked"),
+    "train": ("train_style.py", "--network", "fast", "--style-image", "photos/0.png", "--name", "o", "-o", TRAINED),
+}
+
+HANG = """
+import threading
+from realtime.engines import {module}
+inner, calls, began = {module}.{engine}.{method}, [], threading.Lock()
+def hang(self, *arguments, **more):
+    with began:
+        calls.append(1)
+    if len(calls) > {after}:
+        print("hangs", flush=True)
+        threading.Event().wait()
+    return inner(self, *arguments, **more)
+{module}.{engine}.{method} = hang
+"""
+"""Stands for a native library or a driver that never comes back, from some call on."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where commands run: a long clip and some photographs."""
+    write_clip(tmp_path / "clip.mp4", [noise((640, 480), seed % 8) for seed in range(150)])
+    (tmp_path / "photos").mkdir()
+    import cv2
+
+    for number in range(6):
+        cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), noise((800, 600), number))
+    return tmp_path
+
+
+def _check(ended: Ended, number: signal.Signals, folder: Path) -> None:
+    """Ended in time, without a traceback, with whole files or none; before the run began the signal itself ends it."""
+    assert ended.took_s < ENDS_WITHIN_S, ended
+    assert ended.status in (130, -number), ended
+    assert "Traceback" not in ended.output, ended.output
+    assert not [path.name for path in folder.rglob(".*")], "something half-written was left"
+    video = folder / "out.mp4"
+    if video.exists():
+        assert len(read_clip(video).pictures) > 0
+        video.unlink()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_signal_at_any_moment_ends_it(name: str, number: signal.Signals, folder: Path) -> None:
+    for after_s in moments(5, LATEST_S, seed=number):
+        _check(interrupt(start(folder, *COMMANDS[name]), after_s, number), number, folder)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_signal_ends_the_other_scripts(name: str, number: signal.Signals, folder: Path) -> None:
+    for after_s in moments(2, 5.0, seed=number):
+        ended = interrupt(start(folder, *OTHERS[name]), after_s, number)
+        assert ended.took_s < ENDS_WITHIN_S, ended
+        assert ended.status in (130, -number, 0), ended
+        assert "Traceback" not in ended.output, ended.output
+        assert not (folder / TRAINED).exists()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("method", ["prepare", "stylize"])
+@pytest.mark.parametrize("name", ["live", "video", "page"])
+def test_a_signal_ends_it_while_the_engine_hangs(name: str, method: str, number: signal.Signals, folder: Path) -> None:
+    prelude = HANG.format(
+        module="onnx_engine", engine="OnnxEngine", method=method, after=0 if method == "prepare" else 4
+    )
+    process = start(folder, *COMMANDS[name], "--engine", "onnx", prelude=prelude)
+    _until_it_hangs(process)
+    _check(interrupt(process, 0.3, number), number, folder)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_it_while_a_file_cannot_be_closed(number: signal.Signals, folder: Path) -> None:
+    prelude = HANG.format(module="../sinks/video_file", engine="VideoFileSink", method="close", after=0)
+    prelude = prelude.replace(
+        "from realtime.engines import ../sinks/video_file", "from realtime.sinks import video_file"
+    )
+    process = start(folder, *LIVE, "--engine", "onnx", prelude=prelude.replace("../sinks/video_file", "video_file"))
+    ended = interrupt(process, 2.5, number)
+    assert "what did not end in time was left" in ended.output
+    _check(ended, number, folder)
+
+
+@pytest.mark.parametrize("name", ["live", "video"])
+def test_an_engine_that_hangs_ends_the_run_with_one_line(name: str, folder: Path) -> None:
+    prelude = HANG.format(module="onnx_engine", engine="OnnxEngine", method="stylize", after=4)
+    prelude += "from realtime import flow\nflow.FRAME_LIMIT_S = 1.0\nflow._LIMIT_PER_MEGAPIXEL_S = 1.0\n"
+    prelude += "flow._SLOWEST_TO_FIRST = 1.0\n"
+    ended = wait(start(folder, *COMMANDS[name], "--engine", "onnx", prelude=prelude), time.monotonic(), 40)
+    assert ended.status == 1, ended
+    assert "engine onnx on cpu in fp32: 1 frame(s) of 640x480 did not come back within" in ended.output
+    assert "Traceback" not in ended.output
+    assert not (folder / "out.mp4").exists()
+
+
+def _until_it_hangs(process: object) -> None:
+    for line in process.stdout:  # type: ignore[attr-defined]
+        if "hangs" in line:
+            return
+    raise AssertionError("it never came to hang")
