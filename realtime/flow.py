@@ -266,13 +266,16 @@ class EngineStage(Generic[Item]):
                 raise EngineTimeoutError(self._overdue(call))
             if prepares and waited_s > _SAID_AFTER_S and not said and self._report is not None:
                 said = True
-                self._report(f"{self._described(call)}: is being prepared, which may take up to {call.limit_s:.0f} s")
+                self._report(
+                    f"{self._described(call)}: prepares for this size, which may take up to {call.limit_s:.0f} s"
+                )
         if not call.future.done():
             raise MailboxClosedError
 
     def _described(self, call: "_Call[Any]") -> str:
         info, (count, height, width) = self._engine.info, call.shape[:3]
-        return f"engine {info.engine} on {info.device} in {info.precision}: {count} frame(s) of {width}x{height}"
+        frames = "a frame" if count == 1 else f"{count} frames"
+        return f"engine {info.engine} on {info.device} in {info.precision}: {frames} of {width}x{height}"
 
     def _overdue(self, call: "_Call[Any]") -> str:
         return (

@@ -8,10 +8,11 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from platformdirs import user_cache_path
@@ -21,6 +22,9 @@ from realtime.engines.protocol import Engine
 from realtime.errors import StylizationError
 from realtime.options import EngineName, Precision
 from realtime.styles import Style
+
+if TYPE_CHECKING:
+    from realtime.flow import EngineStage
 
 _ROUNDS = 8
 _ROUND_S = 0.12
@@ -94,14 +98,17 @@ def _measured(
 ) -> dict[Candidate, float]:
     """Time in ms of each candidate that can be opened, in rounds so that noise hits all alike."""
     pictures = np.random.default_rng(0).integers(0, 256, (1, size_wh[1], size_wh[0], 3), dtype=np.uint8)
-    engines: dict[Candidate, Engine] = {}
+    from realtime.flow import EngineStage  # which needs this package's protocol
+
     times_ms: dict[Candidate, list[float]] = {}
-    try:
+    stages: dict[Candidate, EngineStage[None]] = {}
+    with ExitStack() as opened:
         for candidate in candidates:
             try:
-                engines[candidate] = open_candidate(candidate)
-                engines[candidate].stylize(pictures, style)
-                times_ms[candidate] = [_time_ms(engines[candidate], pictures, style)]
+                engine = opened.enter_context(closing(open_candidate(candidate)))
+                stages[candidate] = opened.enter_context(EngineStage[None](engine))
+                stages[candidate].stylize(pictures, style, 1.0)
+                times_ms[candidate] = [_time_ms(stages[candidate], pictures, style)]
             except StylizationError:
                 continue
         for _ in range(_ROUNDS):
@@ -109,10 +116,7 @@ def _measured(
             for candidate, times in times_ms.items():
                 end_s = time.perf_counter() + _ROUND_S
                 while _typical(times) < _HOPELESS * best_ms and time.perf_counter() < end_s:
-                    times.append(_time_ms(engines[candidate], pictures, style))
-    finally:
-        for engine in engines.values():
-            engine.close()
+                    times.append(_time_ms(stages[candidate], pictures, style))
     return {candidate: _typical(times) for candidate, times in times_ms.items()}
 
 
@@ -120,9 +124,9 @@ def _typical(times_ms: list[float]) -> float:
     return float(np.percentile(times_ms, _KEPT_PERCENT))
 
 
-def _time_ms(engine: Engine, pictures: Any, style: Style) -> float:
+def _time_ms(stage: "EngineStage[None]", pictures: Any, style: Style) -> float:
     start_s = time.perf_counter()
-    engine.stylize(pictures, style)
+    stage.stylize(pictures, style, 1.0)
     return (time.perf_counter() - start_s) * 1000
 
 

@@ -16,7 +16,7 @@ from neural_style.atomic import whole_file
 from neural_style.sheet import draw_sheet, make_cell
 from realtime.controls import Look
 from realtime.engines import TYPICAL_SIZE_WH, Engine, open_engine
-from realtime.errors import EngineError, OptionError, StylizationError
+from realtime.errors import EngineError, EngineTimeoutError, OptionError, StylizationError
 from realtime.files.encoders import find_encoder
 from realtime.files.film import SEGMENT_FRAMES, FilmJob, make_films
 from realtime.files.film_reader import Cut
@@ -110,6 +110,8 @@ class _Run:
                 for target in task.targets:
                     target.parent.mkdir(parents=True, exist_ok=True)
                 facts = self._film(task) if task.is_film else self._picture(task)
+            except EngineTimeoutError:
+                raise  # every further input would wait as long
             except StylizationError as error:
                 failed += 1
                 self._teller.failed(name, str(error))

@@ -9,22 +9,19 @@ from collections.abc import Generator
 from pathlib import Path
 
 import av
-import numpy as np
 from av.error import FFmpegError
-from av.video.reformatter import ColorRange, Colorspace
 
 from realtime.errors import SourceError
+from realtime.files.colour import ToRgb, tags_of
 from realtime.frame import Frame, Image, resize_to_fit
 from realtime.sources.clock import Pacer
 from realtime.sources.protocol import SourceInfo
 
-_UNSPECIFIED = 2
-_HD_HEIGHT_PX = 720
 _DEFAULT_RATE_FPS = 25.0
 
 
 class VideoFileSource:
-    """Decodes the first video track of a file, turned upright.
+    """Decodes the first video track of a file: upright, with square pixels, by the colours that it states.
 
     Args:
         location: the path of a file, or the URL of a clip.
@@ -110,26 +107,15 @@ class VideoFileSource:
                 stream.thread_type = "AUTO"
                 self._rate_fps = float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE_FPS)
                 first_s: float | None = None
+                to_rgb: ToRgb | None = None
                 for count, picture in enumerate(container.decode(stream)):
                     if self._closed:
                         return
                     own_s = picture.time if picture.time is not None else count / self._rate_fps
                     first_s = own_s if first_s is None else first_s
-                    yield resize_to_fit(_upright_rgb(picture), self._size_wh), offset_s + own_s - first_s
+                    to_rgb = to_rgb or ToRgb(tags_of(picture), float(stream.sample_aspect_ratio or 1), accurate=False)
+                    yield resize_to_fit(to_rgb(picture), self._size_wh), offset_s + own_s - first_s
         except FFmpegError as error:
             raise SourceError(
                 f"source {self._location}: is damaged or is not a video that FFmpeg can decode ({error.strerror})"
             ) from error
-
-
-def _upright_rgb(picture: av.VideoFrame) -> Image:
-    """Converts to uint8 (H, W, 3) RGB by the matrix and range the file states, and turns it upright.
-
-    A file that states no matrix is taken as BT.709 from 720 lines on, and else as BT.601.
-    """
-    matrix = picture.colorspace
-    if matrix == _UNSPECIFIED:
-        matrix = Colorspace.ITU709 if picture.height >= _HD_HEIGHT_PX else Colorspace.ITU601
-    converted = picture.reformat(format="rgb24", src_colorspace=matrix, dst_color_range=ColorRange.JPEG)
-    rgb = np.asarray(converted.to_ndarray(), np.uint8)
-    return np.ascontiguousarray(np.rot90(rgb, round(picture.rotation / 90) % 4)) if picture.rotation else rgb

@@ -3,6 +3,7 @@
 Must not need a camera, a GPU or a display.
 """
 
+import re
 import signal
 import time
 from pathlib import Path
@@ -124,7 +125,7 @@ def test_an_engine_that_hangs_ends_the_run_with_one_line(name: str, folder: Path
     prelude += "flow._SLOWEST_TO_FIRST = 1.0\n"
     ended = wait(start(folder, *COMMANDS[name], "--engine", "onnx", prelude=prelude), time.monotonic(), 40)
     assert ended.status == 1, ended
-    assert "engine onnx on cpu in fp32: 1 frame(s) of 640x480 did not come back within" in ended.output
+    assert re.search(r"engine onnx on cpu in fp32: .*frames? of 640x480 did not come back within", ended.output)
     assert "Traceback" not in ended.output
     assert not (folder / "out.mp4").exists()
 

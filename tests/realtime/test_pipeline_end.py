@@ -227,7 +227,7 @@ def test_an_engine_that_hangs_ends_the_run_and_keeps_the_recording(
     monkeypatch.setattr("realtime.flow.FRAME_LIMIT_S", 0.5)
     engine = HangingEngine()
     run = Run(FakeSource(interval_s=0.01), engine, [VideoFileSink(tmp_path / "out.mp4", 30)], unpaced=unpaced)
-    with pytest.raises(EngineTimeoutError, match=r"engine identity .* 1 frame.* of 16x12"):
+    with pytest.raises(EngineTimeoutError, match=r"engine identity .* a frame of 16x12"):
         run()
     engine.let_go.set()
     assert [path.name for path in tmp_path.iterdir()] == ["out.incomplete.mp4"]

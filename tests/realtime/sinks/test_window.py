@@ -72,7 +72,11 @@ class Screen:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        _wait_for("the window", self.window)
+        try:
+            _wait_for("the window", self.window)
+        except AssertionError as error:
+            self._program.kill()
+            raise AssertionError(f"{error}; it said {self._program.communicate()[0]!r}") from error
         return self._program
 
     def window(self) -> str:

@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from fakes import BLUE, GREEN, RED, UNTAGGED, ClipFormat, difference, noise, solid, write_clip
+from film_corpus import FilmKind, make_film
 
 from realtime.errors import SourceError
+from realtime.files.colour import ColourTags
+from realtime.files.film_reader import FilmReader
 from realtime.frame import Frame, Image
 from realtime.sources.video_file import VideoFileSource
 
@@ -267,3 +270,23 @@ def test_closing_while_another_thread_reads_ends_the_reading_quietly(tmp_path: P
         assert not reader.is_alive()
         assert source.read() is None
     assert raised == []
+
+
+SHOWN = {
+    "anamorphic": FilmKind(shape=Fraction(16, 9), count=2),
+    "rotated": FilmKind(rotation=90, count=2),
+    "full range": FilmKind(tags=ColourTags(matrix=1, full_range=True), count=2),
+    "anamorphic and rotated": FilmKind(shape=Fraction(3, 2), rotation=-90, count=2),
+}
+
+
+@pytest.mark.parametrize("kind", SHOWN.values(), ids=SHOWN.keys())
+def test_a_clip_looks_the_same_live_and_in_files(kind: FilmKind, tmp_path: Path) -> None:
+    path = make_film(tmp_path / "clip", kind)
+    reader = FilmReader(path)
+    wanted = [frame.pixels for frame in reader.frames()]
+    live = _read_all(path)
+    assert [frame.pixels.shape for frame in live] == [pixels.shape for pixels in wanted]
+    for frame, pixels in zip(live, wanted, strict=True):
+        assert difference(frame.pixels, pixels) < 6  # chroma is interpolated in another way
+    reader.close()
