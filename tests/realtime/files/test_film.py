@@ -1,3 +1,5 @@
+import threading
+import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,13 +12,15 @@ from film_corpus import FilmKind, make_film, pictures_of, take_apart
 
 from realtime.controls import Look
 from realtime.engines.protocol import Engine
-from realtime.errors import EngineError, SinkError, SourceError
+from realtime.errors import EngineError, EngineTimeoutError, SinkError, SourceError
 from realtime.files.colour import ColourTags
 from realtime.files.encoders import find_encoder
 from realtime.files.film import FilmJob, FilmReport, make_films
 from realtime.files.film_reader import Cut
+from realtime.files.segments import SegmentRecord, SegmentWriter
 from realtime.frame import Image
 from realtime.options import CodecName
+from realtime.styles import Style
 
 STYLE = make_catalogue("a").styles[0]
 LOOK = Look(STYLE, 1.0, keep_colors=False, smoothing=0.0)
@@ -280,3 +284,42 @@ def test_what_is_no_film_is_one_line(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"in\.mp4"):
         run(make_job(tmp_path / "in.mp4", tmp_path / "out.mp4"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
+
+
+def test_waiting_for_the_slowest_encoder_does_not_spin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last encoder ends first; what is counted is how often the main thread woke up meanwhile."""
+    finish = SegmentWriter.finish
+
+    def slow_finish(self: SegmentWriter) -> SegmentRecord:
+        if "first" in str(self._path):
+            time.sleep(1.0)
+        return finish(self)
+
+    monkeypatch.setattr(SegmentWriter, "finish", slow_finish)
+    source = make_film(tmp_path / "in", FilmKind())
+    looks, targets = (LOOK, LOOK), (tmp_path / "first.mp4", tmp_path / "last.mp4")
+    woke: list[int] = []
+    make_films(
+        make_job(source, targets[0], looks=looks, targets=targets),
+        IdentityEngine(),
+        lambda _: None,
+        lambda done, _: woke.append(done),
+    )
+    assert len(woke) < 40
+
+
+def test_an_engine_that_hangs_ends_the_film_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.flow.FRAME_LIMIT_S", 0.5)
+    let_go = threading.Event()
+
+    class Hanging(IdentityEngine):
+        def _paint(self, pictures: Image, _: Style) -> Image:
+            if len(self.batches) > 3:
+                let_go.wait(20)
+            return pictures
+
+    source = make_film(tmp_path / "in", FilmKind())
+    with pytest.raises(EngineTimeoutError, match=r"engine identity .* a frame of 64x48"):
+        run(make_job(source, tmp_path / "out.mp4"), Hanging())
+    let_go.set()
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
