@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,9 @@ from style_files import write_network, write_style
 import run_webcam
 from realtime.controls import Look
 from realtime.engines.protocol import EngineInfo
+from realtime.errors import SinkError
 from realtime.frame import resize_to_fit
+from realtime.sources.protocol import SourceInfo
 from realtime.styles import SAVED_MODELS, load_catalogue
 
 pytestmark = [
@@ -171,6 +174,85 @@ def test_a_sink_that_cannot_be_had_is_told_in_one_line(folder: Path, sink: list[
     assert re.fullmatch(r"error: [^\n]+\n", done.stderr), done.stderr
     for word in words:
         assert word in done.stderr
+
+
+def test_a_page_without_a_port_leaves_no_half_recording(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = _run(
+            folder,
+            "--source",
+            "pattern",
+            "--size",
+            "64x48",
+            "--sink",
+            "web",
+            "--port",
+            port,
+            "--record",
+            "a.mp4",
+            *QUICK,
+        )
+    assert done.returncode == 1
+    assert re.fullmatch(rf"error: [^\n]*{port}[^\n]+\n", done.stderr), done.stderr
+    assert list(folder.iterdir()) == []
+
+
+class _Opened:
+    """A stage that tells when it is closed."""
+
+    def __init__(self, name: str, closed: list[str]) -> None:
+        self._name, self._closed = name, closed
+        self.info = SourceInfo("noise", (64, 48), 30.0, can_pause=False)
+
+    def read(self) -> None:
+        return None
+
+    def close(self) -> str:
+        self._closed.append(self._name)
+        return ""
+
+    def abandon(self) -> str:
+        self._closed.append(f"{self._name} abandoned")
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("fails", "expected"),
+    [
+        ("open_engine", ["source"]),
+        ("VideoFileSink", ["engine", "null abandoned", "source"]),
+        ("Pipeline", ["engine", "null abandoned", "recording abandoned", "source"]),
+        ("", ["engine", "null", "recording", "source"]),
+    ],
+)
+@pytest.mark.parametrize("error", [SinkError("no"), KeyboardInterrupt()])
+def test_what_was_opened_is_closed_when_a_later_stage_cannot_be(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fails: str,
+    expected: list[str],
+    error: BaseException,
+) -> None:
+    closed: list[str] = []
+
+    class Engine(IdentityEngine):
+        def close(self) -> None:
+            closed.append("engine")
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(run_webcam, "open_source", lambda *_: _Opened("source", closed))
+    monkeypatch.setattr(run_webcam, "open_engine", lambda *_: Engine())
+    monkeypatch.setattr(run_webcam, "NullSink", lambda: _Opened("null", closed))
+    monkeypatch.setattr(run_webcam, "VideoFileSink", lambda *_: _Opened("recording", closed))
+    if fails:
+        monkeypatch.setattr(run_webcam, fails, fail)
+    status = run_webcam.main(["--source", "noise", "--sink", "null", "--record", "out.mp4"])
+    assert status == (0 if not fails else 130 if isinstance(error, KeyboardInterrupt) else 1)
+    assert sorted(closed) == expected
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_page_is_served_until_ctrl_c_and_other_machines_need_its_token(folder: Path) -> None:
