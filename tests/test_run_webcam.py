@@ -303,7 +303,7 @@ BAD_INPUT = {
     "no frames": (["--max-frames", "0"], ["max-frames 0", "at least 1"]),
     "unknown device": (["--device", "tpu"], ["'tpu'", "cuda:N"]),
     "fp16 on a cpu": (["--engine", "torch", "--device", "cpu", "--precision", "fp16"], ["precision fp16", "cpu"]),
-    "fp16 with onnx": (["--precision", "fp16"], ["precision fp16", "--engine torch"]),
+    "fp16 with onnx": (["--device", "cpu", "--precision", "fp16"], ["precision fp16", "--precision fp32 or int8"]),
     "missing folder": (["--record", "none/out.mp4"], ["none/out.mp4", "there is no folder none"]),
     "no folder for statistics": (["--stats", "none/s.json"], ["none/s.json", "there is no folder none"]),
     "folder as recording": (["--record", "taken.mp4"], ["taken.mp4", "choose another place"]),
@@ -316,7 +316,12 @@ BAD_INPUT = {
 MACHINE_DEPENDENT = {
     "no camera": (["--source", "0"], ["camera 0", "no /dev/video0"], NO_CAMERA),
     "no camera of this path": (["--source", "/dev/video97"], ["camera /dev/video97"], NO_CAMERA),
-    "no gpu": (["--device", "cuda"], ["device cuda", "--device cpu"], NO_GPU),
+    "no gpu": (["--device", "cuda"], ["device cuda", "no NVIDIA driver", "--device cpu"], NO_GPU),
+    "no gpu for auto": (
+        ["--engine", "auto", "--device", "cuda"],
+        ["device cuda", "no NVIDIA driver", "--device cpu"],
+        NO_GPU,
+    ),
     "no gpu for torch": (["--engine", "torch", "--device", "cuda:1"], ["device cuda:1", "--device cpu"], NO_GPU),
 }
 CASES = [
