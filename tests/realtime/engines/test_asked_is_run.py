@@ -6,7 +6,8 @@ would compute there; that choosing and refusing is not.
 
 import re
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import onnxruntime
 import pytest
@@ -25,7 +26,9 @@ from machines import (
 from realtime.engines import open_engine, openvino_engine, runs_on_gpu, selection
 from realtime.engines.torch_engine import TorchEngine
 from realtime.errors import EngineError
-from realtime.options import EngineOptions
+from realtime.files import run
+from realtime.files.telling import Teller
+from realtime.options import EngineOptions, FileOptions
 from realtime.styles import SAVED_MODELS, Catalogue, load_catalogue
 
 pytestmark = pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no styles")
@@ -274,3 +277,12 @@ def test_what_fails_only_when_tried_counts(
     said: list[str] = []
     assert _opened(catalogue, EngineOptions(), said) == "openvino cpu int8"
     assert said == [f"GPU {GPU_NAME} is not used: PyTorch finds no CUDA device; restart"]
+
+
+def test_tiles_tell_it_too(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    ONLY_A_DRIVER.take_place(monkeypatch)
+    told: list[str] = []
+    teller = SimpleNamespace(noted=lambda _, line: told.append(line))
+    engine = run._open_engine(catalogue, FileOptions(("a.png",), "b.png", tile_px=256), 0, cast(Teller, teller))
+    assert engine.info.device == "cpu"
+    assert told == [f"GPU {GPU_NAME} is not used: {FOR_CPUS}"]
