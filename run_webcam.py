@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,44 +127,60 @@ def run(options: RunOptions) -> int:
     style = catalogue.names[first_style]
     sinks_wanted, sinks_notice = _wanted_sinks(options)
     _check_outputs(options)
-    source, notice = _open_source(options, loop_sample="window" in sinks_wanted or "web" in sinks_wanted)
-    try:
+    with ExitStack() as ours, ExitStack() as until_it_runs:
+        source, notice = _open_source(options, loop_sample="window" in sinks_wanted or "web" in sinks_wanted)
+        until_it_runs.callback(source.close)
         engine = open_engine(catalogue, options.engine, first_style, source.info.size_wh, _say)
-    except BaseException:
-        source.close()
-        raise
-    catalogue = catalogue.runnable_by(engine.info.engine, style)
-    print("\n".join(line for line in (_first_line(source, style, engine), notice, sinks_notice) if line), flush=True)
-    display: Display | None = WindowSink() if "window" in sinks_wanted else None
-    sinks: list[Sink] = [display] if display is not None else []
-    if "null" in sinks_wanted:
-        sinks.append(NullSink())
-    if "virtual" in sinks_wanted:
-        sinks.append(VirtualCameraSink(source.info.rate_fps))
-    if options.record is not None:
-        sinks.append(VideoFileSink(options.record, source.info.rate_fps))
-    controls = Controls(catalogue, catalogue.index_of(style), options.look)
-    options = _with_batch_size(options, engine, controls.look, source.info.size_wh)
-    web = None
-    if "web" in sinks_wanted:
-        web = WebSink(options.web, engine, catalogue, options.look)
-        sinks.append(web)
-    stages = Stages(source, engine, controls, sinks, display)
-    if web is not None and len(sinks) == 1:
-        stages = replace(stages, watched=lambda: web.watched)
-    pipeline = Pipeline(stages, options, _say)
-    try:
+        ours.callback(engine.close)
+        catalogue = catalogue.runnable_by(engine.info.engine, style)
+        print(
+            "\n".join(line for line in (_first_line(source, style, engine), notice, sinks_notice) if line), flush=True
+        )
+        sinks, display = _open_sinks(sinks_wanted, options.record, source.info.rate_fps, until_it_runs)
+        controls = Controls(catalogue, catalogue.index_of(style), options.look)
+        options = _with_batch_size(options, engine, controls.look, source.info.size_wh)
+        web = None
+        if "web" in sinks_wanted:
+            web = WebSink(options.web, engine, catalogue, options.look)
+            until_it_runs.callback(web.abandon)
+            sinks.append(web)
+        stages = Stages(source, engine, controls, sinks, display)
+        if web is not None and len(sinks) == 1:
+            stages = replace(stages, watched=lambda: web.watched)
+        pipeline = Pipeline(stages, options, _say)
         if web is not None:
             _say(f"page {web.open(source.info.name, controls, pipeline.send)}  (Ctrl-C ends it)")
             if len(sinks) == 1:
                 _say(f"nobody watches: {UNWATCHED_FPS} frames a second, until somebody opens the page")
+        until_it_runs.pop_all()  # from here on the pipeline closes source and sinks
         report = pipeline.run()
-    finally:
-        engine.close()
     _say(report.summary())
     if options.stats is not None:
         report.write(options.stats)
     return 130 if pipeline.interrupted else 0
+
+
+def _open_sinks(
+    names: tuple[SinkName, ...], record: Path | None, rate_fps: float, until_it_runs: ExitStack
+) -> tuple[list[Sink], Display | None]:
+    """All but the web page, which needs the pipeline; each is abandoned should something later not open."""
+    sinks: list[Sink] = []
+
+    def add(sink: Sink) -> None:
+        until_it_runs.callback(sink.abandon)
+        sinks.append(sink)
+
+    display: Display | None = None
+    if "window" in names:
+        display = WindowSink()
+        add(display)
+    if "null" in names:
+        add(NullSink())
+    if "virtual" in names:
+        add(VirtualCameraSink(rate_fps))
+    if record is not None:
+        add(VideoFileSink(record, rate_fps))
+    return sinks, display
 
 
 def _with_batch_size(options: RunOptions, engine: Engine, look: Look, size_wh: tuple[int, int]) -> RunOptions:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from neural_style.telemetry import switch_off_telemetry
+
 PIPELINE_THREADS = ("_capture", "_feed", "_collect")
 
 
@@ -20,6 +22,7 @@ def pytest_configure() -> None:
     """Tests neither use nor change what the user's machine remembers of its engines."""
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         os.environ[name] = _CACHE.name
+    switch_off_telemetry()  # tests import runtimes before they import ours
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,9 @@ from style_files import write_network, write_style
 import run_webcam
 from realtime.controls import Look
 from realtime.engines.protocol import EngineInfo
+from realtime.errors import SinkError
 from realtime.frame import resize_to_fit
+from realtime.sources.protocol import SourceInfo
 from realtime.styles import SAVED_MODELS, load_catalogue
 
 pytestmark = [
@@ -173,6 +176,85 @@ def test_a_sink_that_cannot_be_had_is_told_in_one_line(folder: Path, sink: list[
         assert word in done.stderr
 
 
+def test_a_page_without_a_port_leaves_no_half_recording(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = _run(
+            folder,
+            "--source",
+            "pattern",
+            "--size",
+            "64x48",
+            "--sink",
+            "web",
+            "--port",
+            port,
+            "--record",
+            "a.mp4",
+            *QUICK,
+        )
+    assert done.returncode == 1
+    assert re.fullmatch(rf"error: [^\n]*{port}[^\n]+\n", done.stderr), done.stderr
+    assert list(folder.iterdir()) == []
+
+
+class _Opened:
+    """A stage that tells when it is closed."""
+
+    def __init__(self, name: str, closed: list[str]) -> None:
+        self._name, self._closed = name, closed
+        self.info = SourceInfo("noise", (64, 48), 30.0, can_pause=False)
+
+    def read(self) -> None:
+        return None
+
+    def close(self) -> str:
+        self._closed.append(self._name)
+        return ""
+
+    def abandon(self) -> str:
+        self._closed.append(f"{self._name} abandoned")
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("fails", "expected"),
+    [
+        ("open_engine", ["source"]),
+        ("VideoFileSink", ["engine", "null abandoned", "source"]),
+        ("Pipeline", ["engine", "null abandoned", "recording abandoned", "source"]),
+        ("", ["engine", "null", "recording", "source"]),
+    ],
+)
+@pytest.mark.parametrize("error", [SinkError("no"), KeyboardInterrupt()])
+def test_what_was_opened_is_closed_when_a_later_stage_cannot_be(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fails: str,
+    expected: list[str],
+    error: BaseException,
+) -> None:
+    closed: list[str] = []
+
+    class Engine(IdentityEngine):
+        def close(self) -> None:
+            closed.append("engine")
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(run_webcam, "open_source", lambda *_: _Opened("source", closed))
+    monkeypatch.setattr(run_webcam, "open_engine", lambda *_: Engine())
+    monkeypatch.setattr(run_webcam, "NullSink", lambda: _Opened("null", closed))
+    monkeypatch.setattr(run_webcam, "VideoFileSink", lambda *_: _Opened("recording", closed))
+    if fails:
+        monkeypatch.setattr(run_webcam, fails, fail)
+    status = run_webcam.main(["--source", "noise", "--sink", "null", "--record", "out.mp4"])
+    assert status == (0 if not fails else 130 if isinstance(error, KeyboardInterrupt) else 1)
+    assert sorted(closed) == expected
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_a_page_is_served_until_ctrl_c_and_other_machines_need_its_token(folder: Path) -> None:
     arguments = _command("--source", "sample", "--sink", "web", "--port", "0", "--host", "0.0.0.0", *QUICK)
     process = subprocess.Popen(
@@ -221,7 +303,7 @@ BAD_INPUT = {
     "no frames": (["--max-frames", "0"], ["max-frames 0", "at least 1"]),
     "unknown device": (["--device", "tpu"], ["'tpu'", "cuda:N"]),
     "fp16 on a cpu": (["--engine", "torch", "--device", "cpu", "--precision", "fp16"], ["precision fp16", "cpu"]),
-    "fp16 with onnx": (["--precision", "fp16"], ["precision fp16", "--engine torch"]),
+    "fp16 with onnx": (["--device", "cpu", "--precision", "fp16"], ["precision fp16", "--precision fp32 or int8"]),
     "missing folder": (["--record", "none/out.mp4"], ["none/out.mp4", "there is no folder none"]),
     "no folder for statistics": (["--stats", "none/s.json"], ["none/s.json", "there is no folder none"]),
     "folder as recording": (["--record", "taken.mp4"], ["taken.mp4", "choose another place"]),
@@ -234,7 +316,12 @@ BAD_INPUT = {
 MACHINE_DEPENDENT = {
     "no camera": (["--source", "0"], ["camera 0", "no /dev/video0"], NO_CAMERA),
     "no camera of this path": (["--source", "/dev/video97"], ["camera /dev/video97"], NO_CAMERA),
-    "no gpu": (["--device", "cuda"], ["device cuda", "--device cpu"], NO_GPU),
+    "no gpu": (["--device", "cuda"], ["device cuda", "no NVIDIA driver", "--device cpu"], NO_GPU),
+    "no gpu for auto": (
+        ["--engine", "auto", "--device", "cuda"],
+        ["device cuda", "no NVIDIA driver", "--device cpu"],
+        NO_GPU,
+    ),
     "no gpu for torch": (["--engine", "torch", "--device", "cuda:1"], ["device cuda:1", "--device cpu"], NO_GPU),
 }
 CASES = [

@@ -3,8 +3,6 @@
 Must not know sources, sinks or keys, and does not import torch: it has to start fast.
 """
 
-import ctypes
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from realtime.engines.devices import gpu_number, only_on_gpu
 from realtime.engines.model_files import model_file_of, no_model_file, read_model_files, usable_cores
 from realtime.engines.protocol import EngineInfo, no_memory, rows_of
 from realtime.engines.shape_cache import ShapeCache
@@ -25,7 +24,6 @@ _SMALLEST = (1, 16, 16, 3)
 
 _NO_MEMORY = ("out of memory", "failed to allocate memory")
 _CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
-_PRECISIONS: dict[str, tuple[Precision, ...]] = {"cpu": ("fp32", "int8"), "cuda": ("fp32", "fp16")}
 _INSTALL = {
     _CUDA: "pip install 'onnxruntime-gpu[cuda,cudnn]'",
     _TENSORRT: "pip install tensorrt 'onnxruntime-gpu[cuda,cudnn]'",
@@ -46,9 +44,11 @@ class OnnxEngine:
     """
 
     def __init__(self, catalogue: Catalogue, options: EngineOptions) -> None:
-        device, number = _device(options.device)
+        if options.precision == "bf16":
+            raise EngineError("precision bf16: engine onnx has fp32, fp16, int8; use one of them, or --engine torch")
+        device, number = _device(options)
         self._provider = _provider(device, options.provider)
-        self._wanted = _precision(options.precision, device, catalogue)
+        self._wanted = _precision(options, device, catalogue)
         if device == "cuda":
             onnxruntime.preload_dlls()  # finds the CUDA libraries that pip installed
         files = read_model_files(catalogue, "onnx", self._wanted)
@@ -141,17 +141,15 @@ def _provider(device: str, wanted: ProviderName) -> str:
     return provider
 
 
-def _precision(wanted: Precision, device: str, catalogue: Catalogue) -> Precision:
+def _precision(options: EngineOptions, device: str, catalogue: Catalogue) -> Precision:
     """What files are read in; "auto" on a GPU is fp16 where every style has such a file."""
+    wanted = options.precision
     if wanted == "auto":
         files = [model_file_of(style, "onnx", "fp16") for style in catalogue.styles if not style.fault]
         has_fp16 = device != "cpu" and all(file is not None and file.is_file() for file in files)
         return "fp16" if has_fp16 else "fp32"
-    if wanted not in _PRECISIONS[device]:
-        raise EngineError(
-            f"precision {wanted}: engine onnx has {' and '.join(_PRECISIONS[device])} only on device {device}; "
-            "use --engine torch or openvino for others"
-        )
+    if wanted == "fp16" and device == "cpu":
+        raise EngineError(f"{only_on_gpu('onnx', options)}; use --precision fp32 or int8")
     return wanted
 
 
@@ -168,31 +166,9 @@ def _with_settings(provider: str, device_number: int, precision: Precision) -> l
     return [(_TENSORRT, settings | {"trt_fp16_enable": precision == "fp16"}), cuda]
 
 
-def _device(name: str) -> tuple[str, int]:
-    """The device's kind and number; "auto" is CUDA where a driver answers."""
-    kind, _, number = name.partition(":")
-    if kind == "mps":
+def _device(options: EngineOptions) -> tuple[str, int]:
+    """The device's kind and number."""
+    if options.device == "mps":
         raise EngineError("device mps: not with engine onnx; use --engine torch or --device cpu")
-    if kind == "cpu" or (kind == "auto" and not cuda_is_available()):
-        return "cpu", 0
-    if not cuda_is_available():
-        raise EngineError(
-            f"device {name}: no NVIDIA driver answers, or this ONNX Runtime has no CUDA provider; "
-            "use --device cpu, or install the driver and onnxruntime-gpu"
-        )
-    return "cuda", int(number or 0)
-
-
-def cuda_is_available() -> bool:
-    """Whether the CUDA provider is worth trying: it exists, and the driver counts a device.
-
-    Asking the driver first keeps ONNX Runtime from printing errors where there is none.
-    """
-    if _CUDA not in onnxruntime.get_available_providers():
-        return False
-    try:
-        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return False
-    count = ctypes.c_int(0)
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    number = gpu_number("onnx", options)
+    return ("cpu", 0) if number is None else ("cuda", number)

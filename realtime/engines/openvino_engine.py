@@ -63,10 +63,12 @@ class OpenVinoEngine:
 
     def __init__(self, catalogue: Catalogue, options: EngineOptions) -> None:
         if options.device not in ("auto", "cpu"):
-            raise EngineError(f"device {options.device}: engine openvino runs on cpu only; use --device cpu")
+            raise EngineError(
+                f"device {options.device}: engine openvino runs on cpu only; use --device cpu, or another --engine"
+            )
         precision = "int8" if options.precision == "auto" else options.precision
         if precision not in _COMPUTES_IN:
-            raise EngineError(f"precision {precision}: engine openvino has {', '.join(_COMPUTES_IN)}")
+            raise EngineError(f"precision {precision}: engine openvino has {', '.join(_COMPUTES_IN)}; use one of them")
         if precision == "bf16" and not _has_bf16():
             raise EngineError("precision bf16: this CPU has no instructions for it; use --precision fp32 or int8")
         self._files = read_model_files(catalogue, "openvino", precision)

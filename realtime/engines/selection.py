@@ -8,11 +8,12 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from realtime.engines.devices import gpu_fault, unused_gpu
 from realtime.engines.measurement import Candidate, fastest_candidate
 from realtime.engines.model_files import model_file_of
 from realtime.engines.protocol import Engine
 from realtime.engines.sparing_engine import SparingEngine
-from realtime.options import EngineOptions, Precision
+from realtime.options import EngineName, EngineOptions, Precision
 from realtime.styles import Catalogue, Style
 
 TYPICAL_SIZE_WH = (640, 480)
@@ -29,23 +30,27 @@ def open_engine(
     """Opens the engine that was asked for, or with "auto" the fastest on this machine.
 
     On a CPU "auto" measures once which engine and precision is fastest, and remembers it. On a
-    GPU it takes PyTorch in fp16, and PyTorch wherever only it can do what is asked for; what a
-    GPU's memory is too small for is stylized in smaller batches, or in parts.
+    GPU it takes PyTorch in fp16, or ONNX Runtime where PyTorch cannot; a GPU that neither can use
+    is told, with what to do. What a GPU's memory is too small for is stylized in smaller batches,
+    or in parts.
 
     Args:
         catalogue: the styles to keep loaded.
         options: engine, device and precision.
         first_style: the place of the style to begin with.
         size_wh: width and height in px of the pictures that will come.
-        say: is told what is measured.
+        say: is told what is measured, and which GPU is not used.
 
     Raises:
         EngineError: what was asked for cannot be had.
     """
+    say = say or _silent
     if options.engine == "auto":
-        options = _chosen(catalogue, first_style, options, size_wh, say or _silent)
+        options = _chosen(catalogue, first_style, options, size_wh, say)
     engine = open_named_engine(catalogue, options)
-    if not (options.shrinks and runs_on_gpu(options)):
+    if engine.info.device == "cpu" and options.engine != "openvino":
+        _say_if_any(unused_gpu(options.engine, options), say)
+    if not options.shrinks or engine.info.device == "cpu":
         return engine
 
     def open_tiled(tile_px: int) -> Engine:
@@ -53,7 +58,7 @@ def open_engine(
 
         return TiledEngine(catalogue, options, tile_px)
 
-    return SparingEngine(engine, open_tiled, say or _silent)
+    return SparingEngine(engine, open_tiled, say)
 
 
 def open_named_engine(catalogue: Catalogue, options: EngineOptions) -> Engine:
@@ -82,12 +87,17 @@ def _chosen(
     style = catalogue.styles[first_style]
     if options.provider != "auto":
         return replace(options, engine="onnx")
-    if runs_on_gpu(options):
-        can_torch = style.checkpoint is not None and options.precision != "int8"
-        return replace(options, engine="torch" if can_torch else "onnx")
-    candidates = [c for c in _cpu_candidates(style) if options.precision in ("auto", c.precision)]
+    on_gpu = _gpu_engines(style)
+    if options.device == "mps":
+        return replace(options, engine=on_gpu[0])
+    if options.device != "cpu":
+        able = [engine for engine in on_gpu if not gpu_fault(engine, options)]
+        if able or options.device != "auto":  # where none is able, the first says why
+            return replace(options, engine=(able or on_gpu)[0])
+    candidates = [c for c in _cpu_candidates(style, options.precision) if options.precision in ("auto", c.precision)]
     if not candidates:  # the engine says why not
-        return replace(options, engine="torch" if style.checkpoint is not None else "onnx")
+        return replace(options, engine=on_gpu[0])
+    _say_if_any(unused_gpu(on_gpu[0], options), say)
     options = replace(options, device="cpu")
     if len(candidates) == 1:
         return replace(options, engine=candidates[0].engine, precision=candidates[0].precision)
@@ -101,20 +111,21 @@ def _chosen(
     return replace(options, engine=best.engine, precision=best.precision)
 
 
-def _cpu_candidates(style: Style) -> list[Candidate]:
+def _cpu_candidates(style: Style, precision: Precision) -> list[Candidate]:
     """What could run a style on this CPU: the likely fastest first."""
-    has_bf16, has_openvino = _cpu_has_bf16(), _has_openvino()
+    has_openvino = _has_openvino()
+    floating: Precision = "bf16" if precision != "fp32" and _cpu_has_bf16() else "fp32"
     candidates = []
     if style.model_file is not None:
         if has_openvino and _is_there(style, "openvino", "int8"):
             candidates.append(Candidate("openvino", "int8"))
         if has_openvino:
-            candidates.append(Candidate("openvino", "bf16" if has_bf16 else "fp32"))
+            candidates.append(Candidate("openvino", floating))
         if _is_there(style, "onnx", "int8"):
             candidates.append(Candidate("onnx", "int8"))
         candidates.append(Candidate("onnx", "fp32"))
     if style.checkpoint is not None:
-        candidates.append(Candidate("torch", "bf16" if has_bf16 else "fp32"))
+        candidates.append(Candidate("torch", floating))
     return candidates
 
 
@@ -124,9 +135,21 @@ def _is_there(style: Style, engine: str, precision: Precision) -> bool:
     return style.checkpoint is not None and path is not None and path.is_file()
 
 
+def _gpu_engines(style: Style) -> list[EngineName]:
+    """What could run a style on a GPU, the fastest first; at least one."""
+    if style.checkpoint is None:
+        return ["onnx"]
+    return ["torch", "onnx"] if style.model_file is not None else ["torch"]
+
+
 def runs_on_gpu(options: EngineOptions) -> bool:
     """Whether frames would be stylized on a GPU, found out without opening an engine."""
-    return options.device == "mps" or (options.engine != "openvino" and options.device != "cpu" and _has_cuda())
+    if options.device in ("cpu", "mps") or options.engine == "openvino":
+        return options.device == "mps"
+    engines = (options.engine,) if options.engine != "auto" else ("torch", "onnx")
+    if options.provider != "auto":
+        engines = ("onnx",)
+    return any(not gpu_fault(engine, options) for engine in engines)
 
 
 def _cpu_has_bf16() -> bool:
@@ -140,10 +163,9 @@ def _has_openvino() -> bool:
     return find_spec("openvino") is not None
 
 
-def _has_cuda() -> bool:
-    from realtime.engines.onnx_engine import cuda_is_available
-
-    return cuda_is_available()
+def _say_if_any(line: str, say: Say) -> None:
+    if line:
+        say(line)
 
 
 def _silent(_: str) -> None:

@@ -17,10 +17,11 @@ from torch import Tensor
 from neural_style.checkpoint import StyleNetwork, first_reason, load_checkpoint
 from neural_style.fast_net import FastNet
 from realtime.engines.cuda_runner import CudaRunner
+from realtime.engines.devices import gpu_number, only_on_gpu
 from realtime.engines.protocol import EngineInfo, no_memory, rows_of
 from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
-from realtime.options import EngineOptions
+from realtime.options import EngineOptions, Precision
 from realtime.styles import Catalogue, Style
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -58,8 +59,9 @@ class TorchEngine:
     """
 
     def __init__(self, catalogue: Catalogue, options: EngineOptions) -> None:
-        self._device = _device(options.device)
-        precision = _precision(options.precision, self._device)
+        _check_precision(options.precision)
+        self._device = _device(options)
+        precision = _precision(options, self._device)
         self._dtype = _DTYPES[precision]
         self._networks = run_in_torch_thread(lambda: self._load_networks(catalogue))
         if not self._networks:
@@ -148,24 +150,27 @@ def _run_once(key: _Key, runner: CudaRunner) -> None:
     runner.run(np.zeros(shape, np.uint8), None)
 
 
-def _device(name: str) -> torch.device:
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        return torch.device("cuda:0" if gpus else "cpu")
-    if name == "mps" and not torch.backends.mps.is_available():
-        raise EngineError("device mps: this machine or this PyTorch has none; use --device cpu")
-    device = torch.device("cuda:0" if name == "cuda" else name)
-    if device.type == "cuda" and (device.index or 0) >= gpus:
-        found = f"{gpus} CUDA devices" if gpus else "no CUDA device"
-        raise EngineError(f"device {name}: PyTorch found {found}; use --device cpu or install a CUDA driver and build")
-    return device
+def _check_precision(wanted: Precision) -> None:
+    if wanted not in ("auto", *_DTYPES):
+        raise EngineError(
+            f"precision {wanted}: engine torch has {', '.join(_DTYPES)}; use one of them, "
+            "or --device cpu with --engine openvino or onnx"
+        )
 
 
-def _precision(name: str, device: torch.device) -> str:
-    if name == "auto":
+def _device(options: EngineOptions) -> torch.device:
+    if options.device == "mps":
+        if not torch.backends.mps.is_available():
+            raise EngineError("device mps: this machine or this PyTorch has none; use --device cpu")
+        return torch.device("mps")
+    number = gpu_number("torch", options)
+    return torch.device("cpu") if number is None else torch.device("cuda", number)
+
+
+def _precision(options: EngineOptions, device: torch.device) -> str:
+    wanted = options.precision
+    if wanted == "auto":
         return "fp32" if device.type == "cpu" else "fp16"
-    if name not in _DTYPES and name != "auto":
-        raise EngineError(f"precision {name}: engine torch has {', '.join(_DTYPES)}; use --engine openvino or onnx")
-    if name == "fp16" and device.type == "cpu":
-        raise EngineError("precision fp16: not on device cpu; use fp32 or bf16, or --device cuda")
-    return name
+    if wanted == "fp16" and device.type == "cpu":
+        raise EngineError(f"{only_on_gpu('torch', options)}; use --precision fp32 or bf16")
+    return wanted

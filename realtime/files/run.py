@@ -16,6 +16,7 @@ from neural_style.atomic import whole_file
 from neural_style.sheet import draw_sheet, make_cell
 from realtime.controls import Look
 from realtime.engines import TYPICAL_SIZE_WH, Engine, open_engine
+from realtime.engines.devices import unused_gpu
 from realtime.errors import EngineError, EngineTimeoutError, OptionError, StylizationError
 from realtime.files.encoders import find_encoder
 from realtime.files.film import SEGMENT_FRAMES, FilmJob, make_films
@@ -78,15 +79,20 @@ def run_files(options: FileOptions, teller: Teller) -> RunResult:
 
 
 def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, teller: Teller) -> Engine:
+    def note(line: str) -> None:
+        teller.noted("engine", line)
+
     if options.tile_px is None:
-        return open_engine(
-            catalogue, options.engine, first_style, TYPICAL_SIZE_WH, lambda line: teller.noted("engine", line)
-        )
+        return open_engine(catalogue, options.engine, first_style, TYPICAL_SIZE_WH, note)
     if options.engine.engine not in ("auto", "torch"):
         raise EngineError(f"tile: not with engine {options.engine.engine}; use --engine torch, or leave --tile out")
     from realtime.engines.tiled_engine import TiledEngine
 
-    return TiledEngine(catalogue, options.engine, options.tile_px)
+    engine = TiledEngine(catalogue, options.engine, options.tile_px)
+    unused = unused_gpu("torch", options.engine)
+    if unused:
+        note(unused)
+    return engine
 
 
 class _Run:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import machines
 import pytest
+from fakes import IdentityEngine
 
 from realtime.engines import open_engine, selection
 from realtime.engines.measurement import Candidate
@@ -35,6 +37,17 @@ class Machine:
 Choose = Callable[..., str]
 
 
+class _Opened(IdentityEngine):
+    """Tells how it was opened."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        super().__init__()
+        self._options = options
+
+    def __str__(self) -> str:
+        return f"{self._options.engine} {self._options.precision}"
+
+
 @pytest.fixture
 def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
     """Engine and precision that are opened on some machine; the likely fastest comes first in a tie."""
@@ -44,11 +57,11 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
             return min(candidates, key=lambda candidate: machine.times_ms.get(str(candidate), 99.0))
 
         monkeypatch.setattr(selection, "_cpu_has_bf16", lambda: machine.has_bf16)
-        monkeypatch.setattr(selection, "_has_cuda", lambda: machine.has_cuda)
+        (machines.WHOLE if machine.has_cuda else machines.NO_GPU).take_place(monkeypatch)
         monkeypatch.setattr(selection, "_has_openvino", lambda: machine.has_openvino)
         monkeypatch.setattr(selection, "_is_there", lambda *_: machine.has_int8_files)
         monkeypatch.setattr(selection, "fastest_candidate", fastest)
-        monkeypatch.setattr(selection, "open_named_engine", lambda _, options: f"{options.engine} {options.precision}")
+        monkeypatch.setattr(selection, "open_named_engine", lambda _, options: _Opened(options))
         return str(open_engine(Catalogue(styles or (BOTH,)), EngineOptions(**wish, shrinks=False), first))
 
     return _choose
@@ -78,6 +91,10 @@ def test_a_precision_that_was_asked_for_is_kept(choose: Choose, precision: str, 
     assert choose(Machine(), precision=precision) == expected
 
 
+def test_fp32_is_kept_where_bf16_would_be_faster(choose: Choose) -> None:
+    assert choose(Machine(has_bf16=True), precision="fp32") == "openvino fp32"
+
+
 def test_bf16_needs_a_cpu_that_has_it(choose: Choose) -> None:
     assert choose(Machine(has_bf16=True), precision="bf16") == "openvino bf16"
     assert choose(Machine(), precision="bf16") == "torch bf16"
@@ -94,11 +111,16 @@ def test_candidates_are_measured_one_batch_at_a_time_and_the_best_is_opened_as_a
         open_candidate(candidates[0])
         return candidates[0]
 
-    monkeypatch.setattr(selection, "_has_cuda", lambda: False)
+    machines.NO_GPU.take_place(monkeypatch)
     monkeypatch.setattr(selection, "_has_openvino", lambda: True)
     monkeypatch.setattr(selection, "_is_there", lambda *_: True)
     monkeypatch.setattr(selection, "fastest_candidate", measure)
-    monkeypatch.setattr(selection, "open_named_engine", lambda _, options: opened.append(options))
+
+    def open_named(_: object, options: EngineOptions) -> IdentityEngine:
+        opened.append(options)
+        return IdentityEngine()
+
+    monkeypatch.setattr(selection, "open_named_engine", open_named)
     open_engine(Catalogue((BOTH,)), EngineOptions(parallel_batches=2))
     assert [options.parallel_batches for options in opened] == [1, 2]
 

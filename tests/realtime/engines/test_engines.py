@@ -3,7 +3,6 @@
 Must not need a GPU; a session that offers another provider is faked.
 """
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import cv2
+import machines
 import numpy as np
 import onnxruntime
 import pytest
@@ -31,9 +31,8 @@ from neural_style.model_format import seal
 from neural_style.transformer_net import TransformerNet
 from realtime import postprocess, styles
 from realtime.engines import Engine, open_engine
-from realtime.engines import onnx_engine as onnx_module
 from realtime.engines import torch_engine as torch_module
-from realtime.engines.onnx_engine import OnnxEngine, cuda_is_available
+from realtime.engines.onnx_engine import OnnxEngine
 from realtime.engines.openvino_engine import OpenVinoEngine
 from realtime.engines.tiled_engine import TiledEngine
 from realtime.engines.torch_engine import TorchEngine
@@ -307,17 +306,17 @@ def photograph() -> NDArray[np.uint8]:
 
 
 NO_GPU_CASES = [
-    ("torch", {"device": "cuda"}, ["device cuda", "no CUDA device", "--device cpu"]),
-    ("torch", {"device": "cuda:3"}, ["device cuda:3", "no CUDA device"]),
+    ("torch", {"device": "cuda"}, ["device cuda", "no NVIDIA driver", "--device cpu"]),
+    ("torch", {"device": "cuda:3"}, ["device cuda:3", "no NVIDIA driver"]),
     ("torch", {"device": "mps"}, ["device mps", "--device cpu"]),
-    ("torch", {"device": "cpu", "precision": "fp16"}, ["precision fp16", "device cpu", "fp32 or bf16"]),
+    ("torch", {"device": "cpu", "precision": "fp16"}, ["precision fp16", "device is cpu", "fp32 or bf16"]),
     ("onnx", {"device": "cuda"}, ["device cuda", "no NVIDIA driver", "--device cpu"]),
     ("onnx", {"device": "cuda:3"}, ["device cuda:3", "no NVIDIA driver"]),
     ("onnx", {"device": "mps"}, ["device mps", "--engine torch"]),
     ("torch", {"device": "cpu", "precision": "int8"}, ["precision int8", "--engine openvino or onnx"]),
     ("openvino", {"device": "cuda"}, ["device cuda", "--device cpu"]),
     ("openvino", {"device": "cpu", "precision": "fp16"}, ["precision fp16", "fp32, bf16, int8"]),
-    ("onnx", {"device": "cpu", "precision": "fp16"}, ["precision fp16", "--engine torch"]),
+    ("onnx", {"device": "cpu", "precision": "fp16"}, ["precision fp16", "--precision fp32 or int8"]),
     ("onnx", {"device": "cpu", "precision": "bf16"}, ["precision bf16", "--engine torch"]),
     ("auto", {"device": "cpu", "precision": "fp16"}, ["precision fp16"]),
 ]
@@ -331,9 +330,8 @@ def test_what_this_machine_cannot_do_is_refused_in_one_line(
     wish: dict[str, Any],
     parts: list[str],
 ) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: False)
+    machines.NO_GPU.take_place(monkeypatch)
     with pytest.raises(EngineError) as refused:
         open_engine(catalogue, EngineOptions(engine=engine, **wish))
     message = str(refused.value)
@@ -441,7 +439,7 @@ class FakeSession:
 def test_a_provider_that_is_silently_replaced_is_an_error(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: True)
+    machines.WHOLE.take_place(monkeypatch)
     monkeypatch.setattr(onnxruntime, "InferenceSession", FakeSession)
     with pytest.raises(EngineError) as refused:
         OnnxEngine(catalogue, EngineOptions(device="cuda"))
@@ -467,11 +465,14 @@ def test_the_gpu_that_was_asked_for_is_the_one_that_is_used(
         def get_modelmeta(self) -> SimpleNamespace:
             return SimpleNamespace(custom_metadata_map={"content_hash": catalogue.styles[0].content_hash})
 
-    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: True)
+    machines.WHOLE.take_place(monkeypatch)
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
-    info = OnnxEngine(catalogue, EngineOptions(device="cuda:2")).info
-    assert asked == [("CUDAExecutionProvider", {"device_id": 2})]
-    assert (info.device, info.provider, info.precision) == ("cuda:2", "CUDAExecutionProvider", "fp16")
+    info = OnnxEngine(catalogue, EngineOptions(device="cuda:1")).info
+    assert asked == [("CUDAExecutionProvider", {"device_id": 1})]
+    assert (info.device, info.provider, info.precision) == ("cuda:1", "CUDAExecutionProvider", "fp16")
+
+
+PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 @pytest.mark.parametrize(("precision", "halves"), [("fp32", False), ("fp16", True)])
@@ -488,9 +489,9 @@ def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(
         def get_providers(self) -> list[str]:
             return ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
 
-    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: True)
+    machines.WHOLE.take_place(monkeypatch)
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["TensorrtExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(PROVIDERS))
     info = OnnxEngine(catalogue, EngineOptions("onnx", "cuda:1", precision, provider="tensorrt")).info
     (name, settings), cuda = asked
     assert name == "TensorrtExecutionProvider"
@@ -509,7 +510,7 @@ def test_a_provider_that_was_not_built_or_has_no_gpu_is_refused(
 ) -> None:
     with pytest.raises(EngineError, match="provider tensorrt: needs an NVIDIA GPU"):
         OnnxEngine(catalogue, EngineOptions("onnx", "cpu", provider="tensorrt"))
-    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: True)
+    machines.WHOLE.take_place(monkeypatch)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     with pytest.raises(EngineError, match=r"built without TensorrtExecutionProvider; pip install tensorrt"):
         OnnxEngine(catalogue, EngineOptions("onnx", "cuda", provider="tensorrt"))
@@ -529,7 +530,7 @@ def test_a_gpu_without_fp16_files_is_given_those_in_fp32_and_a_full_one_says_so(
 
     for name in ("fast.onnx", "fast.safetensors"):
         shutil.copy(SAVED_MODELS / name, tmp_path)
-    monkeypatch.setattr(onnx_module, "cuda_is_available", lambda: True)
+    machines.WHOLE.take_place(monkeypatch)
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     engine = OnnxEngine(load_catalogue(tmp_path), EngineOptions(device="cuda"))
     assert engine.info.precision == "fp32"
@@ -561,37 +562,6 @@ def test_the_fp16_file_paints_what_fp32_paints_also_where_nothing_is_to_be_seen(
         for name in ("torch", "onnx", "openvino"):
             exact = engines[name].stylize(pictures, style)
             assert np.abs(painted.astype(int) - exact).max() <= 16, name
-
-
-def test_without_a_driver_there_is_no_cuda_and_nothing_is_printed(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def refuse(name: str) -> None:
-        raise OSError(f"{name}: cannot open shared object file")
-
-    monkeypatch.setattr(ctypes, "CDLL", refuse)
-    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
-    assert cuda_is_available() is False
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("init", "count", "expected"), [(0, 1, True), (0, 0, False), (100, 0, False), (100, 1, False), (0, 4, True)]
-)
-def test_the_driver_is_asked_whether_there_is_a_gpu(
-    monkeypatch: pytest.MonkeyPatch, init: int, count: int, expected: bool
-) -> None:
-    def count_devices(pointer: Any) -> int:
-        pointer._obj.value = count
-        return 0
-
-    driver = SimpleNamespace(cuInit=lambda _: init, cuDeviceGetCount=count_devices)
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: driver)
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    assert cuda_is_available() is expected
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    assert cuda_is_available() is False
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])

@@ -117,7 +117,6 @@ def test_what_the_user_asked_for_is_not_changed(shrinks: bool, monkeypatch: pyte
         return inner
 
     monkeypatch.setattr(selection, "open_named_engine", open_small)
-    monkeypatch.setattr(selection, "_has_cuda", lambda: True)
     engine = open_engine(make_catalogue("a"), EngineOptions("torch", "cuda", shrinks=shrinks))
     if shrinks:
         assert len(engine.stylize(_batch(2), STYLE)) == 2
