@@ -131,14 +131,16 @@ def test_the_bare_command_plays_the_sample_on_a_web_page(folder: Path) -> None:
     done = _run(folder, "--max-frames", "5", "--port", "0")
     assert (done.returncode, done.stderr) == (0, "")
     assert not list(folder.iterdir())
-    *measured, first, camera, display, page, summary = done.stdout.splitlines()
+    *measured, first, camera, display, page, idle, summary = done.stdout.splitlines()
     assert not measured or (len(measured) == 2 and measured[0].startswith("finding out once which of "))
     assert re.match(r"source sample clip, style candy, engine \w+.*, device .*, precision \w+, size 640x480$", first)
     assert camera.startswith("no camera (camera 0: does not open; there is no /dev/video0")
     assert "playing the sample clip" in camera
     assert display == "no display: serving a web page instead of a window"
     assert re.fullmatch(r"page http://127\.0\.0\.1:\d+/  \(Ctrl-C ends it\)", page)
-    assert summary.startswith("5 frames out, ")
+    assert idle == "nobody watches: 5 frames a second, until somebody opens the page"
+    assert summary.startswith("5 frames out, 5 in, 0 dropped, ")
+    assert summary.endswith("(nobody watched)")
 
 
 def test_only_an_unpaced_gpu_gets_a_batch_size_of_its_own(
