@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from neural_style.checkpoint import StyleNetwork
-from neural_style.fast_net import MIN_SIDE_PX, NORM_EPSILON, SPACE_TO_DEPTH_PX, FastNet
+from neural_style.fast_net import NORM_EPSILON, SPACE_TO_DEPTH_PX, FastNet
 from neural_style.transformer_net import MIN_SIDE_PX as TRANSFORMER_MIN_SIDE_PX
 from neural_style.transformer_net import TransformerNet
 
@@ -189,7 +189,7 @@ def _fast_net(graph: _Graph, network: FastNet) -> str:
     def conv_norm(features: str, weight: Weights) -> str:
         return _modulated_norm(graph, graph.convolution(features, weight, None), weight.shape[0], *next(modulations))
 
-    padded = graph.padded(SPACE_TO_DEPTH_PX, MIN_SIDE_PX)
+    padded = graph.padded(network.shape.cell_px, network.shape.min_side_px)
     pixels = graph.pixels(graph.add("Transpose", padded, perm=_TO_CHANNELS_FIRST))
     # The stem sees 0..255 instead of -1..1; its norm removes the offset, and the weights carry the scale.
     stem = _by_colour_last(weights["stem.weight"], axis=1) / 127.5

@@ -1,4 +1,4 @@
-"""Owns the training losses: content, style, colour, contrast, smoothness and range.
+"""Owns the training losses: content, style, colour, contrast, smoothness, grid and range.
 
 Must not know where the pictures come from or which network painted them.
 """
@@ -27,6 +27,12 @@ _FLAT = 1e-5
 """Mean square contrast, pixels 0..1, below which a picture counts as flat."""
 
 
+_GRID_PX = 8
+"""Side of the largest cell that a network computes on."""
+
+_GRID_WINDOW_CELLS = 8
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """How much each term counts.
@@ -38,6 +44,7 @@ class LossWeights:
         contrast: match of the distribution of what differs within small patches; without it a
             network learns to be steady by painting fainter.
         smoothness: total variation.
+        grid: patterns in step with the cells that a network computes on, see `grid_power`.
         range: pixels outside of 0..255, which a screen would cut off.
         steadiness: pictures that move with what they show (`neural_style.steadiness`).
     """
@@ -47,6 +54,7 @@ class LossWeights:
     colour: float = 50.0
     contrast: float = 1.5
     smoothness: float = 0.5
+    grid: float = 0.0
     range: float = 20.0
     steadiness: float = 12.0
 
@@ -181,20 +189,25 @@ class PerceptualLoss:
             corner: where the enlarged part lies, 0..1 down and right.
 
         Returns:
-            Scalars by name: content, style, colour, contrast, smoothness, range.
+            Scalars by name: content, style, colour, smoothness, range, and where they count contrast and grid.
         """
         views = [self._network(view) for view in self._views(stylized, corner)]
         with torch.no_grad():
             originals = [self._network(view) for view in self._views(photographs, corner)]
-        content = torch.stack([_content_errors(a.content, b.content) for a, b in zip(views, originals, strict=True)])
-        return {
-            "content": self._weights.content * (content.mean(0) * self._content_weights[styles]).mean(),
+        content = [_content_errors(a, b) for a, b in zip(views, originals, strict=True)]
+        terms = {
+            "content": self._weights.content * (torch.stack(content).mean(0) * self._content_weights[styles]).mean(),
             "style": self._weights.style * self._style_loss(views, originals, styles, strengths),
             "colour": self._weights.colour * self._colour_loss(stylized, photographs, styles, strengths),
-            "contrast": self._weights.contrast * self._contrast_loss(stylized, photographs, styles, strengths),
             "smoothness": self._weights.smoothness * _total_variation(stylized),
             "range": self._weights.range * _excess(stylized),
         }
+        if self._weights.contrast > 0:
+            contrast = self._contrast_loss(stylized, photographs, styles, strengths)
+            terms["contrast"] = self._weights.contrast * contrast
+        if self._weights.grid > 0:
+            terms["grid"] = self._weights.grid * grid_power(stylized).mean()
+        return terms
 
     def _views(self, pictures: Tensor, corner: tuple[float, float]) -> list[Tensor]:
         """The whole picture, and for a network with a close-up also a part of it, enlarged."""
@@ -247,10 +260,32 @@ class PerceptualLoss:
         return torch.stack(errors).mean()
 
 
-def _content_errors(stylized: Tensor, photograph: Tensor) -> Tensor:
+def _content_errors(stylized: Features, photographs: Features) -> Tensor:
     """Mean square difference of instance-normalized features, (N,): shape counts, contrast does not."""
-    difference = F.instance_norm(stylized.float()) - F.instance_norm(photograph.float())
-    return difference.square().mean((1, 2, 3))
+    errors = []
+    for ours, photograph in zip(stylized.content, photographs.content, strict=True):
+        difference = F.instance_norm(ours.float()) - F.instance_norm(photograph.float())
+        errors.append(difference.square().mean((1, 2, 3)))
+    return torch.stack(errors).mean(0)
+
+
+def grid_power(pictures: Tensor) -> Tensor:
+    """How much of a picture repeats in step with cells of 8 px, and so of 4 and 2 px, too.
+
+    In each window the pixels at the same place of their cells are averaged. Strokes that lie
+    anywhere average out; what the network's own grid makes does not.
+
+    Args:
+        pictures: float (N, 3, H, W), 0..255; both sides at least a window.
+
+    Returns:
+        float (N,), the mean variance over the places of a cell, of pixels scaled to 0..1.
+    """
+    scaled = pictures / 255.0
+    fine = scaled - F.avg_pool2d(scaled, _GRID_PX + 1, 1, _GRID_PX // 2, count_include_pad=False)
+    places = F.pixel_unshuffle(fine, _GRID_PX)  # (N, 3 * 64, H / 8, W / 8)
+    means = F.avg_pool2d(places, _GRID_WINDOW_CELLS).unflatten(1, (3, -1))
+    return means.var(2, correction=0).mean((1, 2, 3))
 
 
 def _total_variation(pictures: Tensor) -> Tensor:

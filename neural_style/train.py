@@ -34,8 +34,9 @@ from neural_style.dataset import (
     read_style_picture,
 )
 from neural_style.errors import TrainingError
-from neural_style.fast_net import FastNet
-from neural_style.loss_network import load_loss_network
+from neural_style.fast_net import FAST, FINE, FastNet
+from neural_style.growth import grown
+from neural_style.loss_weights import load_loss_network
 from neural_style.losses import PerceptualLoss
 from neural_style.sheet import make_cell, write_sheet
 from neural_style.steadiness import random_motion, steadiness_loss
@@ -46,8 +47,8 @@ from neural_style.transformer_net import TransformerNet
 _WEAK_SHARE = 0.15
 """Share of the pictures that are trained at a random strength below 1."""
 
-_STEADY_FROM, _STEADY_FULL = 0.8, 0.85
-"""Parts of the training after which the steadiness term begins and is at its full weight."""
+_STEADY_RAMP = 0.05
+"""Part of the training in which the steadiness term comes to its full weight."""
 
 _CONTENT_LET_GO = 0.5
 """Part of the content weight that steadiness takes over: what moves with the picture also keeps its content."""
@@ -67,6 +68,7 @@ _RECORDED = (
     "seed",
     "device",
     "processes",
+    "steady_from",
 )
 """Options that the header keeps as they are."""
 
@@ -109,6 +111,7 @@ class Trainer:
         pictures = [read_style_picture(p, options.style_size_px).to(self._device) for p in options.style_pictures]
         content_weights = options.content_weights or (1.0,) * len(pictures)
         self._loss = PerceptualLoss(loss_network, pictures, options.weights, content_weights)
+        self._shares = options.style_shares or (1,) * len(pictures)
         content = options.content_dir
         paths, self._validation = hold_out(packaged_photos() if content is None else find_photos(content))
         self._photos = PhotoCrops(paths, options.crop_px, options.steps * options.batch_size, options.seed)
@@ -139,6 +142,7 @@ class Trainer:
             "step": self.step,
             **{f"weight_{k}": v for k, v in asdict(self.options.weights).items()},
             "content_weights": json.dumps(self.options.content_weights),
+            "style_shares": json.dumps(self.options.style_shares),
             "minutes": round((self._earlier_s + time.perf_counter() - self._started_s) / 60, 1),
         }
         for name in _RECORDED:
@@ -200,7 +204,7 @@ class Trainer:
         count = len(photographs)
         styles = self._draw_styles(count)
         strengths = torch.ones(count)
-        if self.options.network == "fast":
+        if isinstance(self._trained, FastNet):
             weak = torch.rand(count, generator=draw) < _WEAK_SHARE
             strengths = torch.where(weak, torch.rand(count, generator=draw), strengths)
         strengths = strengths.to(self._device)
@@ -229,14 +233,15 @@ class Trainer:
         return {name: term.item() for name, term in terms.items()}
 
     def _draw_styles(self, count: int) -> Tensor:
-        """The styles of this member's pictures: all styles take turns, in an order that changes, int64 (N,)."""
-        number = len(self._trained.style_names)
+        """The styles of this member's pictures: all take turns as often as their shares say, int64 (N,)."""
+        turns_of_round = [i for i, share in enumerate(self._shares) for _ in range(share)]
+        number = len(turns_of_round)
         first = self.step * self.options.batch_size + self._member.rank * count
         turns = []
         for item in range(first, first + count):
             order = torch.Generator().manual_seed(self.options.seed * 1_000_003 + item // number)
-            turns.append(torch.randperm(number, generator=order)[item % number])
-        return torch.stack(turns).to(self._device)
+            turns.append(turns_of_round[int(torch.randperm(number, generator=order)[item % number])])
+        return torch.tensor(turns, device=self._device)
 
     def _paint(self, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
         """Stylizes each photograph in its style at its strength, float32 (N, 3, crop, crop)."""
@@ -253,11 +258,11 @@ class Trainer:
         return min(1.0, (step + 1) / (0.03 * self.options.steps), max(0.0, (1 - done) / 0.3))
 
     def _steadiness_ramp(self) -> float:
-        """0 to 1: the steadiness term's share of its weight; all of it from the first step on when fine-tuning."""
-        if self.options.start_from is not None:
+        """0 to 1: the steadiness term's share of its weight; all of it from the first step on with `steady_from` 0."""
+        if self.options.steady_from == 0:
             return 1.0
         done = self.step / self.options.steps
-        return min(1.0, max(0.0, (done - _STEADY_FROM) / (_STEADY_FULL - _STEADY_FROM)))
+        return min(1.0, max(0.0, (done - self.options.steady_from) / _STEADY_RAMP))
 
     @torch.no_grad()
     def _follow_average(self) -> None:
@@ -332,8 +337,11 @@ def new_network(options: TrainOptions) -> StyleNetwork:
         if base is not None:
             painter.load_state_dict(base.state_dict())
         return painter
+    shape = {"fast": FAST, "fine": FINE}.get(options.network)
     if not isinstance(base, FastNet):
-        return FastNet(names)
+        return FastNet(names, shape)
+    if shape is not None and shape.num_inner_blocks > base.shape.num_inner_blocks:
+        base = grown(base, shape)
     network = FastNet(names, base.shape)
     state = base.state_dict()
     known = dict(zip(base.style_names, base.style_vectors, strict=True))
