@@ -49,7 +49,7 @@ FAST, FINE = FastNetShape(), FastNetShape(head_width=32, num_inner_blocks=5)
 NORM_EPSILON = 1e-2
 """Far under the variance of features on a picture, far over that of their rounding errors on one colour."""
 
-_KERNEL_SIZE = 4.0
+KERNEL_SIZE = 4.0
 """The largest of settled kernels, as the root of the sum of squares: features vary by about 10 then."""
 
 
@@ -169,7 +169,7 @@ class FastNet(nn.Module):
         self.identity_trunk.copy_(identity[: len(self.identity_trunk)])
         for convolution in (self.stem, *self.inner_down, *self.inner, *self.inner_up, *self.trunk, self.head):
             size = convolution.weight.flatten(1).norm(dim=1)  # (D,)
-            convolution.weight.mul_((_KERNEL_SIZE / size).clamp(max=1)[:, None, None, None])
+            convolution.weight.mul_((KERNEL_SIZE / size).clamp(max=1)[:, None, None, None])
 
     @torch.no_grad()
     def settle_styles(self) -> None:

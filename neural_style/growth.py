@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from neural_style.errors import TrainingError
-from neural_style.fast_net import FastNet, FastNetShape
+from neural_style.fast_net import KERNEL_SIZE, FastNet, FastNetShape
 
 
 @torch.no_grad()
@@ -29,6 +29,10 @@ def grown(network: FastNet, shape: FastNetShape) -> FastNet:
             f"network of {old}: cannot grow to {shape}; only the head can get wider, and inner blocks be new"
         )
     larger = FastNet(network.style_names, shape)
+    for convolution in (*larger.inner_down, *larger.inner, *larger.inner_up, larger.head):
+        # As large as trained kernels: a norm takes the size out again, and smaller ones would change too fast.
+        size = convolution.weight.flatten(1).norm(dim=1)
+        convolution.weight.mul_((KERNEL_SIZE / size)[:, None, None, None])
     state, known = larger.state_dict(), network.state_dict()
     for name, value in known.items():
         if name not in ("head.weight", "head.bias", "to_pixels.weight", "style_vectors", "identity_trunk"):
@@ -38,7 +42,9 @@ def grown(network: FastNet, shape: FastNetShape) -> FastNet:
     state["to_pixels.weight"][:, : old.head_width] = known["to_pixels.weight"]
     state["to_pixels.weight"][:, old.head_width :] = 0
     state["style_vectors"] = _grown_vectors(network, larger, network.style_vectors)
-    state["identity_trunk"] = _grown_vectors(network, larger, network.identity_vector[None])[0, : len(state["identity_trunk"])]
+    state["identity_trunk"] = _grown_vectors(network, larger, network.identity_vector[None])[
+        0, : len(state["identity_trunk"])
+    ]
     larger.load_state_dict(state)
     return larger
 
