@@ -20,7 +20,7 @@ from export.model_file import export_checkpoint
 from neural_style.atomic import partial_path
 from neural_style.checkpoint import StyleCredit
 from neural_style.errors import TrainingError
-from neural_style.loss_network import LOSS_NETWORK_NAMES
+from neural_style.loss_weights import LOSS_NETWORK_NAMES
 from neural_style.losses import LossWeights
 from neural_style.team import Member, leading_team
 from neural_style.train import Progress as TrainProgress

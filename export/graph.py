@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from neural_style.checkpoint import StyleNetwork
-from neural_style.fast_net import MIN_SIDE_PX, NORM_EPSILON, SPACE_TO_DEPTH_PX, FastNet
+from neural_style.fast_net import NORM_EPSILON, SPACE_TO_DEPTH_PX, FastNet
 from neural_style.transformer_net import MIN_SIDE_PX as TRANSFORMER_MIN_SIDE_PX
 from neural_style.transformer_net import TransformerNet
 
@@ -186,20 +186,33 @@ def _fast_net(graph: _Graph, network: FastNet) -> str:
     *modulation_names, share = _split_style(graph, network)
     modulations = iter(list(zip(modulation_names[::2], modulation_names[1::2], strict=True)))
 
-    def conv_norm(features: str, weight: Weights) -> str:
-        return _modulated_norm(graph, graph.convolution(features, weight, None), weight.shape[0], *next(modulations))
+    def normed(features: str, channels: int) -> str:
+        return _modulated_norm(graph, features, channels, *next(modulations))
 
-    padded = graph.padded(SPACE_TO_DEPTH_PX, MIN_SIDE_PX)
+    def conv_norm(features: str, name: str, stride: int = 1) -> str:
+        weight = weights[f"{name}.weight"]
+        return normed(graph.convolution(features, weight, None, stride), weight.shape[0])
+
+    def residual_blocks(features: str, name: str, count: int) -> str:
+        for block in range(count):
+            inside = graph.add("Relu", conv_norm(features, f"{name}.{2 * block}"))
+            features = graph.add("Add", features, conv_norm(inside, f"{name}.{2 * block + 1}"))
+        return features
+
+    padded = graph.padded(network.shape.cell_px, network.shape.min_side_px)
     pixels = graph.pixels(graph.add("Transpose", padded, perm=_TO_CHANNELS_FIRST))
     # The stem sees 0..255 instead of -1..1; its norm removes the offset, and the weights carry the scale.
     stem = _by_colour_last(weights["stem.weight"], axis=1) / 127.5
     cells = graph.add("SpaceToDepth", pixels, blocksize=SPACE_TO_DEPTH_PX)  # (N, 48, H/4, W/4)
-    features = graph.add("Relu", conv_norm(cells, stem))
-    for block in range(network.shape.num_blocks):
-        inner = graph.add("Relu", conv_norm(features, weights[f"trunk.{2 * block}.weight"]))
-        features = graph.add("Add", features, conv_norm(inner, weights[f"trunk.{2 * block + 1}.weight"]))
+    features = graph.add("Relu", normed(graph.convolution(cells, stem, None), network.shape.width))
+    if network.shape.num_inner_blocks:
+        inner = graph.add("Relu", conv_norm(features, "inner_down.0", stride=2))  # (N, inner_width, H/8, W/8)
+        inner = residual_blocks(inner, "inner", network.shape.num_inner_blocks)
+        seen = _doubled_convolution(graph, inner, weights["inner_up.0.weight"])
+        features = graph.add("Add", features, normed(seen, network.shape.width))
+    features = residual_blocks(features, "trunk", network.shape.num_blocks)
     doubled = _doubled_convolution(graph, features, weights["head.weight"])
-    head = graph.add("Relu", _modulated_norm(graph, doubled, network.shape.head_width, *next(modulations)))
+    head = graph.add("Relu", normed(doubled, network.shape.head_width))
     weight = _by_colour_last(weights["to_pixels.weight"], axis=0) * 127.5
     painted = graph.convolution(head, weight, np.full(12, 127.5, np.float32))
     # From here on channels come last, as in the frames themselves: nothing has to be laid out anew.

@@ -32,6 +32,9 @@ _PACKAGED_PHOTOS = (
     "rocket.jpg",
 )
 
+_MAX_CROPS_PER_SIDE = 3.5
+"""The largest size of a photograph's shorter side, in crops: 256 px are then a part of an image of 900 px."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -111,8 +114,8 @@ class PhotoCrops(Dataset[Tensor]):
     """Random crops of photographs.
 
     Item `i` is drawn from a generator seeded with `(seed, i)`, so a resumed run sees
-    what an uninterrupted one would. A photograph is enlarged by up to twice first, so
-    that crops look like frames of a camera and not like thumbnails.
+    what an uninterrupted one would. A photograph is resized first, so that a crop shows
+    from all of it to a small part, as frames of cameras and large images do.
 
     Args:
         paths: picture files; one that cannot be read is named once and left out.
@@ -145,8 +148,8 @@ class PhotoCrops(Dataset[Tensor]):
         )
 
     def _crop(self, picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        crop, short_side = self._crop_px, min(picture.shape[:2])
-        wanted = max(crop, round(min(short_side, 3 * crop) * rng.uniform(1.0, 2.0)))
+        crop = self._crop_px
+        wanted = round(crop * _MAX_CROPS_PER_SIDE ** rng.uniform())
         resized = _resize_short_side(picture, wanted)
         top = rng.integers(resized.shape[0] - crop + 1)
         left = rng.integers(resized.shape[1] - crop + 1)

@@ -12,9 +12,6 @@ from torch import Tensor, nn
 SPACE_TO_DEPTH_PX = 4
 """Side of the pixel block that the stem folds into channels."""
 
-MIN_SIDE_PX = 2 * SPACE_TO_DEPTH_PX
-"""Reflection padding by one needs two cells at a quarter of the resolution."""
-
 
 @dataclass(frozen=True)
 class FastNetShape:
@@ -24,17 +21,35 @@ class FastNetShape:
         width: channels of the trunk at a quarter of the resolution.
         num_blocks: residual blocks in the trunk.
         head_width: channels at half the resolution.
+        inner_width: channels at an eighth of the resolution.
+        num_inner_blocks: residual blocks at an eighth of the resolution; 0 is a network without that part.
     """
 
     width: int = 48
     num_blocks: int = 3
     head_width: int = 16
+    inner_width: int = 96
+    num_inner_blocks: int = 0
+
+    @property
+    def cell_px(self) -> int:
+        """Side of the largest cell that the network computes on; images are padded to whole cells."""
+        return SPACE_TO_DEPTH_PX * (2 if self.num_inner_blocks else 1)
+
+    @property
+    def min_side_px(self) -> int:
+        """The smallest side without padding: a reflection by one cell needs two of them."""
+        return 2 * self.cell_px
+
+
+FAST, FINE = FastNetShape(), FastNetShape(head_width=32, num_inner_blocks=5)
+"""The sizes of the two networks that are shipped."""
 
 
 NORM_EPSILON = 1e-2
 """Far under the variance of features on a picture, far over that of their rounding errors on one colour."""
 
-_KERNEL_SIZE = 4.0
+KERNEL_SIZE = 4.0
 """The largest of settled kernels, as the root of the sum of squares: features vary by about 10 then."""
 
 
@@ -67,6 +82,9 @@ class FastNet(nn.Module):
     convolutions (Johnson et al. 2016), nearest 2x with a 3x3 convolution, then a
     3x3 convolution to 12 channels and depth-to-space by 2. Every convolution but
     the last is followed by a conditional instance norm. All padding is reflection.
+    Where the shape asks for inner blocks, what the stem gives also goes through a 3x3
+    convolution of stride 2, residual blocks at an eighth of the resolution, nearest 2x and
+    a 3x3 convolution, and is added to what the stem gave: it sees 250 px instead of 70.
 
     What comes out is added to the picture that came in, times one number of the style,
     its share of the photograph. A style may learn to keep a little; the identity vector
@@ -90,16 +108,37 @@ class FastNet(nn.Module):
         self.style_names = style_names
         width, head = self.shape.width, self.shape.head_width
         self.stem = nn.Conv2d(3 * SPACE_TO_DEPTH_PX**2, width, 3)
+        self.inner_down, self.inner, self.inner_up = self._inner_convolutions()
         self.trunk = nn.ModuleList(nn.Conv2d(width, width, 3) for _ in range(2 * self.shape.num_blocks))
         self.head = nn.Conv2d(width, head, 3)
         self.to_pixels = nn.Conv2d(head, 12, 3, bias=False)
         self._spread_evenly(self.to_pixels)
         self.norms = nn.ModuleList(
-            ConditionalInstanceNorm(c) for c in [width] * (1 + 2 * self.shape.num_blocks) + [head]
+            ConditionalInstanceNorm(c)
+            for c in [width] + self._inner_norm_channels() + [width] * 2 * self.shape.num_blocks + [head]
         )
         neutral = self._neutral_vector()
         self.style_vectors = nn.Parameter(neutral.repeat(len(style_names), 1))
         self.identity_trunk = nn.Parameter(neutral[0, : -2 * head - 1].clone())
+
+    def _inner_convolutions(self) -> tuple[nn.ModuleList, nn.ModuleList, nn.ModuleList]:
+        """Down to an eighth of the resolution, the blocks there, and up again; empty without inner blocks."""
+        count, width, inner = self.shape.num_inner_blocks, self.shape.width, self.shape.inner_width
+        ends = 1 if count else 0
+        return (
+            nn.ModuleList(nn.Conv2d(width, inner, 3, stride=2) for _ in range(ends)),
+            nn.ModuleList(nn.Conv2d(inner, inner, 3) for _ in range(2 * count)),
+            nn.ModuleList(nn.Conv2d(inner, width, 3) for _ in range(ends)),
+        )
+
+    def _inner_norm_channels(self) -> list[int]:
+        count = self.shape.num_inner_blocks
+        return [self.shape.inner_width] * (1 + 2 * count) + [self.shape.width] if count else []
+
+    @property
+    def first_trunk_norm(self) -> int:
+        """The number of the norm after the trunk's first convolution."""
+        return 1 + len(self._inner_norm_channels())
 
     @property
     def vector_size(self) -> int:
@@ -128,9 +167,9 @@ class FastNet(nn.Module):
         self.settle_styles()
         identity = self._settled(self.identity_vector[None])[0]
         self.identity_trunk.copy_(identity[: len(self.identity_trunk)])
-        for convolution in (self.stem, *self.trunk, self.head):
+        for convolution in (self.stem, *self.inner_down, *self.inner, *self.inner_up, *self.trunk, self.head):
             size = convolution.weight.flatten(1).norm(dim=1)  # (D,)
-            convolution.weight.mul_((_KERNEL_SIZE / size).clamp(max=1)[:, None, None, None])
+            convolution.weight.mul_((KERNEL_SIZE / size).clamp(max=1)[:, None, None, None])
 
     @torch.no_grad()
     def settle_styles(self) -> None:
@@ -139,11 +178,13 @@ class FastNet(nn.Module):
 
     def _settled(self, style_vectors: Tensor) -> Tensor:
         """The same styles, float (N, vector_size), without the shifts that the next norm takes out again."""
+        first, head = self.first_trunk_norm, len(self.norms) - 1
+        added = {*range(first + 1, head, 2), *range(3, first - 1, 2), *([first - 1] if first > 1 else [])}
         kept = style_vectors.clone()
         start = 0
         for norm, channels in enumerate(self.norm_channels):
             start += 2 * channels
-            if norm % 2 == 0 and 0 < norm < len(self.norms) - 1:
+            if norm in added:
                 kept[:, start - channels : start] = 0
         return kept
 
@@ -179,19 +220,34 @@ class FastNet(nn.Module):
         if style_vectors is None:
             style_vectors = self.style_vectors[:1]
         modulations = self._split(style_vectors[:, :-1].to(self.stem.weight.dtype).expand(pictures.shape[0], -1))
-        scaled = _pad_to_cells(pictures) / 127.5 - 1.0
+        scaled = _pad_to_cells(pictures, self.shape) / 127.5 - 1.0
         cells = scaled.to(self.stem.weight.dtype)
         features = F.pixel_unshuffle(cells, SPACE_TO_DEPTH_PX)  # (N, 48, H/4, W/4)
         features = F.relu(self._conv_norm(self.stem, features, 0, modulations))
-        for block in range(self.shape.num_blocks):
-            first = 1 + 2 * block
-            inner = F.relu(self._conv_norm(self.trunk[first - 1], features, first, modulations))
-            features = features + self._conv_norm(self.trunk[first], inner, first + 1, modulations)
+        if self.shape.num_inner_blocks:
+            features = features + self._inner_branch(features, modulations)
+        features = self._residual_blocks(self.trunk, features, self.first_trunk_norm, modulations)
         features = F.interpolate(features, scale_factor=2.0, mode="nearest")
         features = F.relu(self._conv_norm(self.head, features, len(self.norms) - 1, modulations))
         pixels = F.pixel_shuffle(self.to_pixels(_reflect(features)), 2).float()  # (N, 3, H, W)
         pixels = pixels + style_vectors[:, -1, None, None, None].float() * scaled
         return ((pixels + 1.0) * 127.5)[:, :, :height, :width]
+
+    def _inner_branch(self, features: Tensor, modulations: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """What is seen at an eighth of the resolution, brought back to a quarter, float (N, width, H / 4, W / 4)."""
+        inner = F.relu(self._conv_norm(self.inner_down[0], features, 1, modulations))
+        inner = self._residual_blocks(self.inner, inner, 2, modulations)
+        inner = F.interpolate(inner, scale_factor=2.0, mode="nearest")
+        return self._conv_norm(self.inner_up[0], inner, self.first_trunk_norm - 1, modulations)
+
+    def _residual_blocks(
+        self, convolutions: nn.ModuleList, features: Tensor, first_norm: int, modulations: list[tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        for block in range(len(convolutions) // 2):
+            first, second, norm = convolutions[2 * block], convolutions[2 * block + 1], first_norm + 2 * block
+            inside = F.relu(self._conv_norm(first, features, norm, modulations))
+            features = features + self._conv_norm(second, inside, norm + 1, modulations)
+        return features
 
     def _split(self, style_vectors: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Cuts (N, vector_size) into a (scale, shift) pair, each (N, C), for every norm."""
@@ -210,9 +266,9 @@ def _reflect(features: Tensor) -> Tensor:
     return F.pad(features, (1, 1, 1, 1), mode="reflect")
 
 
-def _pad_to_cells(pictures: Tensor) -> Tensor:
+def _pad_to_cells(pictures: Tensor, shape: FastNetShape) -> Tensor:
     """Repeats the last row and column until both sides are whole cells, at least two of them."""
     height, width = pictures.shape[2:]
-    bottom = max(MIN_SIDE_PX - height, -height % SPACE_TO_DEPTH_PX)
-    right = max(MIN_SIDE_PX - width, -width % SPACE_TO_DEPTH_PX)
+    bottom = max(shape.min_side_px - height, -height % shape.cell_px)
+    right = max(shape.min_side_px - width, -width % shape.cell_px)
     return F.pad(pictures, (0, right, 0, bottom), mode="replicate")

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from neural_style.checkpoint import first_reason
 from neural_style.errors import MissingPackageError, TrainingError
-from neural_style.loss_network import InvertedBottleneck, folded_convolution, read_state
+from neural_style.loss_network import InvertedBottleneck, folded_convolution
+from neural_style.loss_weights import read_state
 
 STRIDES = (1, 2, 1, 1, 2, 1, 1, 2, 1, 1, 1, 1)
 """Of the first blocks: stages of 1, 3, 3, 4 and the first of 4 blocks (EfficientNet-B0's repeats of Tan & Le

