@@ -17,7 +17,7 @@ from neural_style.atomic import whole_file
 from neural_style.checkpoint import StyleNetwork, load_checkpoint
 from neural_style.dataset import packaged_photo, read_picture
 from neural_style.errors import CheckpointError, StylizationError
-from neural_style.evaluate import Painter
+from neural_style.evaluation import Painter
 from neural_style.judge import with_short_side
 from neural_style.model_format import ModelFile, read_model_file
 from neural_style.sheet import Cell, make_cell, write_sheet
