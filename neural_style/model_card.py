@@ -132,7 +132,8 @@ def _same_for(file: ModelFile) -> str:
 
 _USE = [
     "Meant for stylizing moving pictures of about 320 to 1280 px width. The size of the strokes is fixed in pixels: a",
-    "larger picture gets finer strokes. Strength below 1 is a vector between the network's identity and the style.",
+    "larger one gets finer strokes. `stylize.py` and the page therefore paint photographs as at one megapixel and",
+    "bring them back to full size. Strength below 1 is a vector between the network's identity and the style.",
     "",
     "Licence of the weights: BSD-3-Clause, like the code.",
 ]

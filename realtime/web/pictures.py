@@ -17,6 +17,7 @@ from realtime.finish import Finisher
 from realtime.frame import Image, resize_to_fit
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.sources.video_file import VideoFileSource
+from realtime.stroke import StrokeEngine
 from realtime.styles import Style
 
 MAX_UPLOAD_BYTES = 32 * 2**20
@@ -35,7 +36,7 @@ def paint_upload(content: bytes, engine: Engine, look: Look, max_side_px: int | 
         max_side_px: shrink it first, for a preview; None keeps its size.
 
     Returns:
-        A PNG file of the same size, transparent where the picture is.
+        A PNG file of the same size, transparent where the picture is. Strokes are relative to the picture.
 
     Raises:
         SourceError: it is damaged, too large, or of a kind that is not taken.
@@ -48,7 +49,7 @@ def paint_upload(content: bytes, engine: Engine, look: Look, max_side_px: int | 
         pixels = resize_to_fit(pixels, (max_side_px, max_side_px))
         height, width = pixels.shape[:2]
         alpha = None if alpha is None else np.asarray(cv2.resize(alpha, (width, height)), np.uint8)
-    painting = engine.stylize(pixels[None], look.style, look.strength)[0]
+    painting = StrokeEngine(engine, stroke=1.0).stylize(pixels[None], look.style, look.strength)[0]
     painting = Finisher().finish(painting, pixels, look)
     stored = Pillow.fromarray(painting if alpha is None else np.dstack([painting, alpha]))
     file = io.BytesIO()
