@@ -15,7 +15,7 @@ from pathlib import Path
 
 from realtime import postprocess
 from realtime.batcher import Batcher
-from realtime.controls import Action, Command, Controls, Look, help_lines
+from realtime.controls import Action, Command, Controls, Look
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, SinkError
 from realtime.finish import Finisher
@@ -255,10 +255,10 @@ class Pipeline:
         self._stats.frame_out(painting.frame.capture_time_s)
 
     def _decorated(self, pixels: Image, look: Look) -> Image:
-        """Draws the help, or else the overlay with the last message."""
+        """Draws the list of styles or the help, or else the overlay with the last message."""
         panel = self._stages.controls.panel
-        if panel.help:
-            return draw_help(pixels, help_lines())
+        if lines := self._stages.controls.lines:
+            return draw_help(pixels, lines)
         message = self._message if time.perf_counter() < self._message_until_s else ""
         if panel.overlay:
             return draw_overlay(pixels, self._overlay_fields(pixels, look), message)
