@@ -16,6 +16,7 @@ class EvaluateOptions:
     Attributes:
         style_dir: the paintings, each named as its style.
         model: weights file.
+        styles: those that are judged, and whose paintings count as the others; empty is all.
         photo_dir: photographs; those that training keeps out are used.
         photo: one photograph, before those.
         photos: how many of `photo_dir` at most.
@@ -29,6 +30,7 @@ class EvaluateOptions:
 
     style_dir: Path
     model: Path = _OWN_MODEL
+    styles: tuple[str, ...] = ()
     photo_dir: Path | None = None
     photo: Path | None = None
     photos: int = 12
@@ -66,6 +68,7 @@ def parse_arguments(arguments: list[str] | None) -> EvaluateOptions:
     default, add = EvaluateOptions, parser.add_argument
     add("--model", type=Path, default=default.model, metavar="FILE", help="weights (default: those of saved_models/)")
     add("--style-dir", type=Path, required=True, metavar="FOLDER", help="the paintings, each named as its style")
+    add("--styles", type=_names, default=default.styles, metavar="A,B", help="only these (default: all)")
     add("--photo-dir", type=Path, metavar="FOLDER", help="photographs; the held-out ones are judged")
     add("--photo", type=Path, metavar="FILE", help="one photograph, instead or before those")
     add("--photos", type=int, default=default.photos, metavar="N", help="held-out photographs (default %(default)s)")
@@ -83,6 +86,10 @@ def parse_arguments(arguments: list[str] | None) -> EvaluateOptions:
         parser.error("--against compares pictures of one photograph: give it with --photo FILE")
     clips, against = tuple(chosen.pop("clip")), tuple(chosen.pop("against"))
     return EvaluateOptions(**chosen, clips=clips, against=against)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def _style_and_picture(text: str) -> tuple[str, Path]:

@@ -4,6 +4,7 @@ Must not know how styles are trained, or how figures are computed or drawn.
 """
 
 import math
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -58,8 +59,10 @@ class Evaluation:
     def __init__(self, options: EvaluateOptions) -> None:
         self.options = options
         network = load_checkpoint(options.model)
-        self.styles = network.style_names
-        self._painters = [Painter(network, style) for style in range(len(self.styles))]
+        self.styles = options.styles or network.style_names
+        _check_known("--styles", self.styles, network.style_names, options.model)
+        _check_known("--against", [style for style, _ in options.against], self.styles, options.model)
+        self._painters = [Painter(network, network.style_names.index(style)) for style in self.styles]
         self._paintings = [read_exhibit(path, "painting") for path in find_paintings(options.style_dir, self.styles)]
         self._photos = [read_exhibit(path, "photograph") for path in self._photo_paths()]
         self._others = self._read_others()
@@ -97,11 +100,6 @@ class Evaluation:
         return folder if options.photo is None else [options.photo, *folder]
 
     def _read_others(self) -> dict[str, Exhibit]:
-        unknown = [style for style, _ in self.options.against if style not in self.styles]
-        if unknown:
-            raise EvaluationError(
-                f"--against: {self.options.model} has no style {unknown[0]!r}; allowed: {', '.join(self.styles)}"
-            )
         return {style: read_exhibit(path, "picture by others") for style, path in self.options.against}
 
     def _judge_pictures(self, style: int) -> list[Cell]:
@@ -182,3 +180,9 @@ class Evaluation:
         for score, error in zip(self._scores, stylized_errors, strict=True):
             score.warping.append(error / own_error)
         return ClipScore(path.name, count, own_error)
+
+
+def _check_known(option: str, asked: Sequence[str], known: tuple[str, ...], model: Path) -> None:
+    unknown = [style for style in asked if style not in known]
+    if unknown:
+        raise EvaluationError(f"{option}: {model} has no style {unknown[0]!r}; allowed: {', '.join(known)}")

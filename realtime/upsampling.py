@@ -31,7 +31,7 @@ _TEXTURE_LEVELS = 20.0
 _STAIRS_PX = 0.6
 """Blur that takes out the stairs of small pixels before edges are made steep."""
 
-_STEEPNESS = 4.0
+_STEEPNESS = 5.0
 _ROUNDS = 2
 _FAINT_LEVELS = 40.0
 """Difference of neighbours at which half of the steepness is used: flat parts keep no grain."""
@@ -70,7 +70,7 @@ def upsample_painting(painting: Image, image: Image, strength: float = 1.0) -> I
     (the guided filter of Y by itself: He et al. 2010) and up() a linear enlargement, blurred until no small
     pixels show:
 
-        q = up(p), then twice q + 4 s (q - blurred q), then q + up(a r) (Y - up(y))
+        q = up(p), then twice q + 5 s (q - blurred q), then q + up(a r) (Y - up(y))
 
     The second step makes the edges of strokes as steep as they were in the small painting (s is 0 in flat parts and
     1 at strong edges). The third takes over the image's edges where the painting follows them: a = cov(p, y) /

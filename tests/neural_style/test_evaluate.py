@@ -227,6 +227,16 @@ def test_a_photograph_beside_those_of_a_folder_is_the_first_and_the_one_that_oth
     assert f"ours {diversity['ours_beside']:.3f}, others 0.000" in " ".join(capsys.readouterr().out.split())
 
 
+def test_only_the_styles_asked_for_are_judged_each_by_its_own_vector(run: Run, tmp_path: Path) -> None:
+    _needs_the_judge()
+    for name, extra in (("all.json", ()), ("night.json", ("--styles", "night"))):
+        assert run("--quick", "--json", str(tmp_path / name), *extra, photos=("--photo", "photos/03.png")) == 0
+    whole, part = (json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in ("all.json", "night.json"))
+    assert [style["name"] for style in part["styles"]] == ["night"]
+    assert part["styles"][0]["ours"] == whole["styles"][1]["ours"]
+    assert part["styles"][0]["fit"] is None  # no painting to compare with
+
+
 def test_a_quick_judging_has_no_noise_and_says_so(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _needs_the_judge()
     assert run("--quick", "--json", str(tmp_path / "o.json"), photos=("--photo", "photos/03.png")) == 0
@@ -295,6 +305,7 @@ def test_a_style_without_a_painting_is_an_error_that_says_which(
         (("--model", "gone.safetensors"), "gone.safetensors: no such file"),
         (("--style-dir", "gone"), "style folder gone: is not a folder"),
         (("--photo-dir", "gone"), "gone: is not a folder"),
+        (("--styles", "night,dawn"), "--styles: net.safetensors has no style 'dawn'; allowed: waves, night"),
         (("--photos", "0"), "photos 0: must be at least 1"),
         (("--max-frames", "1"), "max-frames 1: must be at least 2"),
         (("--sheet", "out.jpg"), "sheet out.jpg: must end in .png"),
