@@ -31,6 +31,8 @@ from realtime.options import (
 EXIT_DAMAGED = 3
 """Everything was written, but of a damaged film something was lost."""
 
+_STROKE_HELP = "how large strokes are, 0.5 to 4 (default 1); they grow with pictures, and not with films"
+
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of the options dataclasses."""
@@ -49,6 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--start", metavar="TIME", help="begin films here: seconds, MM:SS or HH:MM:SS")
     add("--end", metavar="TIME", help="end films here")
     add("--max-side", type=int, metavar="PX", help="shrink what is larger")
+    add("--stroke", type=float, default=FileOptions.stroke, metavar="SIZE", help=_STROKE_HELP)
     add("--tile", type=int, metavar="PX", help="stylize pictures in parts of this side, for those larger than memory")
     add("--sheet", action="store_true", help="one contact sheet of all styles for each picture")
     add("--resume", action="store_true", help="keep unfinished films, and go on with those of an earlier run")
@@ -86,6 +89,7 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
         start_s=0.0 if chosen.start is None else parse_time_s(chosen.start),
         end_s=None if chosen.end is None else parse_time_s(chosen.end),
         max_side_px=chosen.max_side,
+        stroke=chosen.stroke,
         tile_px=chosen.tile,
         batch_size=chosen.batch_size,
         sheet=chosen.sheet,

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from neural_style.errors import EvaluationError
 from neural_style.judge_network import MIN_SIDE_PX, JudgeNetwork
+from neural_style.strokes import Strokes, strokes_of
 
 Picture = NDArray[np.uint8]
 
-_CONTENT_LAYER = 5
-"""288 channels at an eighth of the resolution: deep enough to see things, shallow enough to see where they are."""
+_PARTS_LAYER, _THINGS_LAYER = 5, 7
+"""288 channels at an eighth of the resolution see parts and where they are, 528 at a sixteenth what things are."""
 
 _PATCH_PX = 7
 _PATCH_SCALES = 3
@@ -38,15 +39,17 @@ class PictureFigures:
             make nearly all of a Gram matrix, and how channels go together would hardly count.
         style_patches: sliced Wasserstein distance of 7 x 7 pixel patches, of pixels 0..1, to the
             painting's: mean over three scales and 256 directions of the one-dimensional distance.
-        content_features: mean square difference of instance-normalized features to the
-            photograph's: 2 where nothing is alike.
+        content_parts: mean square difference of instance-normalized features to the photograph's,
+            in a layer that sees parts of things: 2 where nothing is alike.
+        content_things: the same in a layer that sees things.
         content_structure: 1 - SSIM of luminance to the photograph's.
         colour: mean of the Wasserstein distances of L, a and b to the painting's, in CIELAB units.
     """
 
     style_features: float
     style_patches: float
-    content_features: float
+    content_parts: float
+    content_things: float
     content_structure: float
     colour: float
 
@@ -57,8 +60,8 @@ class PictureFigures:
 
     @property
     def content_distance(self) -> float:
-        """Geometric mean of both content figures."""
-        return float(np.sqrt(self.content_features * max(0.0, self.content_structure)))
+        """Mean of both layers. Structure is apart: whoever paints faintly or in small strokes has it for nothing."""
+        return (self.content_parts + self.content_things) / 2
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,17 @@ class Impression:
 
     Attributes:
         moments: mean, float32 (C,), and covariance, float32 (C, C), of the channels of each layer,
-            first of the picture as it is, then of it enlarged twice.
-        content: float32 (1, C, h, w), instance-normalized features.
+            first of the picture as it is, then of it enlarged twice unless the look is quick.
+        strokes: without colour, see `neural_style.strokes`.
+        content: float32 (1, C, h, w) of two layers, instance-normalized features.
         patches: float32 (directions, quantiles) for each scale.
         colours: float32 (quantiles, 3), of L, a and b.
         luminance: float32 (H, W), 0..255.
     """
 
     moments: list[tuple[Tensor, Tensor]]
-    content: Tensor
+    strokes: Strokes
+    content: tuple[Tensor, Tensor]
     patches: list[NDArray[np.float32]]
     colours: NDArray[np.float32]
     luminance: NDArray[np.float32]
@@ -84,20 +89,24 @@ class Impression:
 class Judge:
     """Looks at pictures. Two looks at a picture give the same impression.
 
+    Args:
+        quick: leave out the enlarged picture, which takes most of the time. Figures compare only
+            with those of looks of the same kind.
+
     Raises:
         MissingPackageError: the package with the weights of its network is not installed.
         TrainingError: those weights cannot be read.
     """
 
-    def __init__(self) -> None:
-        self._network = JudgeNetwork()
+    def __init__(self, quick: bool = False) -> None:
+        self._network, self._quick = JudgeNetwork(), quick
         generator = torch.Generator().manual_seed(1)
         directions = torch.randn(_PATCH_DIRECTIONS, 3 * _PATCH_PX**2, generator=generator)
         self._directions = F.normalize(directions, dim=1)
 
     @torch.inference_mode()
     def look(self, picture: Picture) -> Impression:
-        """Sees a picture at its size and enlarged twice, as the loss network of the training does.
+        """Sees a picture at its size and enlarged twice, where brush strokes fill the view.
 
         Args:
             picture: uint8 (H, W, 3) RGB.
@@ -111,12 +120,14 @@ class Judge:
                 f"picture of {width}x{height} px: too small to be judged; both sides must be {MIN_SIDE_PX} px or more"
             )
         pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float()  # (1, 3, H, W)
-        enlarged = F.interpolate(pixels, scale_factor=2.0, mode="bilinear", align_corners=False)
         layers = self._network(pixels)
-        content = F.instance_norm(layers[_CONTENT_LAYER])
+        content = F.instance_norm(layers[_PARTS_LAYER]), F.instance_norm(layers[_THINGS_LAYER])
         moments = [_moments(layer) for layer in layers]
-        moments += [_moments(layer) for layer in self._network(enlarged)]
-        return Impression(moments, content, self._patches(pixels), _colours(picture), _luminance(picture))
+        if not self._quick:
+            enlarged = F.interpolate(pixels, scale_factor=2.0, mode="bilinear", align_corners=False)
+            moments += [_moments(layer) for layer in self._network(enlarged)]
+        strokes = strokes_of(self._network, picture)
+        return Impression(moments, strokes, content, self._patches(pixels), _colours(picture), _luminance(picture))
 
     def figures(self, stylized: Picture, photograph: Picture, painting: Picture) -> PictureFigures:
         """Compares a stylized picture with the photograph it shows and the painting it imitates.
@@ -160,11 +171,15 @@ def compare(stylized: Impression, photograph: Impression, painting: Impression) 
     """Compares impressions; the photograph has the size of the stylized picture, and the painting its shorter side."""
     layers = zip(stylized.moments, painting.moments, strict=True)
     scales = zip(stylized.patches, painting.patches, strict=True)
+    parts, things = (
+        float((ours - own).square().mean()) for ours, own in zip(stylized.content, photograph.content, strict=True)
+    )
     errors = [_relative_error(ours, aim) for pair in layers for ours, aim in zip(*pair, strict=True)]
     return PictureFigures(
         style_features=float(np.mean(errors)),
         style_patches=float(np.mean([np.abs(ours - aim).mean() for ours, aim in scales])),
-        content_features=float((stylized.content - photograph.content).square().mean()),
+        content_parts=parts,
+        content_things=things,
         content_structure=1.0 - structural_similarity(stylized.luminance, photograph.luminance),
         colour=float(np.abs(stylized.colours - painting.colours).mean()),
     )

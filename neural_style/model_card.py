@@ -17,7 +17,7 @@ from neural_style.atomic import whole_file
 from neural_style.checkpoint import StyleNetwork, load_checkpoint
 from neural_style.dataset import packaged_photo, read_picture
 from neural_style.errors import CheckpointError, StylizationError
-from neural_style.evaluate import Painter
+from neural_style.evaluation import Painter
 from neural_style.judge import with_short_side
 from neural_style.model_format import ModelFile, read_model_file
 from neural_style.sheet import Cell, make_cell, write_sheet
@@ -132,7 +132,8 @@ def _same_for(file: ModelFile) -> str:
 
 _USE = [
     "Meant for stylizing moving pictures of about 320 to 1280 px width. The size of the strokes is fixed in pixels: a",
-    "larger picture gets finer strokes. Strength below 1 is a vector between the network's identity and the style.",
+    "larger one gets finer strokes. `stylize.py` and the page therefore paint photographs as at one megapixel and",
+    "bring them back to full size. Strength below 1 is a vector between the network's identity and the style.",
     "",
     "Licence of the weights: BSD-3-Clause, like the code.",
 ]
@@ -145,27 +146,33 @@ def _figure_lines(figures: dict[str, Any]) -> list[str]:
         + (f" and the beginning of {', '.join(clips)}" if clips else "")
         + f". Its network, {figures['judge']}, is not the one that trained the styles. Distances: 0 is equal. E_warp "
         "is given for each clip relative to the clip's own, and noise relative to the camera's: 1 is as steady as the "
-        "input. An unchanged picture wins flicker and content, and loses style.",
+        "input. An unchanged picture wins flicker and content, and loses style. Fit is the distance of strokes without "
+        "colour to the own painting's, over that to others'; grid what repeats every 4 px in flat parts, 1 is nothing. "
+        f"Strokes differ {_shown(figures['diversity']['mean'], 2)} times as much between styles as between paintings.",
         "",
-        "| style | style distance | E_warp | noise gain | content distance | colour distance |",
-        "|---|---|---|---|---|---|",
+        "| style | style distance | E_warp | noise gain | content distance | colour distance | fit | grid |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in figures["styles"]:
-        warping = ", ".join(_shown(ratio) for ratio in row["flicker_by_clip"])
-        lines.append(_figure_row(row["name"], row["ours"], warping, row["noise_gain"]))
+        warping = ", ".join(_shown(ratio, 1) for ratio in row["flicker_by_clip"])
+        lines.append(_figure_row(row["name"], warping, {**row["ours"], **row}))
     mean, unchanged = figures["mean"]["ours"], figures["mean"]["unchanged"]
-    lines.append(_figure_row("**mean**", mean, _shown(mean["flicker"]), mean["noise_gain"]))
-    lines.append(_figure_row("photograph unchanged", unchanged, "1", unchanged["noise_gain"]))
+    lines.append(_figure_row("**mean**", _shown(mean["flicker"], 1), mean))
+    lines.append(_figure_row("photograph unchanged", "1", {**unchanged, "fit": None}))
     return lines
 
 
-def _figure_row(name: str, numbers: dict[str, float], warping: str, noise_gain: float) -> str:
-    style, content = numbers["style_distance"], numbers["content_distance"]
-    return f"| {name} | {style:.3f} | {warping} | {noise_gain:.2f} | {content:.3f} | {numbers['colour']:.1f} |"
+_FIGURE_COLUMNS = {"content_distance": 3, "colour": 1, "fit": 2, "grid_4_px": 1}
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+def _figure_row(name: str, warping: str, numbers: dict[str, Any]) -> str:
+    start = f"| {name} | {_shown(numbers['style_distance'], 3)} | {warping} | {_shown(numbers['noise_gain'], 2)} "
+    cells = [_shown(numbers[column], decimals) for column, decimals in _FIGURE_COLUMNS.items()]
+    return f"{start}| {' | '.join(cells)} |"
+
+
+def _shown(value: float | None, decimals: int) -> str:
+    return "-" if value is None else f"{value:.{decimals}f}"
 
 
 def _training_lines(path: Path, header: dict[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Owns the result of a judging: the figures of each style, as a table for people and as JSON.
+"""Owns the result of a judging: the figures of each style, and all as JSON.
 
 Must not know how figures come about.
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich import box
-from rich.table import Table
 
 from neural_style.atomic import whole_file
+from neural_style.flicker import mean_of_known
+from neural_style.grid import GridFigures
 from neural_style.judge import PictureFigures
 
 _JUDGE = "EfficientNet-Lite2"
@@ -22,10 +22,11 @@ _JUDGE = "EfficientNet-Lite2"
 
 @dataclass(frozen=True)
 class Others:
-    """A picture by others: its file's name and its figures."""
+    """A picture by others: its file's name, its figures and its fit (`neural_style.strokes.stroke_fit`)."""
 
     file: str
     figures: PictureFigures
+    fit: float
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class StyleScore:
         name: the style.
         ours: of the stylized photographs, in their order.
         unchanged: of the photographs themselves, a yardstick: who changes nothing has these.
+        fits: of the stylized photographs, see `neural_style.strokes.stroke_fit`.
+        grids: of the stylized photographs.
         others: of a picture by others of the first photograph.
         warping: E_warp(stylized) / E_warp(clip) of each clip.
         noise_gain: see `neural_style.flicker.noise_gain`.
@@ -59,6 +62,8 @@ class StyleScore:
     name: str
     ours: list[PictureFigures] = field(default_factory=list)
     unchanged: list[PictureFigures] = field(default_factory=list)
+    fits: list[float] = field(default_factory=list)
+    grids: list[GridFigures] = field(default_factory=list)
     others: Others | None = None
     warping: list[float] = field(default_factory=list)
     noise_gain: float = math.nan
@@ -66,7 +71,29 @@ class StyleScore:
     @property
     def flicker(self) -> float:
         """Geometric mean of the warping ratios over clips, so that none outweighs the others; nan without clips."""
-        return float(np.exp(_mean([math.log(ratio) if ratio > 0 else math.nan for ratio in self.warping])))
+        return float(np.exp(mean_of_known([math.log(ratio) if ratio > 0 else math.nan for ratio in self.warping])))
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """How much the strokes of styles differ, over how much those of their paintings do.
+
+    Attributes:
+        by_photograph: see `neural_style.strokes.stroke_diversity`.
+        beside: the styles of which there are pictures by others.
+        ours_beside: of these styles, on the first photograph.
+        others: of the pictures by others.
+    """
+
+    by_photograph: list[float]
+    beside: list[str]
+    ours_beside: float
+    others: float
+
+    @property
+    def mean(self) -> float:
+        """Over photographs."""
+        return mean_of_known(self.by_photograph)
 
 
 @dataclass(frozen=True)
@@ -75,15 +102,21 @@ class Scorecard:
 
     Attributes:
         model: the weights file's name.
+        quick: whether the judge left out the enlarged view.
         photographs: their files' names.
+        grids: of the photographs themselves, a yardstick.
         clips: what flicker was measured on.
         styles: their figures.
+        diversity: of their strokes.
     """
 
     model: str
+    quick: bool
     photographs: list[str]
+    grids: list[GridFigures]
     clips: list[ClipScore]
     styles: list[StyleScore]
+    diversity: Diversity
 
 
 def as_numbers(figures: PictureFigures) -> dict[str, float]:
@@ -95,7 +128,7 @@ def as_numbers(figures: PictureFigures) -> dict[str, float]:
 def mean_numbers(figures: Sequence[PictureFigures]) -> dict[str, float]:
     """The mean of each figure over pictures."""
     rows = [as_numbers(each) for each in figures]
-    return {name: _mean([row[name] for row in rows]) for name in rows[0]}
+    return {name: mean_of_known([row[name] for row in rows]) for name in rows[0]}
 
 
 def write_json(path: Path, card: Scorecard) -> None:
@@ -107,109 +140,74 @@ def write_json(path: Path, card: Scorecard) -> None:
     content = {
         "model": card.model,
         "judge": _JUDGE,
+        "quick": card.quick,
         "photographs": card.photographs,
         "clips": [asdict(clip) for clip in card.clips],
         "styles": [_style_as_json(score) for score in card.styles],
-        "mean": {who: _mean_over_styles(card.styles, who) for who in ("ours", "unchanged")},
+        "mean": {
+            "ours": mean_over_styles(card.styles, "ours"),
+            "unchanged": mean_over_styles(card.styles, "unchanged") | mean_grid(card.grids),
+        },
+        "diversity": {"mean": card.diversity.mean, **asdict(card.diversity)},
     }
     text = json.dumps(_without_nan(content), indent=2, allow_nan=False)
     with whole_file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
 
-def make_tables(card: Scorecard) -> list[Table]:
-    """Two tables that fit 80 columns: what to compare styles by, and the parts of the distances."""
-    first = _table(
-        f"{card.model}, photographs: {len(card.photographs)}, clips: {len(card.clips)}",
-        ("style", "flicker", "noise", "content", "colour"),
-        "style, content, colour: distances, 0 is equal; noise: gain\n"
-        "flicker: E_warp(out)/E_warp(in), which alone a blur would win",
-    )
-    second = _table(
-        "parts of the distances",
-        ("features", "patches", "features", "1-SSIM"),
-        "features, patches: to the painting; features, 1-SSIM: to the photograph",
-    )
-    for score in card.styles:
-        ours, unchanged = (mean_numbers(each) for each in (score.ours, score.unchanged))
-        rows = [("ours", ours, (score.flicker, score.noise_gain)), ("photo", unchanged, _unmoved(score))]
-        if score.others is not None:
-            theirs = as_numbers(score.others.figures)
-            rows.append(("others", theirs, (math.nan, math.nan)))
-            rows.append(("ratio", _ratios(ours, theirs), (math.nan, math.nan)))
-        for number, (who, numbers, video) in enumerate(rows):
-            _add_rows(first, second, (score.name if number == 0 else "", who), numbers, video)
-        first.add_section()
-        second.add_section()
-    if len(card.styles) > 1:
-        for who, label in (("ours", "ours"), ("unchanged", "photo")):
-            numbers = _mean_over_styles(card.styles, who)
-            video = (numbers.pop("flicker"), numbers.pop("noise_gain"))
-            _add_rows(first, second, ("mean" if who == "ours" else "", label), numbers, video)
-    return [first, second]
+def mean_over_styles(scores: list[StyleScore], who: str) -> dict[str, float]:
+    """The mean of each figure; `who` is "ours", or "unchanged" for the photographs themselves."""
+    numbers = style_numbers if who == "ours" else unchanged_numbers
+    rows = [numbers(score) for score in scores]
+    return {name: mean_of_known([row[name] for row in rows]) for name in rows[0]}
 
 
-def _table(title: str, headings: tuple[str, ...], caption: str) -> Table:
-    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", overflow="fold")
-    table.add_column("", overflow="fold")
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    return table
+def style_numbers(score: StyleScore) -> dict[str, float]:
+    """All figures of a style by name, means over photographs."""
+    strokes = {"fit": mean_of_known(score.fits), **mean_grid(score.grids)}
+    return {**mean_numbers(score.ours), **strokes, "flicker": score.flicker, "noise_gain": score.noise_gain}
 
 
-def _add_rows(
-    first: Table, second: Table, labels: tuple[str, str], numbers: dict[str, float], video: tuple[float, float]
-) -> None:
-    flicker, gain = (_shown(value, 2) for value in video)
-    distances = (_shown(numbers[name], 3) for name in ("style_distance", "content_distance"))
-    style, content = distances
-    first.add_row(*labels, style, flicker, gain, content, _shown(numbers["colour"], 2))
-    parts = ("style_features", "style_patches", "content_features", "content_structure")
-    second.add_row(*labels, *(_shown(numbers[name], 4 if name == "style_patches" else 3) for name in parts))
+def unchanged_numbers(score: StyleScore) -> dict[str, float]:
+    """The same of who changes nothing, whose flicker and noise gain are 1 by definition where ours are known."""
+    moving = {"flicker": score.flicker, "noise_gain": score.noise_gain}
+    ones = {name: math.nan if math.isnan(value) else 1.0 for name, value in moving.items()}
+    return {**mean_numbers(score.unchanged), **ones}
+
+
+def mean_grid(grids: Sequence[GridFigures]) -> dict[str, float]:
+    """The mean of the grid figures over pictures."""
+    return {
+        "grid_4_px": mean_of_known([grid.period_4 for grid in grids]),
+        "grid_8_px": mean_of_known([grid.period_8 for grid in grids]),
+    }
+
+
+def others_numbers(score: StyleScore) -> tuple[dict[str, float], dict[str, float]]:
+    """Figures of the picture by others, and ours of the same photograph over them; both empty without."""
+    if score.others is None:
+        return {}, {}
+    theirs = as_numbers(score.others.figures) | {"fit": score.others.fit}
+    ours = as_numbers(score.ours[0]) | {"fit": score.fits[0]}
+    return theirs, {name: ours[name] / value if value else math.nan for name, value in theirs.items()}
 
 
 def _style_as_json(score: StyleScore) -> dict[str, Any]:
-    ours = mean_numbers(score.ours)
     content: dict[str, Any] = {
         "name": score.name,
-        "ours": ours,
+        "ours": mean_numbers(score.ours),
         "unchanged": mean_numbers(score.unchanged),
+        "fit": mean_of_known(score.fits),
+        **mean_grid(score.grids),
         "flicker": score.flicker,
         "flicker_by_clip": score.warping,
         "noise_gain": score.noise_gain,
         "ours_by_photograph": [as_numbers(figures) for figures in score.ours],
     }
     if score.others is not None:
-        theirs = as_numbers(score.others.figures)
-        content["others"] = {"file": score.others.file, "figures": theirs, "ours_to_others": _ratios(ours, theirs)}
+        theirs, ratios = others_numbers(score)
+        content["others"] = {"file": score.others.file, "figures": theirs, "ours_to_others": ratios}
     return content
-
-
-def _mean_over_styles(scores: list[StyleScore], who: str) -> dict[str, float]:
-    rows = [mean_numbers(score.ours if who == "ours" else score.unchanged) for score in scores]
-    video = [(score.flicker, score.noise_gain) if who == "ours" else _unmoved(score) for score in scores]
-    for row, (flicker, gain) in zip(rows, video, strict=True):
-        row |= {"flicker": flicker, "noise_gain": gain}
-    return {name: _mean([row[name] for row in rows]) for name in rows[0]}
-
-
-def _unmoved(score: StyleScore) -> tuple[float, float]:
-    """Flicker and noise gain of the picture unchanged: 1 by definition, where there was a clip."""
-    return (math.nan if math.isnan(score.flicker) else 1.0, 1.0)
-
-
-def _ratios(ours: dict[str, float], theirs: dict[str, float]) -> dict[str, float]:
-    return {name: value / theirs[name] if theirs[name] else math.nan for name, value in ours.items()}
-
-
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else math.nan
-
-
-def _shown(value: float, decimals: int) -> str:
-    return "-" if math.isnan(value) else f"{value:.{decimals}f}"
 
 
 def _without_nan(value: Any) -> Any:

@@ -10,6 +10,7 @@ from enum import Enum
 
 from realtime.errors import StyleError
 from realtime.options import LookOptions
+from realtime.style_list import list_lines, matching
 from realtime.styles import Catalogue, Style, find_style
 
 STRENGTH_STEP = 0.1
@@ -20,6 +21,7 @@ class Action(Enum):
 
     NEXT_STYLE = "next style"
     PREVIOUS_STYLE = "previous style"
+    LIST = "list of styles: type a name"
     STRENGTH_UP = "more style"
     STRENGTH_DOWN = "less style"
     KEEP_COLORS = "original colours"
@@ -41,6 +43,19 @@ class SelectStyle:
 
 
 @dataclass(frozen=True)
+class TypeStyle:
+    """What a person has typed into the list of styles.
+
+    Attributes:
+        text: so far; None closes the list.
+        chosen: go to the style that it means, and close the list.
+    """
+
+    text: str | None
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
 class ChangeLook:
     """Set what is given, and leave the rest; for whoever has sliders instead of keys.
 
@@ -59,13 +74,14 @@ class ChangeLook:
     mirror: bool | None = None
 
 
-Command = Action | SelectStyle | ChangeLook
+Command = Action | SelectStyle | TypeStyle | ChangeLook
 
 KEYS: dict[str, Action] = {
     "n": Action.NEXT_STYLE,
     "right": Action.NEXT_STYLE,
     "p": Action.PREVIOUS_STYLE,
     "left": Action.PREVIOUS_STYLE,
+    "l": Action.LIST,
     "]": Action.STRENGTH_UP,
     "[": Action.STRENGTH_DOWN,
     "c": Action.KEEP_COLORS,
@@ -118,11 +134,19 @@ class Look:
 
 @dataclass(frozen=True)
 class Panel:
-    """What is shown around the picture, and whether it stands still."""
+    """What is shown around the picture, and whether it stands still.
+
+    Attributes:
+        overlay: the figures.
+        help: the keys.
+        frozen: the picture stands still.
+        typed: into the list of styles; None while it is closed.
+    """
 
     overlay: bool = True
     help: bool = False
     frozen: bool = False
+    typed: str | None = None
 
 
 class Controls:
@@ -153,15 +177,25 @@ class Controls:
         with self._lock:
             return self._panel
 
+    @property
+    def lines(self) -> list[str]:
+        """What is shown over the whole picture: the list of styles while it is open, or the help, or nothing."""
+        with self._lock:
+            if self._panel.typed is not None:
+                return list_lines(self._catalogue.names, self._panel.typed, self._look.style.name)
+            return help_lines() if self._panel.help else []
+
     def apply(self, command: Command) -> str | None:
         """Carries out a command that changes a setting.
 
         Returns:
-            A few words to show, or None when the command changes no setting.
+            A few words to show, "" where the change shows itself, or None when the command changes no setting.
         """
         with self._lock:
             if isinstance(command, SelectStyle):
                 return self._select(command.number - 1)
+            if isinstance(command, TypeStyle):
+                return self._type(command)
             if isinstance(command, ChangeLook):
                 return self._set(command)
             if command is Action.NEXT_STYLE:
@@ -176,6 +210,14 @@ class Controls:
         self._style_index = index
         self._look = replace(self._look, style=self._catalogue.styles[index])
         return f"style {self._look.style.name}"
+
+    def _type(self, command: TypeStyle) -> str:
+        text = command.text or ""
+        self._panel = replace(self._panel, typed=None if command.chosen else command.text)
+        if not command.chosen:
+            return ""
+        found = matching(self._catalogue.names, text)
+        return self._select(found[0]) if found else f"style {text!r}: there is no such style"
 
     def _set(self, change: ChangeLook) -> str:
         values = {name: value for name, value in asdict(change).items() if value is not None}
@@ -205,6 +247,9 @@ class Controls:
 
     def _change_panel(self, action: Action) -> str | None:
         panel = self._panel
+        if action is Action.LIST:
+            self._panel = replace(panel, typed="")
+            return ""
         if action is Action.HELP:
             self._panel = replace(panel, help=not panel.help)
             return f"help {_on_off(self._panel.help)}"

@@ -170,6 +170,7 @@ class FileOptions:
         start_s: first moment of films that is wanted.
         end_s: the moment after the last; None is their end.
         max_side_px: larger pictures and films are shrunk to it.
+        stroke: how large strokes are, 0.5 to 4; in pictures relative to the picture, in films in pixels.
         tile_px: side of the parts in which pictures are stylized; None is in one.
         batch_size: frames stylized together; None finds out what is fastest.
         sheet: one contact sheet of all styles for each picture.
@@ -189,6 +190,7 @@ class FileOptions:
     start_s: float = 0.0
     end_s: float | None = None
     max_side_px: int | None = None
+    stroke: float = 1.0
     tile_px: int | None = None
     batch_size: int | None = None
     sheet: bool = False
@@ -205,6 +207,8 @@ class FileOptions:
             raise OptionError(f"start {self.start_s} s, end {self.end_s} s: the end must be later than the start")
         if self.max_side_px is not None and not 16 <= self.max_side_px <= MAX_SIDE_PX:
             raise OptionError(f"max-side {self.max_side_px}: must be 16 to {MAX_SIDE_PX} px")
+        if not 0.5 <= self.stroke <= 4.0:
+            raise OptionError(f"stroke {self.stroke}: must be 0.5 to 4")
         if self.tile_px is not None and not 128 <= self.tile_px <= MAX_SIDE_PX:
             raise OptionError(f"tile {self.tile_px}: must be 128 to {MAX_SIDE_PX} px")
         if self.batch_size is not None and not 1 <= self.batch_size <= 256:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from realtime.batcher import Batcher
 from realtime.cli import signals_noted
-from realtime.controls import Action, Command, Controls, Look, help_lines
+from realtime.controls import Action, Command, Controls, Look
 from realtime.engines.protocol import Engine
 from realtime.errors import SinkError
 from realtime.finish import Finisher
@@ -242,10 +242,10 @@ class Pipeline:
         self._stats.frames_dropped = frame.index + 1 - self._stats.frames_out
 
     def _decorated(self, pixels: Image, look: Look) -> Image:
-        """Draws the help, or else the overlay with the last message."""
+        """Draws the list of styles or the help, or else the overlay with the last message."""
         panel = self._stages.controls.panel
-        if panel.help:
-            return draw_help(pixels, help_lines())
+        if lines := self._stages.controls.lines:
+            return draw_help(pixels, lines)
         message = self._message if time.perf_counter() < self._message_until_s else ""
         if panel.overlay:
             return draw_overlay(pixels, overlay_fields(pixels, look, self._stats, self._stages.engine.info), message)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from fakes import difference, noise
@@ -58,6 +59,15 @@ def test_one_file_for_each_style(photo: Path) -> None:
     assert photo.with_name("out_udnie.jpg").is_file()
 
 
+def test_a_sheet_of_a_large_picture_shows_the_strokes_of_the_whole_picture(tmp_path: Path) -> None:
+    Pillow.fromarray(noise((2400, 1800))).save(tmp_path / "a.png")
+    assert run(tmp_path / "a.png", "-o", tmp_path / "candy.png") == 0
+    assert run(tmp_path / "a.png", "-o", tmp_path / "sheet.png", "--sheet", "--style", "candy") == 0
+    shown = picture(tmp_path / "sheet.png")[22 : 22 + 187, 256 + 3 : 256 + 3 + 250]
+    whole = np.asarray(cv2.resize(picture(tmp_path / "candy.png"), (250, 188), interpolation=cv2.INTER_AREA), np.uint8)
+    assert difference(shown, whole[:187]) < 6 < difference(shown, noise((250, 188))[:187])
+
+
 def test_a_sheet_shows_all_styles(photo: Path) -> None:
     assert run(photo, "-o", photo.with_name("sheet.png"), "--sheet") == 0
     rows = -(-(1 + len(load_catalogue())) // 5)
@@ -78,6 +88,48 @@ def test_parts_give_the_same_picture(tmp_path: Path) -> None:
         )
     whole, parts = (picture(tmp_path / f"{name}.png").astype(int) for name in ("whole", "parts"))
     assert np.abs(whole - parts).max() <= 1
+
+
+def test_strokes_grow_with_the_picture_and_the_choice(tmp_path: Path) -> None:
+    Pillow.fromarray(noise((1600, 1200))).save(tmp_path / "a.png")
+    names = {"small": ("--stroke", "0.5"), "plain": (), "large": ("--stroke", "3")}
+    for name, extra in names.items():
+        assert run(tmp_path / "a.png", "-o", tmp_path / f"{name}.png", *extra) == 0
+    pictures = [picture(tmp_path / f"{name}.png") for name in names]
+    assert {each.shape for each in pictures} == {(1200, 1600, 3)}
+    detail = [_fine_detail(each) for each in pictures]
+    assert detail[0] > 1.1 * detail[1] > 1.2 * detail[2]
+
+
+def _fine_detail(pixels: NDArray[np.uint8]) -> float:
+    """Mean absolute difference of pixels five apart: the smaller the strokes, the larger."""
+    return float(np.abs(pixels[:, 5:].astype(int) - pixels[:, :-5]).mean())
+
+
+def test_stroke_goes_with_all_other_options_of_pictures(tmp_path: Path) -> None:
+    alpha = np.tile(np.linspace(0, 255, 1600).astype(np.uint8), (1200, 1))
+    original = noise((1600, 1200))
+    Pillow.fromarray(np.dstack([original, alpha])).save(tmp_path / "a.png")
+    options = ("--stroke", "2", "--strength", "0.5", "--keep-colors", "--max-side", "1400", "--tile", "256")
+    assert stylize.main([str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), "--engine", "torch", *options]) == 0
+    painted = picture(tmp_path / "b.png")
+    assert painted.shape == (1050, 1400, 4)
+    assert np.abs(painted[..., 3].astype(int)[0] - np.linspace(0, 255, 1400)).max() < 3
+    shrunk = cv2.resize(original, (1400, 1050), interpolation=cv2.INTER_AREA)
+    both = np.ascontiguousarray(painted[..., :3]), shrunk
+    colours = [np.asarray(cv2.cvtColor(each, cv2.COLOR_RGB2YCrCb), np.uint8) for each in both]
+    assert difference(colours[0][..., 1:], colours[1][..., 1:]) < 6
+    assert difference(colours[0][..., 0], colours[1][..., 0]) > 3
+
+
+def test_strokes_of_films_are_of_pixels_and_can_be_larger(tmp_path: Path) -> None:
+    source = make_film(tmp_path / "in", FilmKind(size_wh=(160, 120)))
+    for name, extra in (("plain", []), ("one", ["--stroke", "1"]), ("large", ["--stroke", "3"])):
+        assert run(source, "-o", tmp_path / f"{name}.mkv", "--codec", "ffv1", *extra) == 0
+    plain, one, large = (take_apart(tmp_path / f"{name}.mkv").pictures[0] for name in ("plain", "one", "large"))
+    assert np.array_equal(plain, one)
+    assert plain.shape == large.shape
+    assert _fine_detail(large) < 0.9 * _fine_detail(plain)
 
 
 def test_standard_input_to_standard_output(photo: Path) -> None:
@@ -142,6 +194,8 @@ def test_one_failure_does_not_stop_the_others(photo: Path, capsys: pytest.Captur
         (["{photo}", "-o", "b.png", "--style", "cadny"], "did you mean candy"),
         (["{photo}", "-o", "b.png", "--start", "x"], "time 'x'"),
         (["{photo}", "-o", "b.png", "--start", "5", "--end", "4"], "end must be later"),
+        (["{photo}", "-o", "b.png", "--stroke", "0.4"], "stroke 0.4: must be 0.5 to 4"),
+        (["{photo}", "-o", "b.png", "--stroke", "nan"], "stroke nan: must be 0.5 to 4"),
         (["{photo}", "-o", "b.png", "--tile", "256"], "not with engine onnx"),
         (["{photo}", "-o", "/dev/full"], "must end in"),
     ],

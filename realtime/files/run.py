@@ -29,6 +29,7 @@ from realtime.finish import Finisher
 from realtime.flow import EngineStage
 from realtime.frame import fit_size_wh
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
+from realtime.stroke import StrokeEngine, resized_for_painting
 from realtime.styles import Catalogue, Style, open_style_list
 
 _SHEET_COLUMNS = 5
@@ -98,13 +99,12 @@ def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, t
 class _Run:
     def __init__(self, options: FileOptions, engine: Engine, styles: list[Style], teller: Teller) -> None:
         self._options, self._engine, self._styles, self._teller = options, engine, styles, teller
-        self._stills: EngineStage[None] = EngineStage(
-            engine, report=lambda line: teller.noted("engine", line), prepares=False
-        )
+        self._video_engine = engine if options.stroke == 1.0 else StrokeEngine(engine, options.stroke, None)
+        self._images, self._cells = self._stage(StrokeEngine(engine, options.stroke)), self._stage(engine)
         self.film_stats: list[dict[str, Any]] = []
 
     def run(self, tasks: list[FileTask]) -> RunResult:
-        with self._stills:
+        with self._images, self._cells:
             return self._run(tasks)
 
     def _run(self, tasks: list[FileTask]) -> RunResult:
@@ -135,21 +135,25 @@ class _Run:
         targets: tuple[Path | None, ...] = task.targets or (None,)
         looks = self._looks(0.0)
         sheets = [self._sheet(picture, looks)] if self._options.sheet else None
-        paintings = sheets or (self._painted(picture, look) for look in looks)
+        paintings = sheets or (self._painted(picture, look, self._images) for look in looks)
         for painting, target in zip(paintings, targets, strict=True):
             suffix = target.suffix.lower() if target is not None else picture.format_suffix
             write_still(target, painting, suffix)
         height, width = picture.pixels.shape[:2]
         return {"size": f"{width}x{height}"}
 
-    def _painted(self, picture: StillPicture, look: Look) -> StillPicture:
-        painting = self._stills.stylize(picture.pixels[None], look.style, look.strength)[0]
+    def _stage(self, engine: Engine) -> EngineStage[None]:
+        return EngineStage(engine, report=lambda line: self._teller.noted("engine", line), prepares=False)
+
+    def _painted(self, picture: StillPicture, look: Look, stage: EngineStage[None]) -> StillPicture:
+        painting = stage.stylize(picture.pixels[None], look.style, look.strength)[0]
         return replace(picture, pixels=Finisher().finish(painting, picture.pixels, look))
 
     def _sheet(self, picture: StillPicture, looks: list[Look]) -> StillPicture:
-        """The picture and all its paintings, in rows."""
+        """The picture and all its paintings, in rows; cells are small, so nothing is brought back to full size."""
+        sized = replace(picture, pixels=resized_for_painting(picture.pixels, self._options.stroke), alpha=None)
         cells = [make_cell("original", picture.pixels)]
-        cells += [make_cell(look.style.name, self._painted(picture, look).pixels) for look in looks]
+        cells += [make_cell(look.style.name, self._painted(sized, look, self._cells).pixels) for look in looks]
         rows = [cells[first : first + _SHEET_COLUMNS] for first in range(0, len(cells), _SHEET_COLUMNS)]
         return StillPicture(draw_sheet(rows), None, ".png")
 
@@ -175,7 +179,7 @@ class _Run:
             self._teller.noted(name, f"begun anew; {kept_path(task.targets[0])} holds work that --resume would use")
         report = make_films(
             job,
-            self._engine,
+            self._video_engine,
             lambda line: self._teller.noted(name, line),
             lambda done, total: self._teller.advanced(name, done, total),
         )
@@ -210,6 +214,7 @@ class _Run:
             "start": self._options.start_s,
             "end": self._options.end_s,
             "max-side": self._options.max_side_px,
+            "stroke": self._options.stroke,
             "batch-size": self._options.batch_size or 1,
             "engine": [info.engine, info.device, info.precision],
             "pictures in a piece": SEGMENT_FRAMES,

@@ -9,16 +9,24 @@ import sys
 
 import cv2
 
-from realtime.controls import Action, Command, command_for_key
+from realtime.controls import Action, Command
 from realtime.errors import SinkError
 from realtime.frame import to_bgr
+from realtime.keyboard import Keyboard
 from realtime.sinks.protocol import StylizedFrame
 
 TITLE = "Neural style"
 
 _KEY_NAMES = {
+    8: "backspace",
+    10: "enter",
+    13: "enter",
     27: "escape",
     32: "space",
+    127: "backspace",
+    65288: "backspace",
+    65293: "enter",
+    65421: "enter",
     65361: "left",
     65363: "right",
     2424832: "left",
@@ -56,6 +64,7 @@ class WindowSink:
     def __init__(self) -> None:
         if not display_is_available():
             raise SinkError("window: there is no display here; use --sink null with --record FILE")
+        self._keyboard = Keyboard()
         self._opened = self._full_screen = self._closed_by_user = False
 
     def write(self, stylized: StylizedFrame) -> None:
@@ -72,7 +81,7 @@ class WindowSink:
             return []
         pressed = []
         while (code := cv2.waitKeyEx(1)) != -1:
-            command = command_for_key(_key_name(code))
+            command = self._keyboard.press(_key_name(code))
             if command is not None:
                 pressed.append(command)
         if cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:

@@ -14,7 +14,7 @@ from realtime.styles import Catalogue
 MAX_MESSAGE_CHARACTERS = 4096
 
 _ACTIONS = {action.name.lower(): action for action in Action}
-_OWN = (Action.QUIT, Action.RECORD, Action.SNAPSHOT, Action.FULL_SCREEN, Action.HELP, Action.OVERLAY)
+_OWN = (Action.QUIT, Action.RECORD, Action.SNAPSHOT, Action.FULL_SCREEN, Action.HELP, Action.OVERLAY, Action.LIST)
 """What belongs to the server's own screen, disk and life; a page does the same for itself."""
 
 

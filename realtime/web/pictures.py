@@ -35,7 +35,7 @@ def paint_upload(content: bytes, stage: EngineStage[None], look: Look, max_side_
         max_side_px: shrink it first, for a preview; None keeps its size.
 
     Returns:
-        A PNG file of the same size, transparent where the picture is.
+        A PNG file of the same size, transparent where the picture is. Strokes are relative to the picture.
 
     Raises:
         SourceError: it is damaged, too large, or of a kind that is not taken.

@@ -25,6 +25,7 @@ from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, SinkError, SourceError, StyleError
 from realtime.flow import EngineStage
 from realtime.options import LookOptions, WebOptions
+from realtime.stroke import StrokeEngine
 from realtime.styles import Catalogue, find_style
 from realtime.web.guard import Guard, hosts_of, is_loopback, problem
 from realtime.web.hub import Hub
@@ -100,7 +101,7 @@ class WebServer:
         self._started = threading.Event()
         self._thumbnails: dict[int, bytes] = {}
         self._painters = ThreadPoolExecutor(1, thread_name_prefix="_uploads")
-        self._stage: EngineStage[None] = EngineStage(shown.engine, prepares=False)
+        self._stage: EngineStage[None] = EngineStage(StrokeEngine(shown.engine, 1.0), prepares=False)
         self._uploads = 0
         guarded = Guard(self._app(), hosts_of(options.host, port), scheme, token, _LIMITS_BYTES)
         config = uvicorn.Config(

@@ -17,18 +17,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from neural_style.checkpoint import StyleCredit, save_checkpoint
+from neural_style.checkpoint import StyleCredit, load_checkpoint, save_checkpoint
 from neural_style.dataset import read_picture
 from neural_style.errors import EvaluationError
-from neural_style.evaluate import EvaluateOptions, Painter, main, parse_arguments
+from neural_style.evaluate import main
+from neural_style.evaluate_options import EvaluateOptions, parse_arguments
+from neural_style.evaluation import Painter
 from neural_style.fast_net import FastNet, FastNetShape
-from neural_style.judge import Judge
+from neural_style.grid import grid_figures
+from neural_style.judge import Judge, with_short_side
 from neural_style.scorecard import as_numbers
+from neural_style.strokes import stroke_diversity, stroke_fit
 from neural_style.transformer_net import TransformerNet
 
 Run = Callable[..., int]
 _FIGURES = {"style_distance", "content_distance", "style_features", "style_patches"} | {
-    "content_features",
+    "content_parts",
+    "content_things",
     "content_structure",
     "colour",
 }
@@ -109,13 +114,36 @@ def test_a_whole_judging(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture
     assert [style["name"] for style in content["styles"]] == ["waves", "night"]
     for style in content["styles"]:
         _check_style(style)
-    shapes = [style["ours"]["content_features"] for style in content["styles"]]
+    shapes = [style["ours"]["content_things"] for style in content["styles"]]
     assert shapes[0] != shapes[1]  # each style is painted by its own vector
+    _check_strokes(content)
     assert content["mean"]["unchanged"]["flicker"] == content["mean"]["unchanged"]["noise_gain"] == 1.0
     sheet = cv2.imread(str(tmp_path / "out.png"))
     assert sheet is not None
     assert sheet.shape == (3 * 224, 3 * 256, 3)  # paintings and two photographs; photographs and two styles
     _check_table(capsys.readouterr(), content)
+
+
+def _check_strokes(content: dict[str, Any]) -> None:
+    """Against the figures of the stylized pictures themselves."""
+    network, judge = load_checkpoint(Path("net.safetensors")), Judge()
+    paintings = [read_picture(Path("paintings") / name) for name in ("waves.png", "night.JPG")]
+    photos = [read_picture(Path("photos") / name) for name in content["photographs"]]
+    diversity, fits, grids = [], [], []
+    for photo in photos:
+        assert photo is not None
+        painted = [Painter(network, style)(photo) for style in range(2)]
+        ours = [judge.look(picture).strokes for picture in painted]
+        aims = [judge.look(with_short_side(picture, 64)).strokes for picture in paintings if picture is not None]
+        diversity.append(stroke_diversity(ours, aims))
+        fits.append(stroke_fit(ours[0], aims, 0))
+        grids.append(grid_figures(painted[0], photo).period_4)
+    assert content["diversity"]["by_photograph"] == pytest.approx(diversity)
+    assert content["diversity"]["mean"] == pytest.approx(np.mean(diversity))
+    assert content["styles"][0]["fit"] == pytest.approx(np.mean(fits))
+    assert content["styles"][0]["grid_4_px"] == pytest.approx(np.mean(grids))
+    unchanged = [grid_figures(photo, photo).period_8 for photo in photos if photo is not None]
+    assert content["mean"]["unchanged"]["grid_8_px"] == pytest.approx(np.mean(unchanged))
 
 
 def _check_style(style: dict[str, Any]) -> None:
@@ -139,6 +167,14 @@ def _check_table(printed: Any, content: dict[str, Any]) -> None:
     waves = next(line for line in lines if line.split()[:1] == ["waves"]).split()
     score = content["styles"][0]
     assert waves[1:4] == ["ours", f"{score['ours']['style_distance']:.3f}", f"{score['flicker']:.2f}"]
+    assert f"strokes without colour: diversity {content['diversity']['mean']:.3f}" in printed.out
+    last = next(line for line in reversed(lines) if line.split()[:1] == ["night"]).split()
+    score = content["styles"][1]
+    assert last == [
+        "night",
+        "ours",
+        *(f"{score[n]:.{d}f}" for n, d in (("fit", 3), ("grid_4_px", 2), ("grid_8_px", 2))),
+    ]
 
 
 def test_pictures_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,7 +191,9 @@ def test_pictures_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: 
     assert painting is not None
     expected = Judge().figures(*pictures, painting)
     assert others["file"] == "theirs.png"
+    fit = others["figures"].pop("fit")
     assert others["figures"] == pytest.approx(as_numbers(expected))
+    assert others["ours_to_others"]["fit"] == pytest.approx(night["fit"] / fit)
     ratio = night["ours"]["style_distance"] / others["figures"]["style_distance"]
     assert others["ours_to_others"]["style_distance"] == pytest.approx(ratio)
     assert night["flicker"] is None  # no clip
@@ -166,6 +204,47 @@ def test_pictures_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: 
     assert sheet.shape == (3 * 224, 3 * 256, 3)  # paintings, ours, others
     assert (sheet[2 * 224 :, : 2 * 256] == 255).all()
     assert not (sheet[2 * 224 :, 2 * 256 :] == 255).all()
+
+
+def test_a_photograph_beside_those_of_a_folder_is_the_first_and_the_one_that_others_painted(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _needs_the_judge()
+    arguments = ("--against", "night=theirs.png", "--against", "waves=theirs.png", "--json", str(tmp_path / "o.json"))
+    photos = ("--photo", "photos/03.png", "--photo-dir", "photos", "--photos", "1")
+    assert run(*arguments, photos=photos) == 0
+    content = json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))
+    assert content["photographs"] == ["03.png", "18.png"]
+    night = content["styles"][1]
+    first = night["ours_by_photograph"][0]["colour"]
+    ratio = night["others"]["ours_to_others"]["colour"]
+    assert ratio == pytest.approx(first / night["others"]["figures"]["colour"])
+    assert first != pytest.approx(night["ours"]["colour"], rel=1e-3)
+    diversity = content["diversity"]
+    assert diversity["beside"] == ["waves", "night"]
+    assert diversity["others"] == 0.0  # one picture in both styles
+    assert diversity["ours_beside"] == diversity["by_photograph"][0]
+    assert f"ours {diversity['ours_beside']:.3f}, others 0.000" in " ".join(capsys.readouterr().out.split())
+
+
+def test_only_the_styles_asked_for_are_judged_each_by_its_own_vector(run: Run, tmp_path: Path) -> None:
+    _needs_the_judge()
+    for name, extra in (("all.json", ()), ("night.json", ("--styles", "night"))):
+        assert run("--quick", "--json", str(tmp_path / name), *extra, photos=("--photo", "photos/03.png")) == 0
+    whole, part = (json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in ("all.json", "night.json"))
+    assert [style["name"] for style in part["styles"]] == ["night"]
+    assert part["styles"][0]["ours"] == whole["styles"][1]["ours"]
+    assert part["styles"][0]["fit"] is None  # no painting to compare with
+
+
+def test_a_quick_judging_has_no_noise_and_says_so(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _needs_the_judge()
+    assert run("--quick", "--json", str(tmp_path / "o.json"), photos=("--photo", "photos/03.png")) == 0
+    content = json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))
+    assert content["quick"] is True
+    assert content["styles"][0]["noise_gain"] is None
+    assert content["mean"]["unchanged"]["noise_gain"] is None
+    assert "clips: 0, quick" in capsys.readouterr().out
 
 
 def test_a_painter_rounds_and_cuts_off_what_is_outside_of_the_range_of_pixels() -> None:
@@ -191,7 +270,7 @@ def test_a_network_that_changes_nothing_has_the_figures_of_the_photograph(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _needs_the_judge()
-    monkeypatch.setattr("neural_style.evaluate.load_checkpoint", lambda path: _Mirror())
+    monkeypatch.setattr("neural_style.evaluation.load_checkpoint", lambda path: _Mirror())
     (tmp_path / "waves.png").write_bytes((folder / "photos" / "03.png").read_bytes())
     arguments = ("--style-dir", str(tmp_path), "--clip", "clip.mp4", "--json", str(tmp_path / "out.json"))
     assert run(*arguments, photos=("--photo", "photos/03.png")) == 0
@@ -226,6 +305,7 @@ def test_a_style_without_a_painting_is_an_error_that_says_which(
         (("--model", "gone.safetensors"), "gone.safetensors: no such file"),
         (("--style-dir", "gone"), "style folder gone: is not a folder"),
         (("--photo-dir", "gone"), "gone: is not a folder"),
+        (("--styles", "night,dawn"), "--styles: net.safetensors has no style 'dawn'; allowed: waves, night"),
         (("--photos", "0"), "photos 0: must be at least 1"),
         (("--max-frames", "1"), "max-frames 1: must be at least 2"),
         (("--sheet", "out.jpg"), "sheet out.jpg: must end in .png"),
@@ -307,7 +387,6 @@ def test_nothing_is_written_when_the_judging_fails(run: Run, tmp_path: Path) -> 
     [
         ("--style-dir", "paintings"),
         ("--photo-dir", "photos"),
-        ("--style-dir", "paintings", "--photo-dir", "photos", "--photo", "a.png"),
         ("--style-dir", "paintings", "--photo-dir", "photos", "--against", "night=theirs.png"),
         ("--style-dir", "paintings", "--photo", "a.png", "--against", "night"),
     ],

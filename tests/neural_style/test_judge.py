@@ -4,6 +4,7 @@ Knows nothing of networks that paint; what needs the judge's weights skips witho
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -128,7 +129,8 @@ def test_weights_of_another_network_are_an_error_that_names_the_file(tmp_path: P
 def test_a_picture_is_at_no_distance_from_itself(judge: Judge) -> None:
     picture = _painting()
     figures = judge.figures(picture, picture, picture)
-    assert figures.style_features == figures.style_patches == figures.content_features == figures.colour == 0.0
+    assert figures.style_features == figures.style_patches == figures.colour == 0.0
+    assert figures.content_parts == figures.content_things == 0.0
     assert figures.content_structure == pytest.approx(0.0, abs=1e-12)
     assert (figures.style_distance, figures.content_distance) == (0.0, 0.0)
 
@@ -166,7 +168,8 @@ def test_a_painting_by_the_same_hand_is_near_and_a_photograph_far(judge: Judge) 
         assert getattr(same_hand, name) < 0.5 * getattr(unchanged, name), name
     assert same_hand.style_distance < 0.3 * unchanged.style_distance
     assert unchanged.content_distance == 0.0
-    assert same_hand.content_features > 0.5
+    assert same_hand.content_parts > 0.5
+    assert same_hand.content_things > 0.5
     assert same_hand.content_structure > 0.5
 
 
@@ -211,7 +214,8 @@ def test_content_is_blind_to_contrast_and_sees_shape(judge: Judge) -> None:
     pale = (photograph // 2 + 60).astype(np.uint8)
     moved = np.roll(photograph, 24, axis=1)
     figures = [judge.figures(picture, photograph, photograph) for picture in (pale, moved)]
-    assert figures[0].content_features < 0.4 * figures[1].content_features
+    assert figures[0].content_parts < 0.4 * figures[1].content_parts
+    assert figures[0].content_things < 0.4 * figures[1].content_things
     assert figures[0].content_structure < 0.4 * figures[1].content_structure
 
 
@@ -227,13 +231,35 @@ def test_pictures_of_other_sizes_are_brought_to_the_photographs(judge: Judge) ->
     assert judge.figures(painting, photograph, large_painting).style_distance < 1e-6
 
 
-def test_the_combined_distances_are_geometric_means() -> None:
-    figures = PictureFigures(0.4, 0.1, 2.0, 0.5, 7.0)
+def test_the_style_distance_is_a_geometric_mean_and_the_content_distance_one_of_two_layers() -> None:
+    figures = PictureFigures(0.4, 0.1, 2.0, 1.0, 0.9, 7.0)
     assert figures.style_distance == pytest.approx(0.2)
-    assert figures.content_distance == pytest.approx(1.0)
-    assert PictureFigures(0.8, 0.1, 2.0, 0.5, 7.0).style_distance == pytest.approx(
-        PictureFigures(0.4, 0.2, 2.0, 0.5, 7.0).style_distance
+    assert figures.content_distance == pytest.approx(1.5)
+    assert PictureFigures(0.8, 0.1, 2.0, 1.0, 0.9, 7.0).style_distance == pytest.approx(
+        PictureFigures(0.4, 0.2, 2.0, 1.0, 0.9, 7.0).style_distance
     )
+
+
+@torch.inference_mode()
+def test_content_is_compared_in_two_layers(judge: Judge) -> None:
+    pictures = _painting(96, 128), _photograph()
+    layers = [JudgeNetwork()(torch.from_numpy(p.transpose(2, 0, 1).copy())[None].float()) for p in pictures]
+    expected = [
+        float((F.instance_norm(layers[0][number]) - F.instance_norm(layers[1][number])).square().mean())
+        for number in (5, 7)
+    ]
+    figures = judge.figures(*pictures, _painting())
+    assert (figures.content_parts, figures.content_things) == pytest.approx(expected, rel=1e-4)
+    assert expected[0] != pytest.approx(expected[1], rel=1e-2)
+
+
+def test_a_quick_look_leaves_out_the_enlarged_picture_and_nothing_else(judge: Judge) -> None:
+    pictures = _painting(96, 128, seed=5), _photograph(), _painting()
+    quick, whole = Judge(quick=True), judge
+    assert len(quick.look(pictures[0]).moments) == NUM_LAYERS
+    first, second = quick.figures(*pictures), whole.figures(*pictures)
+    assert first.style_features != second.style_features
+    assert replace(first, style_features=second.style_features) == second
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -20,15 +20,17 @@ from neural_style.train_options import TrainOptions
 
 NAMES = ("rain", "waves")
 NUMBERS = {"style_distance": 0.05, "content_distance": 0.9, "colour": 2.5}
+STROKES = {"fit": 0.571, "grid_4_px": 2.25}
+UNCHANGED = {"style_distance": 0.26, "content_distance": 0.0, "colour": 13.6, "noise_gain": 1, "grid_4_px": 1.1}
 FIGURES = {
     "judge": "another network",
     "photographs": ["a.jpg", "b.jpg", "c.jpg"],
     "clips": [{"name": "street.mp4", "frames": 20, "warping_error": 0.1}],
-    "styles": [{"name": name, "ours": NUMBERS, "flicker_by_clip": [7.25], "noise_gain": 0.8} for name in NAMES],
-    "mean": {
-        "ours": {**NUMBERS, "flicker": 7.25, "noise_gain": 0.8},
-        "unchanged": {"style_distance": 0.26, "content_distance": 0.0, "colour": 13.6, "flicker": 1, "noise_gain": 1},
-    },
+    "styles": [
+        {"name": name, "ours": NUMBERS, "flicker_by_clip": [7.25], "noise_gain": 0.8, **STROKES} for name in NAMES
+    ],
+    "mean": {"ours": {**NUMBERS, **STROKES, "flicker": 7.25, "noise_gain": 0.8}, "unchanged": UNCHANGED},
+    "diversity": {"mean": 1.034},
 }
 
 
@@ -56,8 +58,9 @@ def test_says_styles_rights_sizes_figures_and_training(folder: Path) -> None:
     assert f"| `fast.onnx` | {kb} | the same as a model file, fp32, the style an input |" in card
     assert "2 styles: rain, waves" in card
     assert "3 photographs kept out of training and the beginning of street.mp4 (20 frames)" in card
-    assert "| rain | 0.050 | 7.2 | 0.80 | 0.900 | 2.5 |" in card
-    assert "| photograph unchanged | 0.260 | 1 | 1.00 | 0.000 | 13.6 |" in card
+    assert "| rain | 0.050 | 7.2 | 0.80 | 0.900 | 2.5 | 0.57 | 2.2 |" in card
+    assert "| photograph unchanged | 0.260 | 1 | 1.00 | 0.000 | 13.6 | - | 1.1 |" in card
+    assert "Strokes differ 1.03 times as much between styles as between paintings" in card
     assert "40 steps, 12 minutes on cpu in 2 process(es)" in card
     assert "the first half with other weights" in card
 

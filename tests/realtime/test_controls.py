@@ -25,6 +25,7 @@ MEANINGS: list[tuple[str, Command]] = [
     ("right", Action.NEXT_STYLE),
     ("p", Action.PREVIOUS_STYLE),
     ("left", Action.PREVIOUS_STYLE),
+    ("l", Action.LIST),
     ("]", Action.STRENGTH_UP),
     ("[", Action.STRENGTH_DOWN),
     ("c", Action.KEEP_COLORS),

@@ -35,9 +35,27 @@ function choose(name) {
 }
 
 function showStyle() {
-  for (const button of element("styles").querySelectorAll("button")) {
-    button.setAttribute("aria-pressed", String(button.dataset.name === look.style));
+  const list = element("styles");
+  for (const button of list.querySelectorAll("button")) {
+    const chosen = button.dataset.name === look.style;
+    if (chosen && button.getAttribute("aria-pressed") !== "true") scrollTo(list, button);
+    button.setAttribute("aria-pressed", String(chosen));
   }
+}
+
+// Scrolls a list, and never the page, until something in it is seen whole.
+function scrollTo(list, inside) {
+  const below = inside.offsetTop + inside.offsetHeight - list.clientHeight;
+  list.scrollTop = Math.max(below, Math.min(list.scrollTop, inside.offsetTop));
+}
+
+// Leaves the styles whose names hold what was typed; returns the first of them.
+function find() {
+  const plain = (text) => text.toLowerCase().replace(/[_-]/g, " ").trim();
+  const typed = plain(element("find").value);
+  const items = [...element("styles").children];
+  for (const item of items) item.hidden = !plain(item.firstChild.dataset.name).includes(typed);
+  return items.find((item) => !item.hidden);
 }
 
 // Adds a button for a style to a list, and returns its picture, which is still empty.
@@ -133,13 +151,22 @@ function listen() {
   element("blend-share").addEventListener("input", () => changed({ style: selected() }));
   element("keep-colors").addEventListener("change", (event) => { look.keep_colors = event.target.checked; changed({ keep_colors: look.keep_colors }); });
   element("mirror").addEventListener("change", (event) => tell({ look: { mirror: event.target.checked } }));
+  element("find").addEventListener("input", find);
+  element("find").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    const first = find();
+    if (event.key === "Enter" && first && element("find").value) choose(first.firstChild.dataset.name);
+    element("find").value = "";
+    find();
+    element("find").blur();
+  });
   document.addEventListener("keydown", pressed);
 }
 
 function pressed(event) {
   if (tab !== "live" || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.matches("input, select, button, a, summary") && (event.key === " " || event.key.startsWith("Arrow"))) return;
-  if (event.target.matches("select")) return;
+  if (event.target.matches("select, [type=search]")) return;
   const commands = {
     n: "next_style", ArrowRight: "next_style", p: "previous_style", ArrowLeft: "previous_style",
     "]": "strength_up", "[": "strength_down", c: "keep_colors", m: "mirror", " ": "freeze",
@@ -148,6 +175,7 @@ function pressed(event) {
   if (/^[1-9]$/.test(event.key)) tell({ select: Number(event.key) });
   else if (commands[event.key]) tell({ command: commands[event.key] });
   else if (buttons[event.key]) element(buttons[event.key]).click();
+  else if (event.key === "l") element("find").focus();
   else return;
   event.preventDefault();
 }

@@ -100,6 +100,10 @@ class Screen:
         """The top of the window, where no overlay is."""
         return self.screenshot()[:200, :320]
 
+    def top(self) -> Screenshot:
+        """The top of the picture, where the list of styles begins."""
+        return self.screenshot()[:40, :320]
+
     def strip(self) -> Screenshot:
         """The bottom of the 320x240 picture, where the overlay is."""
         return self.screenshot()[215:240, :320]
@@ -132,6 +136,13 @@ def test_keys_change_style_overlay_and_files(screen: Screen, tmp_path: Path) -> 
     _wait_for("the first style again", lambda: _difference(candy, screen.picture()) < 5)
     screen.press("Left")
     _wait_for("the last style", lambda: min(_difference(screen.picture(), s) for s in (candy, starry_night)) > 10)
+
+    screen.press("l")
+    _wait_for("the list", lambda: (screen.top().min(axis=2) > 200).sum() > 50 and screen.top().mean() < 90)
+    for key in ("s", "t", "a", "r", "underscore", "BackSpace", "Return"):
+        screen.press(key)
+        time.sleep(0.3)  # as a person types; of keys that come within one frame the window library keeps the last
+    _wait_for("the style that was typed", lambda: _difference(starry_night, screen.picture()) < 5)
 
     screen.press("h")
     _wait_for("the help", lambda: (screen.picture().min(axis=2) > 200).sum() > 100 and screen.picture().mean() < 90)
@@ -176,7 +187,20 @@ def test_a_display_that_nobody_serves_is_not_available(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("code", "name"),
-    [(27, "escape"), (32, "space"), (65361, "left"), (65363, "right"), (ord("n"), "n"), (ord("]"), "]"), (0xFFE1, "")],
+    [
+        (27, "escape"),
+        (32, "space"),
+        (65361, "left"),
+        (65363, "right"),
+        (ord("n"), "n"),
+        (ord("]"), "]"),
+        (0xFFE1, ""),
+        (13, "enter"),
+        (65293, "enter"),
+        (65288, "backspace"),
+        (8, "backspace"),
+        (ord("_"), "_"),
+    ],
 )
 def test_key_codes_have_names(code: int, name: str) -> None:
     assert _key_name(code) == name

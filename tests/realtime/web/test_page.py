@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from realtime.controls import Command, Controls
 from realtime.engines import open_named_engine
@@ -198,6 +198,60 @@ def test_a_visitor_sees_moving_paintings_and_a_click_changes_the_style(browser: 
     visitor.page.select_option("#blend", "")
     served.show(0.3)
     visitor.close()
+
+
+def _with_many_styles(browser: Browser, served: Served, **context: object) -> Page:
+    """The page of a server that has 24 styles; the server behind it has twelve."""
+    page = browser.new_context(**context).new_page()  # type: ignore[arg-type]
+    names = [style.name for style in load_catalogue().styles]
+    names = [*names, *(f"another_painting_{number}" for number in range(len(names) + 1, 25))]
+    styles = [{"number": number, "name": name, "blends": True} for number, name in enumerate(names, start=1)]
+    thumbnail = cv2.imencode(".jpg", cv2.resize(served.frames[0], (160, 120)))[1].tobytes()
+    page.route("**/api/styles", lambda route: route.fulfill(json={"styles": styles}))
+    page.route("**/api/styles/*.jpg", lambda route: route.fulfill(body=thumbnail, content_type="image/jpeg"))
+    page.goto(served.url)
+    page.wait_for_selector("#styles button")
+    return page
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_twenty_four_styles_stay_in_a_list_that_follows_the_choice(
+    browser: Browser, served: Served, width: int
+) -> None:
+    page = _with_many_styles(browser, served, viewport={"width": width, "height": 844})
+    assert page.locator("#styles button").count() == 24
+    assert page.evaluate("document.getElementById('styles').offsetHeight") <= 420
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    last = "document.querySelector('#styles li:last-child button')"
+    seen = "(() => { const list = styles.getBoundingClientRect(), button = %s.getBoundingClientRect(); "
+    seen = (seen + "return button.top >= list.top - 1 && button.bottom <= list.bottom + 1; })()") % last
+    assert not page.evaluate(seen)
+    before = page.evaluate("scrollY")
+    page.evaluate(
+        "import('/page.js').then((page) => page.showState({look: {style: 'another_painting_24', strength: 1, "
+        "smoothing: 0, keep_colors: false, mirror: false}}))"
+    )
+    assert page.evaluate(seen)
+    assert page.evaluate("scrollY") == before, "the page itself stays where it is"
+    page.context.close()
+
+
+def test_a_style_is_found_by_typing_its_name(browser: Browser, served: Served) -> None:
+    page = _with_many_styles(browser, served)
+    page.keyboard.press("l")
+    page.keyboard.type("night")
+    shown = page.locator("#styles li:not([hidden])")
+    assert shown.all_inner_texts() == ["starry night"]
+    style = served.controls.look.style.name
+    assert style != "starry_night", "letters in the field are no commands"
+    page.keyboard.press("Enter")
+    until_s = time.monotonic() + WAIT_MS / 1000
+    while page.locator("#styles button[aria-pressed=true]").inner_text() != "starry night":
+        assert time.monotonic() < until_s
+        page.wait_for_timeout(50)
+    assert page.locator("#styles li:not([hidden])").count() == 24
+    assert page.evaluate("document.activeElement === document.body"), "keys are commands again"
+    page.context.close()
 
 
 def test_a_second_visitor_comes_and_goes(browser: Browser, served: Served) -> None:

@@ -1,0 +1,192 @@
+"""Owns bringing a small painting back to the size of its image: crisp, with the image's edges, without halos.
+
+Must not know engines or styles.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.frame import Image
+
+_Plane = NDArray[np.float32]
+
+_STRIP_PIXELS = 2**19
+"""Of the large image, for one thread at once: memory does not grow with the image."""
+
+_MARGIN = 4
+"""Pixels of the painting that a strip sees above and below: two filters of two pixels each."""
+
+_WINDOW_PX = 5
+_NOISE_LEVELS = 4.0
+"""Standard deviation below which neither painting nor image shows an edge."""
+
+_TEXTURE_LEVELS = 20.0
+"""Standard deviation below which what the image shows is texture, which would lie on strokes like dirt."""
+
+_STAIRS_PX = 0.6
+"""Blur that takes out the stairs of small pixels before edges are made steep."""
+
+_STEEPNESS = 5.0
+_ROUNDS = 2
+_FAINT_LEVELS = 40.0
+"""Difference of neighbours at which half of the steepness is used: flat parts keep no grain."""
+
+_SOFTNESS = 0.5
+_REACH = 0.7
+"""Of the blur after enlarging, which hides small pixels, and of that which edges are made steep against:
+standard deviations in pixels of the painting."""
+
+
+@dataclass(frozen=True)
+class _Small:
+    """What strips are made from, float32 at the painting's size (h, w, 3), luminance (h, w).
+
+    Attributes:
+        painting: a little blurred.
+        image: reduced and blurred likewise.
+        luminance: of the reduced image.
+        gain: how much of the luminance each channel of the painting follows.
+        lowest: of each pixel and its neighbours.
+        highest: likewise.
+    """
+
+    painting: _Plane
+    image: _Plane
+    luminance: _Plane
+    gain: _Plane
+    lowest: _Plane
+    highest: _Plane
+
+
+def upsample_painting(painting: Image, image: Image, strength: float = 1.0) -> Image:
+    """Enlarges a painting that was made from a reduced image.
+
+    With p the painting, y the luminance of the reduced image, Y that of the image at full size without texture
+    (the guided filter of Y by itself: He et al. 2010) and up() a linear enlargement, blurred until no small
+    pixels show:
+
+        q = up(p), then twice q + 5 s (q - blurred q), then q + up(a r) (Y - up(y))
+
+    The second step makes the edges of strokes as steep as they were in the small painting (s is 0 in flat parts and
+    1 at strong edges). The third takes over the image's edges where the painting follows them: a = cov(p, y) /
+    (var(y) + e) is the coefficient of the guided filter for upsampling (He and Sun 2015, arXiv 1505.00996) and r
+    the squared correlation, in windows of 5 x 5 px. That filter's own result would be means of these windows, without
+    strokes. Each step stays within the range of the nearest 3 x 3 px of the painting, so no edge gets a halo.
+    A painting of less than full strength is to that degree an image: this share of the result is
+    up(p) + I - up(i), of all three colours.
+
+    Args:
+        painting: uint8 (h, w, 3) RGB.
+        image: uint8 (H, W, 3) RGB; neither side smaller than the painting's.
+        strength: 0..1, that the painting was made with.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+    """
+    height, width = image.shape[:2]
+    small, result = _small(painting, image), np.empty_like(image)
+    rows = max(16, _STRIP_PIXELS // width)
+
+    def fill(top: int) -> None:
+        result[top : top + rows] = _strip(small, image, (top, min(height, top + rows)), strength)
+
+    tops = range(0, height, rows)
+    if len(tops) == 1:
+        fill(0)
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            list(threads.map(fill, tops))
+    return result
+
+
+def _small(painting: Image, image: Image) -> _Small:
+    height, width = painting.shape[:2]
+    reduced = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    luminance = _luminance(reduced)
+    painted, neighbours = painting.astype(np.float32), np.ones((3, 3), np.uint8)
+    return _Small(
+        np.asarray(cv2.GaussianBlur(painted, (0, 0), _STAIRS_PX), np.float32),
+        np.asarray(cv2.GaussianBlur(reduced.astype(np.float32), (0, 0), _STAIRS_PX), np.float32),
+        luminance,
+        _gain(luminance, painted),
+        np.asarray(cv2.erode(painted, neighbours), np.float32),
+        np.asarray(cv2.dilate(painted, neighbours), np.float32),
+    )
+
+
+def _gain(luminance: _Plane, painted: _Plane) -> _Plane:
+    """Slope times squared correlation of each channel (h, w, 3) along the luminance (h, w): -1..1."""
+    mean, variance = (part[..., None] for part in _moments(luminance, _WINDOW_PX))
+    mean_painted, variance_painted = _moments(painted, _WINDOW_PX)
+    product = cv2.blur(luminance[..., None] * painted, (_WINDOW_PX, _WINDOW_PX))
+    covariance = product - mean * mean_painted
+    steady = variance + _NOISE_LEVELS**2
+    correlation = covariance**2 / (steady * (variance_painted + _NOISE_LEVELS**2))
+    return np.asarray((covariance / steady * correlation).clip(-1, 1), np.float32)
+
+
+def _moments(values: _Plane, side: int) -> tuple[_Plane, _Plane]:
+    """Mean and variance in windows of `side` x `side`."""
+    mean = np.asarray(cv2.blur(values, (side, side)), np.float32)
+    return mean, np.asarray(cv2.blur(values * values, (side, side)) - mean * mean, np.float32)
+
+
+def _without_texture(luminance: _Plane, side: int) -> _Plane:
+    """Keeps edges and levels what is fainter: the guided filter of (H, W) by itself, in windows of `side` x `side`."""
+    mean, variance = _moments(luminance, side)
+    slope = np.asarray(variance / (variance + _TEXTURE_LEVELS**2), np.float32)
+    offset = np.asarray(mean - slope * mean, np.float32)
+    return np.asarray(cv2.blur(slope, (side, side)) * luminance + cv2.blur(offset, (side, side)), np.float32)
+
+
+def _strip(small: _Small, image: Image, rows: tuple[int, int], strength: float) -> Image:
+    """The rows from one to before the other of the result."""
+    height = image.shape[0]
+    scale = height / small.painting.shape[0]
+    margin = round(_MARGIN * scale)
+    first, last = max(0, rows[0] - margin), min(height, rows[1] + margin)
+    place, seen = _Place(small.painting.shape, image.shape, first, last), image[first:last]
+    edges = _without_texture(_luminance(seen), 2 * round(scale) + 1) - place.enlarged(small.luminance)
+    smooth = _blurred(place.enlarged(small.painting), _SOFTNESS * scale)
+    faded = None
+    if strength < 1.0:
+        faded = smooth + (seen - _blurred(place.enlarged(small.image), _SOFTNESS * scale))
+    lowest, highest = (place.enlarged(part) for part in (small.lowest, small.highest))
+    steepness = _STEEPNESS * (highest - lowest) / (highest - lowest + _FAINT_LEVELS)
+    for _ in range(_ROUNDS):
+        smooth += steepness * (smooth - _blurred(smooth, _REACH * scale))
+        np.clip(smooth, lowest, highest, out=smooth)
+    smooth += place.enlarged(small.gain) * edges[..., None]
+    np.clip(smooth, lowest, highest, out=smooth)
+    if faded is not None:
+        smooth += (1.0 - strength) * (faded - smooth)
+    return np.asarray(np.rint(smooth[rows[0] - first : rows[1] - first]).clip(0, 255), np.uint8)
+
+
+def _blurred(values: _Plane, sigma_px: float) -> _Plane:
+    side = 2 * max(1, round(2 * sigma_px)) + 1
+    return np.asarray(cv2.GaussianBlur(values, (side, side), sigma_px), np.float32)
+
+
+def _luminance(image: Image) -> _Plane:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
+
+
+class _Place:
+    """Where some rows of a large image lie in a small one; pixels are squares, as in `cv2.resize`."""
+
+    def __init__(self, small: tuple[int, ...], large: tuple[int, ...], first: int, last: int) -> None:
+        down, across = small[0] / large[0], small[1] / large[1]
+        self._transform = np.array([[across, 0, across / 2 - 0.5], [0, down, (first + 0.5) * down - 0.5]])
+        self._size_wh = large[1], last - first
+
+    def enlarged(self, part: _Plane) -> _Plane:
+        """The rows of (h, w) or (h, w, 3) at the large size."""
+        flags, border = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
+        enlarged = cv2.warpAffine(part, self._transform, self._size_wh, flags=flags, borderMode=border)
+        return np.asarray(enlarged, np.float32)

@@ -1,0 +1,59 @@
+"""Tests of pictures that visitors upload: size, strokes, transparency."""
+
+import io
+
+import numpy as np
+from fakes import IdentityEngine, difference, make_catalogue, noise
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from realtime.controls import Look
+from realtime.flow import EngineStage
+from realtime.stroke import StrokeEngine
+from realtime.styles import Style
+from realtime.web.pictures import paint_upload
+
+
+class _WatchedEngine(IdentityEngine):
+    """Gives back what it gets, and remembers the shapes."""
+
+    shape: tuple[int, ...] = ()
+
+    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+        self.shape = pictures.shape
+        return super().stylize(pictures, style, strength)
+
+
+def _upload(pixels: NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Pillow.fromarray(pixels).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def _painted(engine: _WatchedEngine, pixels: NDArray[np.uint8], max_side_px: int | None) -> NDArray[np.uint8]:
+    look = Look(make_catalogue("a").styles[0], strength=1.0, keep_colors=False, smoothing=0.0)
+    with EngineStage[None](StrokeEngine(engine, 1.0), prepares=False) as stage:
+        content = paint_upload(_upload(pixels), stage, look, max_side_px)
+    with Pillow.open(io.BytesIO(content)) as opened:
+        return np.array(opened, np.uint8)
+
+
+def test_a_large_picture_is_painted_as_at_a_megapixel_and_given_back_in_its_size() -> None:
+    engine = _WatchedEngine()
+    painted = _painted(engine, noise((2000, 1500)), None)
+    assert engine.shape == (1, 866, 1155, 3)
+    assert painted.shape == (1500, 2000, 3)
+    assert difference(painted, noise((2000, 1500))) < 3
+
+
+def test_a_small_picture_and_a_preview_are_painted_as_they_are() -> None:
+    engine = _WatchedEngine()
+    assert np.array_equal(_painted(engine, noise((640, 480)), None), noise((640, 480)))
+    assert _painted(engine, noise((2000, 1500)), 320).shape == (240, 320, 3)
+    assert engine.shape == (1, 240, 320, 3)
+
+
+def test_transparency_is_kept() -> None:
+    alpha = np.tile(np.linspace(0, 255, 2000).astype(np.uint8), (1500, 1))
+    painted = _painted(_WatchedEngine(), np.dstack([noise((2000, 1500)), alpha]), None)
+    assert np.array_equal(painted[..., 3], alpha)
