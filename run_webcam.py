@@ -17,10 +17,12 @@ import numpy as np
 from realtime.cli import run_main, run_script
 from realtime.controls import Controls, Look
 from realtime.engines import Engine, open_engine, runs_on_gpu
+from realtime.engines.network_choice import LiveRate, choose_live_network
 from realtime.errors import OptionError, SinkError
 from realtime.files.batch_size import fastest_batch_size
 from realtime.options import (
     ENGINE_NAMES,
+    NETWORKS,
     PARALLEL_BATCHES,
     PRECISIONS,
     PROVIDERS,
@@ -41,7 +43,7 @@ from realtime.sinks.virtual_camera import VirtualCameraSink
 from realtime.sinks.web import WebSink
 from realtime.sinks.window import WindowSink, display_is_available
 from realtime.sources import Source, open_default_source, open_source
-from realtime.styles import load_catalogue, open_styles
+from realtime.styles import Style, has_network, load_catalogue, open_styles
 
 CPU_CAMERA_SIZE_WH = (640, 480)
 GPU_CAMERA_SIZE_WH = (1280, 720)
@@ -62,6 +64,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--smoothing", type=float, default=LookOptions.smoothing, help="0 to 1, against flicker (default %(default)s)")
     add("--size", metavar="WxH", help="stylize at this size; clips are fitted inside it (default: their own)")
     add("--unpaced", action="store_true", help="read a file as fast as possible, dropping nothing")
+    add(
+        "--network",
+        choices=NETWORKS,
+        default=RunOptions.network,
+        help="size of the network (default auto: fine where it holds the source's rate, else fast)",
+    )
     add("--engine", choices=ENGINE_NAMES, default=EngineOptions.engine)
     add("--refresh", action="store_true", help="with --engine auto, measure again what is fastest here")
     add("--device", default=EngineOptions.device, help="auto, cpu, cuda, cuda:N or mps")
@@ -102,6 +110,7 @@ def read_options(chosen: argparse.Namespace) -> RunOptions:
         max_frames=chosen.max_frames,
         stats=chosen.stats,
         look=LookOptions(chosen.style, chosen.strength, chosen.keep_colors, chosen.smoothing),
+        network=chosen.network,
         engine=EngineOptions(
             chosen.engine,
             chosen.device,
@@ -123,18 +132,20 @@ def run(options: RunOptions) -> int:
         StylizationError: something cannot be opened, or a stage failed.
     """
     cv2.setNumThreads(1)  # the engine has the cores; OpenCV only converts and resizes
-    catalogue, first_style = open_styles(options.look.style)
-    style = catalogue.names[first_style]
+    open_styles(options.look.style, options.network)  # before a camera is opened for nothing
     sinks_wanted, sinks_notice = _wanted_sinks(options)
     _check_outputs(options)
     with ExitStack() as ours, ExitStack() as until_it_runs:
         source, notice = _open_source(options, loop_sample="window" in sinks_wanted or "web" in sinks_wanted)
         until_it_runs.callback(source.close)
+        options = _with_network(options, source)
+        catalogue, first_style = open_styles(options.look.style, options.network)
+        style = catalogue.names[first_style]
         engine = open_engine(catalogue, options.engine, first_style, source.info.size_wh, _say)
         ours.callback(engine.close)
-        catalogue = catalogue.runnable_by(engine.info.engine, style)
+        catalogue, first = catalogue.runnable_by(engine.info.engine, style), catalogue.styles[first_style]
         print(
-            "\n".join(line for line in (_first_line(source, style, engine), notice, sinks_notice) if line), flush=True
+            "\n".join(line for line in (_first_line(source, first, engine), notice, sinks_notice) if line), flush=True
         )
         sinks, display = _open_sinks(sinks_wanted, options.record, source.info.rate_fps, until_it_runs)
         controls = Controls(catalogue, catalogue.index_of(style), options.look)
@@ -158,6 +169,17 @@ def run(options: RunOptions) -> int:
     if options.stats is not None:
         report.write(options.stats)
     return 130 if pipeline.interrupted else 0
+
+
+def _with_network(options: RunOptions, source: Source) -> RunOptions:
+    """The same with a network, and where it had to be measured an engine, in place of "auto"."""
+    if options.network != "auto":
+        return options
+    if options.unpaced or not has_network("fine"):
+        return replace(options, network="fast")
+    rate = LiveRate(source.info.size_wh, source.info.rate_fps)
+    network, engine = choose_live_network(options.look.style, options.engine, rate, _say)
+    return replace(options, network=network, engine=engine)
 
 
 def _open_sinks(
@@ -230,12 +252,12 @@ def _check_outputs(options: RunOptions) -> None:
             raise OptionError(f"{name} {path}: cannot be written there; choose another place")
 
 
-def _first_line(source: Source, style: str, engine: Engine) -> str:
+def _first_line(source: Source, style: Style, engine: Engine) -> str:
     info, (width, height) = engine.info, source.info.size_wh
     provider = f" ({info.provider})" if info.provider else ""
     return (
-        f"source {source.info.name}, style {style}, engine {info.engine}{provider}, device {info.device}, "
-        f"precision {info.precision}, size {width}x{height}"
+        f"source {source.info.name}, style {style.name}, network {style.network}, engine {info.engine}{provider}, "
+        f"device {info.device}, precision {info.precision}, size {width}x{height}"
     )
 
 

@@ -19,6 +19,7 @@ from realtime.files.run import run_files
 from realtime.files.telling import Teller, make_teller
 from realtime.options import (
     ENGINE_NAMES,
+    NETWORKS,
     PRECISIONS,
     PROVIDERS,
     EngineOptions,
@@ -58,6 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="replace files that are there")
     add("--json", action="store_true", help="tell what happens in lines of JSON, on standard output")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics of films at the end")
+    add("--network", choices=NETWORKS, default=FileOptions.network, help="size of the network (default: fine)")
     add("--engine", choices=ENGINE_NAMES, default=EngineOptions.engine)
     add("--refresh", action="store_true", help="with --engine auto, measure again what is fastest here")
     add("--device", default=EngineOptions.device, help="auto, cpu, cuda, cuda:N or mps")
@@ -97,6 +99,7 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
         overwrite=chosen.overwrite,
         json=chosen.json,
         stats=chosen.stats,
+        network=chosen.network,
         engine=EngineOptions(
             chosen.engine,
             chosen.device,

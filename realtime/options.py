@@ -10,12 +10,14 @@ from typing import Literal
 from realtime.errors import OptionError
 
 EngineName = Literal["auto", "torch", "onnx", "openvino"]
+NetworkName = Literal["auto", "fast", "fine"]
 Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 ProviderName = Literal["auto", "cuda", "tensorrt"]
 SinkName = Literal["window", "web", "virtual", "null"]
 CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "h264_nvenc", "hevc_nvenc", "av1_nvenc"]
 
 ENGINE_NAMES: tuple[EngineName, ...] = ("auto", "torch", "onnx", "openvino")
+NETWORKS: tuple[NetworkName, ...] = ("auto", "fast", "fine")
 PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "fp16", "bf16", "int8")
 PROVIDERS: tuple[ProviderName, ...] = ("auto", "cuda", "tensorrt")
 SINK_NAMES: tuple[SinkName, ...] = ("window", "web", "virtual", "null")
@@ -130,6 +132,7 @@ class RunOptions:
         max_frames: stop after so many stylized frames.
         stats: write statistics to this JSON file at the end.
         look: style and strength at the start.
+        network: which of the shipped networks; "auto" is fine where it holds the source's rate.
         engine: what runs the networks.
         web: where the page is served.
     """
@@ -142,10 +145,12 @@ class RunOptions:
     max_frames: int | None = None
     stats: Path | None = None
     look: LookOptions = field(default_factory=LookOptions)
+    network: NetworkName = "auto"
     engine: EngineOptions = field(default_factory=EngineOptions)
     web: WebOptions = field(default_factory=WebOptions)
 
     def __post_init__(self) -> None:
+        _check_choice("network", self.network, NETWORKS)
         for sink in self.sinks:
             _check_choice("sink", sink, SINK_NAMES)
         if self.size_wh is not None and not all(1 <= side <= MAX_SIDE_PX for side in self.size_wh):
@@ -178,6 +183,7 @@ class FileOptions:
         overwrite: replace files that are there.
         json: tell what happens in lines of JSON.
         stats: write statistics of films to this JSON file at the end.
+        network: which of the shipped networks; "auto" is fine.
         engine: what runs the networks.
     """
 
@@ -198,9 +204,11 @@ class FileOptions:
     overwrite: bool = False
     json: bool = False
     stats: Path | None = None
+    network: NetworkName = "auto"
     engine: EngineOptions = field(default_factory=EngineOptions)
 
     def __post_init__(self) -> None:
+        _check_choice("network", self.network, NETWORKS)
         if self.smoothing is not None and not 0.0 <= self.smoothing <= 1.0:
             raise OptionError(f"smoothing {self.smoothing}: must be 0 to 1")
         if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):

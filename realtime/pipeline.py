@@ -291,7 +291,7 @@ class Pipeline:
         last = self._last
         return self._stats.report().of(
             self._stages.engine.info,
-            self._stages.controls.look.style.name,
+            [self._stages.controls.look.style],
             (last.pixels.shape[1], last.pixels.shape[0]) if last is not None else None,
         )
 

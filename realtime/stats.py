@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from neural_style.atomic import whole_file
 from realtime.engines.protocol import EngineInfo
+from realtime.styles import Style
 
 NOT_WATCHED = " (nobody watched)"
 _KEPT = 16384
@@ -90,6 +91,7 @@ class StatsReport:
         device: what it ran on.
         precision: of its weights and features.
         provider: the ONNX Runtime execution provider, or "".
+        network: what holds the style: "fast", "fine", or a file's name.
         style: at the end.
         size: "WxH" of the last frame, in px.
     """
@@ -105,18 +107,20 @@ class StatsReport:
     device: str = ""
     precision: str = ""
     provider: str = ""
+    network: str = ""
     style: str = ""
     size: str = ""
 
-    def of(self, info: EngineInfo, style: str, size_wh: tuple[int, int] | None) -> "StatsReport":
-        """The same figures, with what really ran, the style, and the frames' width and height in px, None for none."""
+    def of(self, info: EngineInfo, styles: Sequence[Style], size_wh: tuple[int, int] | None) -> "StatsReport":
+        """The same figures, with what really ran, the styles, and the frames' width and height in px, None for none."""
         return replace(
             self,
             engine=info.engine,
             device=info.device,
             precision=info.precision,
             provider=info.provider,
-            style=style,
+            network=styles[0].network,
+            style=",".join(style.name for style in styles),
             size="{}x{}".format(*size_wh) if size_wh is not None else "",
         )
 

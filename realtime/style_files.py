@@ -48,6 +48,12 @@ class Style:
     fault: str = ""
 
     @property
+    def network(self) -> str:
+        """The name of its network: that of the file that holds it."""
+        holder = self.checkpoint or self.model_file
+        return holder.name.partition(".")[0] if holder is not None else self.family
+
+    @property
     def fades_by_vector(self) -> bool:
         """Whether the network itself can paint this style at less than its full strength."""
         return self.vector is not None and self.identity is not None

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from realtime.errors import StyleError
+from realtime.options import NetworkName
 from realtime.style_files import Style, styles_of_file
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Catalogue",
     "Style",
     "find_style",
+    "has_network",
     "load_catalogue",
     "open_style_list",
     "open_styles",
@@ -26,6 +28,9 @@ __all__ = [
 ]
 
 SAVED_MODELS = Path(__file__).resolve().parent.parent / "saved_models"
+SHIPPED_NETWORKS = ("fast", "fine")
+"""Two sizes of one network with the same styles; a catalogue has one of them."""
+
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".onnx")
 
 
@@ -70,16 +75,30 @@ class Catalogue:
         raise StyleError(f"style {name!r}: there is no such style; {guess}available: {', '.join(self.names)}")
 
 
-def load_catalogue(folder: Path = SAVED_MODELS) -> Catalogue:
-    """Reads the `.safetensors` files in a folder: `fast.safetensors` first, then the others by name.
+def has_network(network: str, folder: Path = SAVED_MODELS) -> bool:
+    """Whether a shipped network is there."""
+    return (folder / f"{network}.safetensors").is_file()
+
+
+def load_catalogue(folder: Path = SAVED_MODELS, network: NetworkName = "fast") -> Catalogue:
+    """Reads the `.safetensors` files in a folder: the shipped network first, then the others by name.
 
     A single style whose network is missing or was replaced comes last, with its fault, so
     that it neither hides nor shifts the numbers of those that can be used.
 
+    Args:
+        folder: where to look.
+        network: which of the shipped ones; "auto" is fine where it is there, and else fast.
+
     Raises:
-        StyleError: there is no style, two have one name, or a file is damaged.
+        StyleError: there is no style, two have one name, a file is damaged, or the network is not there.
     """
-    files = sorted(folder.glob("*.safetensors"), key=lambda path: (path.stem != "fast", path.stem))
+    if network == "auto":
+        network = "fine" if has_network("fine", folder) else "fast"
+    if network == "fine" and not has_network("fine", folder):
+        raise StyleError(f"network fine: there is no {folder / 'fine.safetensors'}; use --network fast")
+    files = [path for path in folder.glob("*.safetensors") if path.stem not in SHIPPED_NETWORKS or path.stem == network]
+    files.sort(key=lambda path: (path.stem != network, path.stem))
     styles = [style for path in files for style in styles_of_file(path)]
     names = [style.name for style in styles]
     if not styles:
@@ -90,13 +109,14 @@ def load_catalogue(folder: Path = SAVED_MODELS) -> Catalogue:
     return Catalogue(tuple(sorted(styles, key=lambda style: style.fault != "")))
 
 
-def open_styles(style: str) -> tuple[Catalogue, int]:
+def open_styles(style: str, network: NetworkName = "fast") -> tuple[Catalogue, int]:
     """Finds the one style that a `--style` asks for.
 
     Args:
         style: a name of the catalogue in `saved_models/`; a blend of names, such as
             "candy:0.6+udnie:0.4" or "candy+udnie" for equal parts; or the path of a
             `.safetensors`, `.pth` or `.onnx` file, which then is the catalogue.
+        network: as of `load_catalogue`.
 
     Returns:
         The catalogue and the place of the style in it. A file starts with its first; a
@@ -110,15 +130,16 @@ def open_styles(style: str) -> tuple[Catalogue, int]:
         raise StyleError(f"style {style}: several where one is wanted; to blend them write {style.replace(',', '+')}")
     if style == "all":
         raise StyleError(f"style all: several where one is wanted; name one of {', '.join(load_catalogue().names)}")
-    catalogue, places = open_style_list(style)
+    catalogue, places = open_style_list(style, network)
     return catalogue, places[0]
 
 
-def open_style_list(styles: str) -> tuple[Catalogue, list[int]]:
+def open_style_list(styles: str, network: NetworkName = "fast") -> tuple[Catalogue, list[int]]:
     """Finds the styles that a `--style` asks for, where a command takes several.
 
     Args:
         styles: names and blends with commas between, "all", or one file, as in `open_styles`.
+        network: as of `load_catalogue`.
 
     Returns:
         The catalogue, and the places of the styles in it, in the order asked for.
@@ -129,7 +150,7 @@ def open_style_list(styles: str) -> tuple[Catalogue, list[int]]:
     if styles.lower().endswith(WEIGHT_SUFFIXES):
         catalogue, places = _catalogue_of_file(Path(styles)), [0]
     else:
-        catalogue, places = load_catalogue(), []
+        catalogue, places = load_catalogue(network=network), []
         if styles == "all":
             return catalogue, [place for place, style in enumerate(catalogue.styles) if not style.fault]
         for text in styles.split(","):

@@ -28,7 +28,7 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     credits_of_styles = [StyleCredit(name, f"painter of {name}", "public domain") for name in ("waves", "night")]
     save_checkpoint(tmp_path / "fast.safetensors", FastNet(("waves", "night"), SMALL), credits_of_styles, {})
     catalogue = styles.load_catalogue(tmp_path)
-    monkeypatch.setattr(styles, "load_catalogue", lambda: catalogue)
+    monkeypatch.setattr(styles, "load_catalogue", lambda network="fast": catalogue)
     return tmp_path / "fast.safetensors"
 
 
@@ -117,7 +117,7 @@ def test_a_style_of_its_own_needs_no_model_file_of_its_own(
     mine.load_state_dict({**network.state_dict(), "style_vectors": network.style_vectors[:1] + 1})
     save_style(checkpoint.with_name("mine.safetensors"), mine, StyleCredit("mine", "", ""), {}, checkpoint)
     catalogue = load_catalogue(checkpoint.parent)
-    monkeypatch.setattr(styles, "load_catalogue", lambda: catalogue)
+    monkeypatch.setattr(styles, "load_catalogue", lambda network="fast": catalogue)
     for style in ("mine", str(checkpoint.with_name("mine.safetensors"))):
         assert main(["--style", style]) == 1
         line = _error_line(capsys)

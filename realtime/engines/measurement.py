@@ -4,11 +4,12 @@ Must not know which engines there are.
 """
 
 import json
+import math
 import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -83,6 +84,36 @@ def fastest_candidate(
     except OSError as error:
         say(f"cannot be remembered in {path} ({error.strerror})")
     return best
+
+
+def frame_time_ms(
+    candidate: Candidate,
+    open_candidate: Callable[[Candidate], Engine],
+    style: Style,
+    size_wh: tuple[int, int],
+    refresh: bool,
+) -> float:
+    """What one engine takes for a frame: from the cache, or measured for about a second.
+
+    Args:
+        candidate: what is measured.
+        open_candidate: opens it.
+        style: what is stylized.
+        size_wh: width and height in px of the frames.
+        refresh: measure again.
+
+    Returns:
+        Milliseconds; infinity where it cannot be opened.
+    """
+    path, key = cache_path(), _key([candidate], style, size_wh)
+    known = _read(path).get(key)
+    if known is not None and not refresh:
+        with suppress(ValueError):
+            return float(known)
+    time_ms = _measured([candidate], open_candidate, style, size_wh).get(candidate, math.inf)
+    with suppress(OSError):  # it is measured again next time
+        _remember(path, key, f"{time_ms:.2f}")
+    return time_ms
 
 
 def cache_path() -> Path:

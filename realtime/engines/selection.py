@@ -45,8 +45,7 @@ def open_engine(
         EngineError: what was asked for cannot be had.
     """
     say = say or _silent
-    if options.engine == "auto":
-        options = _chosen(catalogue, first_style, options, size_wh, say)
+    options = choose_engine(catalogue, first_style, options, size_wh, say)
     engine = open_named_engine(catalogue, options)
     if engine.info.device == "cpu" and options.engine != "openvino":
         _say_if_any(unused_gpu(options.engine, options), say)
@@ -80,10 +79,16 @@ def open_named_engine(catalogue: Catalogue, options: EngineOptions) -> Engine:
     return OnnxEngine(catalogue, options)
 
 
+def choose_engine(
+    catalogue: Catalogue, first_style: int, options: EngineOptions, size_wh: tuple[int, int], say: Say
+) -> EngineOptions:
+    """The same options with an engine and a precision in place of "auto"; arguments and errors as of `open_engine`."""
+    return _chosen(catalogue, first_style, options, size_wh, say) if options.engine == "auto" else options
+
+
 def _chosen(
     catalogue: Catalogue, first_style: int, options: EngineOptions, size_wh: tuple[int, int], say: Say
 ) -> EngineOptions:
-    """The same options with an engine and a precision in place of "auto"."""
     style = catalogue.styles[first_style]
     if options.provider != "auto":
         return replace(options, engine="onnx")

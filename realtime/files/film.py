@@ -174,8 +174,8 @@ class _Film:
             raise SinkError(f"film {self._job.source}: holds no picture in the part that was asked for")
         for number in range(len(self._job.targets)):
             self._assemble(number)
-        style = ",".join(look.style.name for look in self._job.looks)
-        report = self._stats.report().of(self._engine.info, style, self._format.size_wh)
+        styles = [look.style for look in self._job.looks]
+        report = self._stats.report().of(self._engine.info, styles, self._format.size_wh)
         return FilmReport(self._done, report, self._reader.lost, self._reader.damaged)
 
     @property

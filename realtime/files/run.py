@@ -57,7 +57,7 @@ def run_files(options: FileOptions, teller: Teller) -> RunResult:
         KeyboardInterrupt: as the caller's signal handler raised it; nothing is left but what was
             finished, and with `resume` the unfinished film's work.
     """
-    catalogue, places = open_style_list(options.styles)
+    catalogue, places = open_style_list(options.styles, options.network)
     styles = [catalogue.styles[place] for place in places]
     names = [style.name for style in styles[:1] if options.sheet] or [style.name for style in styles]
     tasks = find_tasks(options.inputs, options.output, names, options.overwrite)

@@ -131,7 +131,7 @@ def test_the_file_holds_exactly_the_promised_numbers(clock: Clock, tmp_path: Pat
     stats.report().write(path)
     written = json.loads(path.read_text(encoding="utf-8"))
     names = "frames_in frames_out frames_dropped frames_watched fps latency_ms stage_ms"
-    who = "engine device precision provider style size"
+    who = "engine device precision provider network style size"
     assert set(written) == {*names.split(), *who.split()}
     assert set(written["latency_ms"]) == {"p50", "p95", "max"}
     assert set(written["stage_ms"]["engine"]) == {"p50", "p95"}

@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_style(tmp_path / "mine.safetensors", "mine", 11)
     write_style(tmp_path / "lost.safetensors", "lost", 12, trunk="gone.safetensors")
     write_header(tmp_path / "wave.safetensors", ["wave"], "transformer")
-    monkeypatch.setattr(styles, "load_catalogue", lambda: load_catalogue(tmp_path))
+    monkeypatch.setattr(styles, "load_catalogue", lambda network="fast": load_catalogue(tmp_path))
     return tmp_path
 
 
@@ -231,7 +231,7 @@ def test_a_path_may_hold_what_a_name_may_not(tmp_path: Path, name: str) -> None:
 
 
 def test_a_path_of_windows_is_no_blend(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(styles, "load_catalogue", lambda: make_catalogue("candy"))
+    monkeypatch.setattr(styles, "load_catalogue", lambda network="fast": make_catalogue("candy"))
     assert "no such file" in _refusal(r"C:\styles\mine.safetensors")
 
 
@@ -247,7 +247,7 @@ def test_an_onnx_path_is_the_whole_catalogue() -> None:
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".onnx"])
 def test_a_missing_file_offers_the_names(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.styles.load_catalogue", lambda: make_catalogue("candy", "mosaic"))
+    monkeypatch.setattr("realtime.styles.load_catalogue", lambda network="fast": make_catalogue("candy", "mosaic"))
     message = _refusal(f"nowhere/mine{suffix}")
     assert f"nowhere/mine{suffix}" in message
     assert "candy, mosaic" in message

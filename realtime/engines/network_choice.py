@@ -1,0 +1,64 @@
+"""Owns which of the two networks a live run takes: `fine` where it holds the source's rate here, else `fast`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from realtime.engines.measurement import Candidate, frame_time_ms
+from realtime.engines.protocol import Engine
+from realtime.engines.selection import choose_engine, open_named_engine
+from realtime.options import EngineOptions, NetworkName
+from realtime.styles import Catalogue, has_network, open_styles
+
+LOOP_SHARE = 0.8
+"""Of an engine's own rate, what a live loop reaches that also decodes, smooths and shows (measured: 0.82 and more)."""
+
+
+@dataclass(frozen=True)
+class LiveRate:
+    """What a live source gives.
+
+    Attributes:
+        size_wh: width and height in px of its frames.
+        fps: its frames per second.
+    """
+
+    size_wh: tuple[int, int]
+    fps: float
+
+
+def choose_live_network(
+    style: str, options: EngineOptions, source: LiveRate, say: Callable[[str], None]
+) -> tuple[NetworkName, EngineOptions]:
+    """Chooses a network for a live source; what was measured is remembered.
+
+    Args:
+        style: as `open_styles` takes it.
+        options: of the engine that will run it; with engine "auto" the one that is fastest with `fast`.
+        source: what comes.
+        say: is told what is measured, and why it is not `fine`.
+
+    Returns:
+        "fast" or "fine", and the options with an engine and a precision in place of "auto".
+
+    Raises:
+        StylizationError: there is no such style, or the engine cannot be had.
+    """
+    catalogue, place = open_styles(style, "fast")
+    options = choose_engine(catalogue, place, options, source.size_wh, say)
+    if catalogue.styles[place].network != "fast" or not has_network("fine"):
+        return "fast", options
+    fine_catalogue, fine_place = open_styles(style, "fine")
+    fine = fine_catalogue.styles[fine_place]
+    candidate = Candidate(options.engine, options.precision)
+
+    def open_fine(_: Candidate) -> Engine:
+        return open_named_engine(Catalogue((fine,)), replace(options, parallel_batches=1))
+
+    reached_fps = LOOP_SHARE * 1000 / frame_time_ms(candidate, open_fine, fine, source.size_wh, options.refresh)
+    if reached_fps >= source.fps:
+        return "fine", options
+    say(
+        f"network fast: fine would give about {reached_fps:.0f} of the source's {source.fps:.0f} frames a second here; "
+        "--network fine takes it all the same"
+    )
+    return "fast", options

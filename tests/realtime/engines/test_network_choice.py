@@ -1,0 +1,85 @@
+"""Tests of the choice between the two networks for a live source; times are a fake's."""
+
+import math
+from functools import partial
+from pathlib import Path
+
+import pytest
+from fakes import make_catalogue
+from style_files import write_network
+
+from realtime import styles
+from realtime.engines import network_choice
+from realtime.engines.measurement import Candidate, frame_time_ms
+from realtime.engines.network_choice import LiveRate, choose_live_network
+from realtime.errors import EngineError, StyleError
+from realtime.options import EngineOptions
+from realtime.styles import has_network, load_catalogue, open_style_list, open_styles
+
+NAMED = EngineOptions("onnx", "cpu", "int8")
+SOURCE = LiveRate((640, 480), 30.0)
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with both networks, in place of the shipped one."""
+    for network in ("fast", "fine"):
+        write_network(tmp_path / f"{network}.safetensors", ["candy", "mosaic"])
+    monkeypatch.setattr(styles, "load_catalogue", partial(load_catalogue, tmp_path))
+    monkeypatch.setattr(network_choice, "has_network", lambda network: has_network(network, tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("time_ms", "network"), [(10.0, "fine"), (26.6, "fine"), (26.8, "fast"), (math.inf, "fast")])
+def test_fine_is_taken_where_the_loop_holds_the_rate_with_it(
+    models: Path, monkeypatch: pytest.MonkeyPatch, time_ms: float, network: str
+) -> None:
+    monkeypatch.setattr(network_choice, "frame_time_ms", lambda *_: time_ms)
+    said: list[str] = []
+    assert choose_live_network("candy", NAMED, SOURCE, said.append) == (network, NAMED)
+    assert bool(said) == (network == "fast")
+    assert all("of the source's 30 frames a second" in line for line in said)
+
+
+@pytest.mark.parametrize("missing", ["fine.safetensors", None])
+def test_what_has_no_fine_network_runs_in_its_own(
+    models: Path, monkeypatch: pytest.MonkeyPatch, missing: str | None
+) -> None:
+    monkeypatch.setattr(network_choice, "frame_time_ms", lambda *_: pytest.fail("nothing to measure"))
+    style = "candy"
+    if missing:
+        (models / missing).unlink()
+    else:
+        style = str(write_network(models / "own.safetensors", ["other"]))
+    assert choose_live_network(style, NAMED, SOURCE, lambda _: None) == ("fast", NAMED)
+
+
+def test_a_catalogue_has_one_of_the_networks(models: Path) -> None:
+    assert {style.network for style in load_catalogue(models).styles} == {"fast"}
+    assert {style.network for style in load_catalogue(models, "fine").styles} == {"fine"}
+    assert {style.network for style in load_catalogue(models, "auto").styles} == {"fine"}
+    assert open_styles("mosaic", "fine")[0].styles[1].network == "fine"
+    assert open_style_list("candy,mosaic", "auto")[0].styles[0].network == "fine"
+    (models / "fine.safetensors").unlink()
+    assert {style.network for style in load_catalogue(models, "auto").styles} == {"fast"}
+    with pytest.raises(StyleError, match=r"network fine: there is no .*fine\.safetensors; use --network fast"):
+        load_catalogue(models, "fine")
+
+
+def test_a_time_is_measured_once_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.engines.measurement.cache_path", lambda: tmp_path / "engines.json")
+    measured: list[int] = []
+
+    def measure(candidates: list[Candidate], *_: object) -> dict[Candidate, float]:
+        measured.append(1)
+        return {candidates[0]: 12.345}
+
+    monkeypatch.setattr("realtime.engines.measurement._measured", measure)
+    style, candidate = make_catalogue("a").styles[0], Candidate("onnx", "int8")
+
+    def cannot(_: Candidate) -> None:
+        raise EngineError("is a fake")
+
+    for refresh, count in ((False, 1), (False, 1), (True, 2)):
+        assert frame_time_ms(candidate, cannot, style, (64, 48), refresh) == pytest.approx(12.345, abs=0.01)  # type: ignore[arg-type]
+        assert len(measured) == count
