@@ -33,6 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Measure styles and engines on this machine, side by side.")
     add, defaults = parser.add_argument, BenchmarkOptions
     add("--style", default=defaults.styles, help="styles or blends with commas between, a weights file, or all")
+    add("--network", default="fast", help="fast, fine, or both with a comma between (default %(default)s)")
     add("--engine", default=_ALL, help=f"{', '.join(ENGINE_NAMES[1:])}, several with commas between, or all")
     add("--precision", default=_ALL, help=f"{', '.join(PRECISIONS[1:])}, several, or all that the engines have")
     add("--device", default=defaults.device, help="auto, cpu, cuda, cuda:N or mps")
@@ -65,6 +66,7 @@ def read_options(chosen: argparse.Namespace) -> BenchmarkOptions:
     """
     return BenchmarkOptions(
         styles=chosen.style,
+        networks=_parts(chosen.network),  # type: ignore[arg-type]
         engines=() if chosen.engine == _ALL else _parts(chosen.engine),  # type: ignore[arg-type]
         precisions=() if chosen.precision == _ALL else _parts(chosen.precision),  # type: ignore[arg-type]
         device=chosen.device,

@@ -2,17 +2,18 @@
 
 import argparse
 import signal
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from export.model_file import ExportOptions, Precision, Runtime, export_checkpoint
+from export.model_file import ExportError, ExportOptions, Precision, Runtime, export_checkpoint
 from export.torchscript import export_torchscript
 from neural_style.errors import CheckpointError
 from realtime.cli import run_main, run_script
-from realtime.styles import Style, open_styles
+from realtime.styles import Catalogue, Style, open_styles
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Export the network of a style to ONNX and compare it with PyTorch.")
     add = parser.add_argument
     add("--style", required=True, help="a name (the file gets all styles of its network), or a .safetensors, .pth file")
+    add("--network", choices=("fast", "fine"), default="fast", help="that a name means (default %(default)s)")
     add("-o", "--output", type=Path, help="file to write (default: beside the checkpoint)")
     add("--baked", action="store_true", help="only this style or blend, as part of the file; needs --output")
     add(
@@ -30,33 +32,41 @@ def main(arguments: list[str] | None = None) -> int:
     add("--photo-dir", type=Path, metavar="DIR", help="photographs to calibrate int8 with (default: scikit-image's)")
     add("--torchscript", action="store_true", help="write TorchScript, .pt, instead; needs --output")
     chosen = parser.parse_args(arguments)
-    return run_main(lambda: _export(chosen))
+    return run_main(partial(_export, chosen))
 
 
 def _export(chosen: argparse.Namespace) -> int:
     """Exports as the command line says, and tells what came out."""
-    catalogue, index = open_styles(chosen.style)
+    catalogue, index = open_styles(chosen.style, chosen.network)
     style = catalogue.styles[index]
     checkpoint = _checkpoint(style, chosen.baked)
     if chosen.output is None and (chosen.baked or chosen.float or chosen.torchscript):
         raise CheckpointError(
             f"style {chosen.style}: engines use the file beside its network as it is; name an --output"
         )
+    try:
+        print(_written(chosen, catalogue, style, checkpoint))
+    except OSError as error:
+        name = chosen.output or error.filename
+        raise ExportError(f"output {name}: {error.strerror}; give another --output") from error
+    return 0
+
+
+def _written(chosen: argparse.Namespace, catalogue: Catalogue, style: Style, checkpoint: Path) -> str:
+    """Writes the file, and says what came out."""
     if chosen.torchscript:
-        print(export_torchscript(checkpoint, chosen.output))
-        return 0
+        return export_torchscript(checkpoint, chosen.output)
     options = ExportOptions(
         chosen.precision, chosen.runtime, chosen.float, style.vector if chosen.baked else None, chosen.photo_dir
     )
     target, parity = export_checkpoint(checkpoint, chosen.output, options)
     names = [other.name for other in catalogue.styles if other.checkpoint == checkpoint and other.file is None]
     held = style.name if chosen.baked else ", ".join(name for name in names if "+" not in name)
-    print(
+    return (
         f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB) with {held}; run by {parity.provider} it "
         f"differs from PyTorch by {parity.mean_difference:.4f} of 255 on average, {parity.max_difference:.0f} at most "
         f"(PSNR {parity.psnr_db:.1f} dB)"
     )
-    return 0
 
 
 def _checkpoint(style: Style, baked: bool) -> Path:

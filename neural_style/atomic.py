@@ -26,6 +26,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(path)
+    except OSError as error:
+        if error.filename == str(partial):  # nobody asked for that name
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -18,7 +18,7 @@ from neural_style.checkpoint import load_checkpoint
 from neural_style.transformer_net import TransformerNet
 from realtime.errors import EngineError, StylizationError
 from realtime.frame import Image
-from realtime.options import EngineName, Precision
+from realtime.options import EngineName, NetworkName, Precision
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.styles import Catalogue, open_style_list
 from speed.ceilings import Ceilings
@@ -28,7 +28,7 @@ from speed.material import write_clip
 from speed.options import BenchmarkOptions
 from speed.processes import Remote
 from speed.rows import PUBLIC_NETWORK, Figures, Row
-from speed.subject import Opened, Setup, Subject
+from speed.subject import Opened, PictureKey, Setup, Subject
 
 _VARIANTS: dict[EngineName, tuple[Precision, ...]] = {
     "torch": ("fp32", "bf16", "fp16"),
@@ -72,8 +72,8 @@ class Measurement:
         self._options, self._say, self._progress, self._keep = options, say, progress, keep
         self._clip = options.clip or SAMPLE_CLIP
         self._lanes: list[_Lane] = []
-        self._references: dict[tuple[tuple[int, int], str], Image] = {}
-        self._costs: dict[tuple[tuple[int, int], str], Cost] = {}
+        self._references: dict[PictureKey, Image] = {}
+        self._costs: dict[PictureKey, Cost] = {}
         self._machine = describe_machine()
         self._ceilings: dict[str, float] = {}
 
@@ -83,7 +83,7 @@ class Measurement:
         Raises:
             StylizationError: a style or the clip cannot be had, or nothing that was asked for can be measured.
         """
-        catalogue, _ = open_style_list(self._options.styles)
+        catalogues = {name: open_style_list(self._options.styles, name)[0] for name in self._options.networks}
         with TemporaryDirectory(prefix="benchmark_") as folder, ExitStack() as stack:
             for size_wh in self._options.sizes_wh:
                 clip_in_size = Path(folder) / f"{size_wh[0]}x{size_wh[1]}.mp4"
@@ -95,7 +95,7 @@ class Measurement:
                 raise EngineError("nothing that was asked for can be measured here; see the lines above")
             self._progress("comparing with fp32")
             self._take_pictures()
-            self._count_costs(catalogue)
+            self._count_costs(catalogues)
             self._run_rounds(stack)
         return self.figures()
 
@@ -107,12 +107,13 @@ class Measurement:
     def _setups(self, size_wh: tuple[int, int], clip_in_size: Path) -> Iterator[Setup]:
         """What is asked for in one size; the yardstick comes last."""
         options = self._options
-        for batch_size, engine in product(options.batch_sizes, options.engines or _VARIANTS):
+        asked = Setup(
+            None, "fp32", options.device, options.styles, options.networks[0], size_wh, 1, self._clip, clip_in_size
+        )
+        for batch_size, network, engine in product(options.batch_sizes, options.networks, options.engines or _VARIANTS):
             for precision in options.precisions or _VARIANTS[engine]:
-                yield Setup(
-                    engine, precision, options.device, options.styles, size_wh, batch_size, self._clip, clip_in_size
-                )
-        yield Setup(None, "fp32", options.device, options.styles, size_wh, 1, self._clip, clip_in_size)
+                yield replace(asked, engine=engine, precision=precision, network=network, batch_size=batch_size)
+        yield asked
 
     def _open(self, setup: Setup, stack: ExitStack) -> None:
         self._progress(f"opening {setup}")
@@ -134,7 +135,7 @@ class Measurement:
             if lane.opened.info.precision == "fp32" and lane.setup.engine:
                 self._keep_references(lane.setup, lane.pictures)
         for lane in self._lanes:
-            if lane.setup.engine and any((lane.setup.size_wh, s) not in self._references for s in lane.opened.styles):
+            if lane.setup.engine and any(lane.setup.picture_of(s) not in self._references for s in lane.opened.styles):
                 for engine in ("torch", "onnx"):
                     self._take_references(replace(lane.setup, engine=engine, precision="fp32", batch_size=1))
 
@@ -152,21 +153,25 @@ class Measurement:
 
     def _keep_references(self, setup: Setup, pictures: dict[str, Image]) -> None:
         for style, picture in pictures.items():
-            self._references.setdefault((setup.size_wh, style), picture)
+            self._references.setdefault(setup.picture_of(style), picture)
 
-    def _count_costs(self, catalogue: Catalogue) -> None:
-        checkpoints = {style.name: style.checkpoint for style in catalogue.styles}
+    def _count_costs(self, catalogues: dict[NetworkName, Catalogue]) -> None:
+        checkpoints = {
+            (network, style.name): style.checkpoint
+            for network, catalogue in catalogues.items()
+            for style in catalogue.styles
+        }
         known: dict[tuple[Path, tuple[int, int]], Cost] = {}
         for lane in self._lanes:
             size_wh = lane.setup.size_wh
             for style in lane.opened.styles:
-                path = checkpoints.get(style)
+                path = checkpoints.get((lane.setup.network, style))
                 if lane.setup.engine is None:
-                    self._costs[size_wh, style] = cost_per_pixel(TransformerNet(PUBLIC_NETWORK), size_wh)
+                    self._costs[lane.setup.picture_of(style)] = cost_per_pixel(TransformerNet(PUBLIC_NETWORK), size_wh)
                 elif path is not None:
                     if (path, size_wh) not in known:
                         known[path, size_wh] = cost_per_pixel(load_checkpoint(path), size_wh)
-                    self._costs[size_wh, style] = known[path, size_wh]
+                    self._costs[lane.setup.picture_of(style)] = known[path, size_wh]
 
     def _run_rounds(self, stack: ExitStack) -> None:
         device = next((d for lane in self._lanes if (d := lane.opened.info.device) != "cpu"), "cpu")
@@ -215,11 +220,12 @@ class Measurement:
         times_ms = [time_ms for times in rounds_ms for time_ms in times]
         medians_ms = [median(times) for times in rounds_ms]
         p50_ms, p95_ms, p99_ms = (float(value) for value in np.percentile(times_ms, (50, 95, 99)))
-        loops_fps, cost = lane.loops_fps.get(style), self._costs.get((setup.size_wh, style))
+        loops_fps, cost = lane.loops_fps.get(style), self._costs.get(setup.picture_of(style))
         pixels_per_s = setup.size_wh[0] * setup.size_wh[1] * setup.batch_size / (p50_ms / 1000)
         mean_difference, psnr_db = self._difference(lane, style)
         return Row(
             style=style,
+            network=lane.opened.network if setup.engine else PUBLIC_NETWORK,
             engine=info.engine,
             precision=info.precision,
             device=info.device,
@@ -251,7 +257,7 @@ class Measurement:
 
     def _difference(self, lane: _Lane, style: str) -> tuple[float | None, float | None]:
         """Mean distance and PSNR in dB to the picture in fp32, None for fp32 itself or where there is none."""
-        exact = self._references.get((lane.setup.size_wh, style))
+        exact = self._references.get(lane.setup.picture_of(style))
         if exact is None or exact is lane.pictures.get(style):
             return None, None
         distance = lane.pictures[style].astype(np.float64) - exact

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from realtime.errors import OptionError
-from realtime.options import MAX_SIDE_PX, EngineName, EngineOptions, Precision
+from realtime.options import MAX_SIDE_PX, EngineName, EngineOptions, NetworkName, Precision
 
 _SUFFIXES = {"json": ".json", "csv": ".csv", "plot": ".png"}
 
@@ -18,6 +18,7 @@ class BenchmarkOptions:
 
     Attributes:
         styles: names and blends with commas between, a weights file, or "all".
+        networks: which of the shipped ones names of styles mean.
         engines: which to measure; empty is all.
         precisions: which to measure; empty is all that the engines have.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -34,6 +35,7 @@ class BenchmarkOptions:
     """
 
     styles: str = "candy"
+    networks: tuple[NetworkName, ...] = ("fast",)
     engines: tuple[EngineName, ...] = ()
     precisions: tuple[Precision, ...] = ()
     device: str = "auto"
@@ -49,6 +51,9 @@ class BenchmarkOptions:
     compare: Path | None = None
 
     def __post_init__(self) -> None:
+        for network in self.networks:
+            if network not in ("fast", "fine"):
+                raise OptionError(f"network {network}: the benchmark measures networks by name; allowed: fast, fine")
         for engine in self.engines:
             EngineOptions(engine, self.device)
             if engine == "auto":

@@ -46,7 +46,7 @@ def draw(figures: Figures, path: Path) -> None:
     if looped:
         axes.plot([fps for _, fps in looped], [place for place, _ in looped], "D", color="#d9822b", label="live loop")
         axes.legend(loc="lower right")
-    axes.set_yticks(places, [_label(row.style, row.engine, row.precision, row.size, row.batch_size) for row in rows])
+    axes.set_yticks(places, [_label(row.label, row.engine, row.precision, row.size, row.batch_size) for row in rows])
     axes.set_xlabel("frames per second of the engine alone (line: slowest to fastest round)")
     axes.set_title(f"CPU: {figures.machine['cpu']}, cores: {figures.machine['cores']}, GPU: {figures.machine['gpu']}")
     axes.margins(x=0.12)

@@ -12,6 +12,8 @@ from typing import Any
 from realtime.errors import EngineError, StylizationError
 
 _END_S = 5.0
+_ANSWER_S = 600.0
+"""The slowest honest answer: TensorRT builds an engine, or the public network paints a batch of 4K frames on a CPU."""
 
 
 class Remote:
@@ -43,7 +45,7 @@ class Remote:
         """Calls a method of the object, and returns what it gives.
 
         Raises:
-            StylizationError: what the method raised, or EngineError when the process ended.
+            StylizationError: what the method raised, or EngineError when the process ended or hangs.
         """
         try:
             self._pipe.send((method, arguments))
@@ -61,6 +63,8 @@ class Remote:
 
     def _answer(self) -> Any:
         try:
+            if not self._pipe.poll(_ANSWER_S):
+                raise EngineError(f"{self._name}: did not answer within {_ANSWER_S:.0f} s; try another engine or size")
             failed, answer = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise self._ended() from error

@@ -15,7 +15,7 @@ from realtime.errors import OptionError
 PUBLIC_NETWORK = "public TransformerNet"
 """The name of the yardstick's row."""
 
-_Key = tuple[str, str, str, str, str, int]
+_Key = tuple[str, str, str, str, str, str, int]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Row:
 
     Attributes:
         style: its name.
+        network: "fast", "fine", or the name of a weights file.
         engine: "torch", "onnx" or "openvino".
         precision: what it computed in.
         device: where it ran.
@@ -51,6 +52,7 @@ class Row:
     """
 
     style: str
+    network: str
     engine: str
     precision: str
     device: str
@@ -76,9 +78,14 @@ class Row:
     psnr_db: float | None
 
     @property
+    def label(self) -> str:
+        """Style and network, for people."""
+        return self.style if self.network in ("fast", self.style) else f"{self.style} ({self.network})"
+
+    @property
     def key(self) -> _Key:
         """What makes two rows of two runs the same."""
-        return self.style, self.engine, self.precision, self.device, self.size, self.batch_size
+        return self.style, self.network, self.engine, self.precision, self.device, self.size, self.batch_size
 
 
 @dataclass(frozen=True)

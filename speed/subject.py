@@ -16,7 +16,15 @@ from realtime.controls import Command, Controls
 from realtime.engines.protocol import Engine, EngineInfo
 from realtime.engines.selection import open_named_engine
 from realtime.errors import StyleError
-from realtime.options import PARALLEL_BATCHES, EngineName, EngineOptions, LookOptions, Precision, RunOptions
+from realtime.options import (
+    PARALLEL_BATCHES,
+    EngineName,
+    EngineOptions,
+    LookOptions,
+    NetworkName,
+    Precision,
+    RunOptions,
+)
 from realtime.pipeline import Pipeline, Stages
 from realtime.sinks.null import NullSink
 from realtime.sources.video_file import VideoFileSource
@@ -31,6 +39,9 @@ _LOOP_FRAMES = 16, 120
 _STATUS = Path("/proc/self/status")
 
 
+PictureKey = tuple[tuple[int, int], str, str]
+
+
 @dataclass(frozen=True)
 class Setup:
     """What one process measures.
@@ -40,6 +51,7 @@ class Setup:
         precision: number format of weights and features.
         device: as asked for.
         styles: names and blends with commas between, a weights file, or "all".
+        network: which of the shipped ones names mean.
         size_wh: width and height in px of the frames.
         batch_size: frames stylized together.
         clip: what frames are from.
@@ -50,13 +62,18 @@ class Setup:
     precision: Precision
     device: str
     styles: str
+    network: NetworkName
     size_wh: tuple[int, int]
     batch_size: int
     clip: Path
     clip_in_size: Path
 
+    def picture_of(self, style: str) -> PictureKey:
+        """What decides a style's picture, whichever engine paints it."""
+        return self.size_wh, self.network, style
+
     def __str__(self) -> str:
-        name = f"{self.engine} {self.precision}" if self.engine else PUBLIC_NETWORK
+        name = f"{self.network}, {self.engine} {self.precision}" if self.engine else PUBLIC_NETWORK
         return f"{name}, {self.size_wh[0]}x{self.size_wh[1]}, batch {self.batch_size}"
 
 
@@ -66,6 +83,7 @@ class Opened:
 
     Attributes:
         info: what really runs.
+        network: the name of what holds the styles.
         styles: those that this engine can run, in the asked order.
         left_out: why others cannot be run.
         first_frame_ms: from nothing to the first stylized batch: imports, reading, compiling, running.
@@ -74,6 +92,7 @@ class Opened:
     """
 
     info: EngineInfo
+    network: str
     styles: list[str]
     left_out: list[str]
     first_frame_ms: float
@@ -97,7 +116,7 @@ class Subject:
         self._setup = setup
         self._pictures = first_frames(setup.clip, setup.size_wh, setup.batch_size)
         start_s = time.perf_counter()
-        self._catalogue, places = open_style_list(setup.styles)
+        self._catalogue, places = open_style_list(setup.styles, setup.network)
         self._engine = self._open_engine()
         self._loop_engine: Engine | None = None
         nameless = Style(PUBLIC_NETWORK, "transformer", None, None, "")
@@ -118,7 +137,10 @@ class Subject:
             for _ in range(WARM_UP_RUNS):
                 self._engine.stylize(self._pictures, style)
         memory_mb, gpu_memory_mb = _peak_memory_mb(), _peak_gpu_memory_mb()
-        self.opened = Opened(self._engine.info, list(self._styles), left_out, first_frame_ms, memory_mb, gpu_memory_mb)
+        network = next((style.network for style in self._styles.values()), setup.network)
+        self.opened = Opened(
+            self._engine.info, network, list(self._styles), left_out, first_frame_ms, memory_mb, gpu_memory_mb
+        )
 
     def found(self) -> Opened:
         """What was found when the engine was opened."""

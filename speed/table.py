@@ -84,7 +84,7 @@ def _table(title: str, caption: str, figures: Figures, columns: dict[str, Callab
 def _names(row: Row) -> tuple[str, str, str]:
     device = "" if row.device == "cpu" else f" {row.device}"
     batch = "" if row.batch_size == 1 else f" x{row.batch_size}"
-    return row.style, f"{row.engine} {row.precision}{device}", f"{row.size}{batch}"
+    return row.label, f"{row.engine} {row.precision}{device}", f"{row.size}{batch}"
 
 
 def _short(value: float) -> str:

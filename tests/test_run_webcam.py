@@ -103,7 +103,7 @@ def test_a_clip_becomes_a_painted_clip_with_statistics(folder: Path, clip: Path,
     provider = " (CPUExecutionProvider)" if engine == "onnx" else ""
     lines = done.stdout.splitlines()
     assert lines[0] == (
-        f"source clip.mp4, style candy, engine {engine}{provider}, device cpu, "
+        f"source clip.mp4, style candy, network fast, engine {engine}{provider}, device cpu, "
         f"precision {stats['precision']}, size 96x64"
     )
     assert lines[1] == "wrote out.mp4: 12 frames, 96x64"
@@ -133,7 +133,9 @@ def test_the_bare_command_plays_the_sample_on_a_web_page(folder: Path) -> None:
     assert not list(folder.iterdir())
     *measured, first, camera, display, page, idle, summary = done.stdout.splitlines()
     assert not measured or (len(measured) == 2 and measured[0].startswith("finding out once which of "))
-    assert re.match(r"source sample clip, style candy, engine \w+.*, device .*, precision \w+, size 640x480$", first)
+    assert re.match(
+        r"source sample clip, style candy, network \w+, engine \w+.*, device .*, precision \w+, size 640x480$", first
+    )
     assert camera.startswith("no camera (camera 0: does not open; there is no /dev/video0")
     assert "playing the sample clip" in camera
     assert display == "no display: serving a web page instead of a window"

@@ -6,7 +6,8 @@ from speed.comparison import compare
 from speed.rows import Figures, Row
 
 ROW = Row(
-    style="candy", engine="onnx", precision="fp32", device="cpu", size="64x48", batch_size=1, rounds=3, runs=9,
+    style="candy", network="fast", engine="onnx", precision="fp32", device="cpu", size="64x48", batch_size=1,
+    rounds=3, runs=9,
     first_frame_ms=50, median_ms=10, low_ms=9, high_ms=12, p95_ms=13, p99_ms=14, fps=100, loop_fps=90, memory_mb=100,
     gpu_memory_mb=0, macs_per_pixel=1, bytes_per_pixel=1, products_share=0.5, copy_share=0.1, mean_difference=None,
     psnr_db=None,

@@ -1,4 +1,5 @@
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +27,9 @@ class Adder:
 
     def die(self) -> None:
         os._exit(9)
+
+    def hang(self) -> None:
+        time.sleep(60)
 
 
 @pytest.fixture
@@ -57,3 +61,14 @@ def test_a_process_that_dies_is_named(adder: Remote) -> None:
         adder.ask("die")
     with pytest.raises(EngineError, match="adder"):
         adder.ask("add", 1)
+
+
+def test_a_process_that_hangs_is_an_error_and_is_ended(adder: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speed.processes._ANSWER_S", 1.0)
+    monkeypatch.setattr("speed.processes._END_S", 0.5)
+    number = adder.ask("process_id")
+    with pytest.raises(EngineError, match=r"adder: did not answer within 1 s"):
+        adder.ask("hang")
+    adder.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)

@@ -29,7 +29,7 @@ class FakeRemote:
         if method == "found":
             style = "candy" if self.what.engine else PUBLIC_NETWORK
             info = EngineInfo(self.what.engine or "torch", "cpu", self.what.precision)
-            return Opened(info, [style], [], 40.0, 100.0, 0.0)
+            return Opened(info, self.what.network, [style], [], 40.0, 100.0, 0.0)
         if method == "picture":
             grey = {"fp32": 100, "bf16": 102}[self.what.precision]
             return np.full((4, 4, 3), grey, np.uint8)
@@ -90,10 +90,18 @@ def test_an_engine_that_fails_has_no_more_turns_and_keeps_its_row(remotes: list[
     figures, said, _ = run(replace(OPTIONS, precisions=("fp32",)))
     rounds = {(row.style, row.engine): row.rounds for row in figures.rows}
     assert rounds == {("candy", "torch"): 1, ("candy", "onnx"): 2, (PUBLIC_NETWORK, "torch"): 2}
-    assert said == ["no more turns for torch fp32, 640x480, batch 1: its process ended"]
+    assert said == ["no more turns for fast, torch fp32, 640x480, batch 1: its process ended"]
 
 
 def test_nothing_to_measure_is_an_error(remotes: list[FakeRemote]) -> None:
     with pytest.raises(EngineError, match="nothing that was asked for"):
         run(replace(OPTIONS, engines=("onnx",), precisions=("int8",)))
     assert all(remote.closed for remote in remotes)
+
+
+def test_both_networks_are_rows_of_one_run(remotes: list[FakeRemote]) -> None:
+    options = BenchmarkOptions(networks=("fast", "fine"), engines=("onnx",), precisions=("fp32",), rounds=1)
+    figures, _, _ = run(options)
+    assert [row.network for row in figures.rows] == ["fast", "fine", PUBLIC_NETWORK]
+    assert [row.label for row in figures.rows] == ["candy", "candy (fine)", PUBLIC_NETWORK]
+    assert len({row.key for row in figures.rows}) == 3
