@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from fakes import make_catalogue
 
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError
@@ -99,7 +100,8 @@ def test_nothing_to_measure_is_an_error(remotes: list[FakeRemote]) -> None:
     assert all(remote.closed for remote in remotes)
 
 
-def test_both_networks_are_rows_of_one_run(remotes: list[FakeRemote]) -> None:
+def test_both_networks_are_rows_of_one_run(remotes: list[FakeRemote], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measurement, "open_style_list", lambda *_: (make_catalogue("candy"), [0]))
     options = BenchmarkOptions(networks=("fast", "fine"), engines=("onnx",), precisions=("fp32",), rounds=1)
     figures, _, _ = run(options)
     assert [row.network for row in figures.rows] == ["fast", "fine", PUBLIC_NETWORK]
