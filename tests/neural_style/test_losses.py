@@ -12,7 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neural_style.loss_network import Features, LossNetwork
-from neural_style.losses import LossWeights, PerceptualLoss, gram, grid_power, sorted_colours, sorted_contrasts
+from neural_style.losses import (
+    LossWeights,
+    PerceptualLoss,
+    covariance,
+    gram,
+    grid_power,
+    sorted_colours,
+    sorted_contrasts,
+)
 
 ALONE = LossWeights(content=1.0, style=1.0, colour=1.0, contrast=1.0, smoothness=1.0, range=1.0)
 TERMS = ["content", "style", "colour", "contrast", "smoothness", "range"]
@@ -392,3 +400,35 @@ def test_the_grid_term_counts_where_it_has_a_weight() -> None:
     terms = loss(picture, picture, torch.tensor([0]), torch.ones(1), (0.0, 0.0))
     assert terms["grid"].item() == pytest.approx(2 * grid_power(picture).item())
     assert "grid" not in _terms(picture)
+
+
+class _Centred(_Transparent):
+    centred = True
+
+
+def test_covariance_forgets_the_mean_and_gram_does_not() -> None:
+    features = torch.rand((2, 5, 6, 7), generator=torch.Generator().manual_seed(0))
+    flat = features.flatten(2)
+    expected = torch.stack([torch.cov(image, correction=0) for image in flat])
+    torch.testing.assert_close(covariance(features), expected, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(covariance(features + 3), expected, atol=1e-4, rtol=1e-3)
+
+
+def test_centred_styles_are_compared_by_covariance_and_mean() -> None:
+    """Half the brightness halves the means and quarters the covariances."""
+    terms = _terms(_picture(1) / 2, loss=_loss(_Centred()))
+    half = 0.5**2 / ((1 + 0.5**2) / 2)
+    assert terms["style"] == pytest.approx((1 + 3) * (_HALF_BRIGHT + half), rel=1e-3)
+
+
+def test_of_a_centred_style_a_weak_image_has_mixed_statistics() -> None:
+    photograph = _picture(5)
+    assert _terms(photograph, photograph, strength=0.0, loss=_loss(_Centred()))["style"] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_flat_image_has_a_finite_centred_loss_and_gradient() -> None:
+    flat = torch.full((1, 3, 32, 32), 90.0).requires_grad_()
+    loss = PerceptualLoss(_Centred(), [torch.full((1, 3, 32, 32), 90.0)], ALONE, (1.0,))
+    loss(flat, flat.detach(), torch.tensor([0]), torch.ones(1), (0.0, 0.0))["style"].backward()  # type: ignore[no-untyped-call]
+    assert flat.grad is not None
+    assert flat.grad.isfinite().all()
