@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from export.model_file import export_checkpoint
 from neural_style.atomic import partial_path
 from neural_style.checkpoint import StyleCredit
 from neural_style.errors import TrainingError
-from neural_style.loss_weights import LOSS_NETWORK_NAMES
+from neural_style.loss_weights import LOSS_NETWORK_NAMES, best_loss_network, default_weights, described
 from neural_style.losses import LossWeights
 from neural_style.team import Member, leading_team
 from neural_style.train import Progress as TrainProgress
@@ -29,7 +30,7 @@ from neural_style.train_options import NETWORK_KINDS, TrainOptions
 from realtime.cli import run_main, run_script
 from realtime.styles import SAVED_MODELS, load_catalogue
 
-STEPS = {"style": TrainOptions.steps, "fast": 4500, "transformer": 4500}
+STEPS = {"style": TrainOptions.steps, "fast": 4500, "fine": 4500, "transformer": 4500}
 """How long each kind is trained when nothing else is asked for."""
 
 
@@ -42,6 +43,11 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
     Raises:
         TrainingError: the values do not fit together.
     """
+    chosen = _parser().parse_args(arguments)
+    return _options(chosen), chosen.resume
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Train one network for one or more styles.")
     add = parser.add_argument
     add("--style-image", type=Path, action="append", required=True, help="picture to learn from (repeatable)")
@@ -53,7 +59,7 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
         "--network",
         choices=NETWORK_KINDS,
         default=TrainOptions.network,
-        help="style: only a style, for the network that is there, in minutes; fast, transformer: a whole network",
+        help="style: only a style, for the network that is there, in minutes; fast, fine, transformer: a whole network",
     )
     add(
         "--trunk",
@@ -66,27 +72,39 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
     add("--crop", type=int, default=TrainOptions.crop_px, help="side of the training crops in px")
     add("--style-size", type=int, default=TrainOptions.style_size_px, help="shorter side of the style picture in px")
     add("--learning-rate", type=float, default=TrainOptions.learning_rate)
-    add("--content-weight", type=float, default=LossWeights.content)
+    for term in fields(LossWeights):
+        add(f"--{term.name}-weight", type=float, help="default: as found for the loss network")
     add("--content-factor", type=float, action="append", default=[], help="on the content weight, for each style")
-    add("--colour-weight", type=float, default=LossWeights.colour)
-    add("--contrast-weight", type=float, default=LossWeights.contrast)
-    add("--smoothness-weight", type=float, default=LossWeights.smoothness)
-    add("--steadiness-weight", type=float, default=LossWeights.steadiness)
+    add("--share", type=int, action="append", default=[], help="how often each style is drawn in a round")
+    add("--steadiness-from", type=float, default=TrainOptions.steady_from, help="part of the steps, 0..1")
     add("--start-from", type=Path, metavar="FILE", help="checkpoint whose weights training starts with")
     add("--processes", type=int, metavar="N", help="that share each batch (default: as the cores and the batch allow)")
-    add("--style-weight", type=float, default=LossWeights.style)
-    add("--loss-network", choices=LOSS_NETWORK_NAMES, default=TrainOptions.loss_network)
+    add(
+        "--loss-network",
+        choices=("auto", *LOSS_NETWORK_NAMES),
+        default="auto",
+        help="whose features are compared; auto: the one that --loss-weights holds, a VGG that torchvision has "
+        "downloaded before, or efficientnet",
+    )
     add("--loss-weights", type=Path, metavar="FILE", help="weights of the loss network")
     add("--save-every", type=int, default=TrainOptions.save_every, metavar="STEPS")
     add("--seed", type=int, default=TrainOptions.seed)
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--resume", action="store_true", help="go on from the last checkpoint of the same output")
-    chosen = parser.parse_args(arguments)
+    return parser
+
+
+def _options(chosen: argparse.Namespace) -> TrainOptions:
     trunk = chosen.trunk
     if trunk is None and chosen.network == "style":
         trunk = SAVED_MODELS / "fast.safetensors"
     folder = SAVED_MODELS if trunk is None else trunk.parent
-    options = TrainOptions(
+    loss_network = chosen.loss_network
+    if loss_network == "auto":
+        loss_network = best_loss_network(chosen.loss_weights)
+    weights = {term.name: getattr(chosen, f"{term.name}_weight") for term in fields(LossWeights)}
+    given = {name: value for name, value in weights.items() if value is not None}
+    return TrainOptions(
         style_pictures=tuple(chosen.style_image),
         credits=_credits(chosen.name, chosen.style_image, chosen.credit),
         content_dir=chosen.content_dir,
@@ -98,24 +116,18 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
         crop_px=chosen.crop,
         style_size_px=chosen.style_size,
         learning_rate=chosen.learning_rate,
-        weights=LossWeights(
-            content=chosen.content_weight,
-            style=chosen.style_weight,
-            colour=chosen.colour_weight,
-            contrast=chosen.contrast_weight,
-            smoothness=chosen.smoothness_weight,
-            steadiness=chosen.steadiness_weight,
-        ),
+        weights=replace(default_weights(loss_network), **given),
         content_weights=tuple(chosen.content_factor),
+        style_shares=tuple(chosen.share),
         start_from=chosen.start_from,
         processes=chosen.processes or _fitting_processes(chosen.batch_size, _device(chosen.device)),
-        loss_network=chosen.loss_network,
+        steady_from=chosen.steadiness_from,
+        loss_network=loss_network,
         loss_weights_file=chosen.loss_weights,
         save_every=chosen.save_every,
         seed=chosen.seed,
         device=_device(chosen.device),
     )
-    return options, chosen.resume
 
 
 def _fitting_processes(batch_size: int, device: str) -> int:
@@ -208,6 +220,7 @@ def _lead(trainer: Trainer, console: Console) -> None:
     names = ", ".join(trainer.network.style_names)
     what = f"{names} for {options.trunk}" if options.network == "style" else f"{names} in one {options.network} network"
     console.print(f"training {what} on {options.device}, step {trainer.step} of {options.steps}")
+    console.print(described(options.loss_network, options.loss_weights_file))
     if options.content_dir is None:
         console.print(
             "no --content-dir given: training on ten photographs that scikit-image ships; your own are better"

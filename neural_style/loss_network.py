@@ -28,11 +28,15 @@ class LossNetwork(nn.Module):
 
     Attributes:
         style_weights: weight of the Gram term of each style layer, in `Features.style` order.
+        centred: whether styles are compared by the means and the covariances of channels, or by their
+            Gram matrices; where features are never negative, means make nearly all of a Gram matrix, and
+            strokes hardly count.
         close_up: how many times pictures are to be enlarged so that the network sees brush
             strokes; 1 where it does anyway.
     """
 
     style_weights: tuple[float, ...]
+    centred: bool = False
     close_up: int
 
     def forward(self, pictures: Tensor) -> Features:

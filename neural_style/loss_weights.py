@@ -1,6 +1,5 @@
 """Owns which loss network is taken, and where its weights come from."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +22,7 @@ _VGG_LAYERS: dict[LossNetworkName, VggLayers] = {
     "distilled": DISTILLED_LAYERS,
     "vgg16": VGG16_LAYERS,
 }
-_VGG_FILES = {"vgg19": "vgg19-dcbb9e9d.pth", "vgg16": "vgg16-397923af.pth"}
+_VGG_FILES: dict[LossNetworkName, str] = {"vgg19": "vgg19-dcbb9e9d.pth", "vgg16": "vgg16-397923af.pth"}
 """What torchvision downloads, by its file's name."""
 
 
@@ -31,8 +30,9 @@ def default_weights(name: LossNetworkName) -> LossWeights:
     """The weights of the loss terms that a loss network was found to paint best with."""
     if name == "efficientnet":
         return LossWeights()
+    # Found with the distilled network; the other two share its layers or are close.
     return LossWeights(
-        content=4.0, style=4.0, colour=10.0, contrast=0.0, smoothness=0.3, grid=100.0, range=20.0, steadiness=12.0
+        content=1.0, style=1.5, colour=20.0, contrast=0.0, smoothness=0.2, grid=3000.0, range=20.0, steadiness=60.0
     )
 
 
@@ -66,12 +66,8 @@ def load_loss_network(name: LossNetworkName, weights: Path | None = None) -> Los
         raise TrainingError(f"loss network {name}: the weights {source} do not fit ({first_reason(error)})") from error
 
 
-def best_loss_network(weights: Path | None, say: Callable[[str], None]) -> LossNetworkName:
+def best_loss_network(weights: Path | None) -> LossNetworkName:
     """The best loss network at hand: what the weights file holds, else a VGG downloaded before, else EfficientNet.
-
-    Args:
-        weights: the file that was given.
-        say: is told, in one line, which it is and why.
 
     Raises:
         TrainingError: the file cannot be read or fits none.
@@ -79,21 +75,25 @@ def best_loss_network(weights: Path | None, say: Callable[[str], None]) -> LossN
     if weights is not None:
         state = read_state(weights)
         for name in LOSS_NETWORK_NAMES:
-            wanted = _VGG_LAYERS[name].convolutions[-1] if name in _VGG_LAYERS else "_conv_stem"
-            if f"{wanted}.weight" in state:
-                say(f"loss network {name}: {weights} holds its weights")
+            last = _VGG_LAYERS[name].convolutions[-1] if name in _VGG_LAYERS else "_conv_stem"
+            if f"{last}.weight" in state:
                 return name
         raise TrainingError(f"loss network weights {weights}: fit none of {', '.join(LOSS_NETWORK_NAMES)}")
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    for name in ("vgg19", "vgg16"):
-        if (folder / _VGG_FILES[name]).is_file():
-            say(f"loss network {name}: torchvision has downloaded its weights before")
-            return name
-    say(
-        "loss network efficientnet: the only one at hand; a VGG paints strokes that are more the artist's own: "
-        "--loss-network vgg19 downloads it (550 MB), --loss-weights FILE reads one"
-    )
-    return "efficientnet"
+    downloaded: list[LossNetworkName] = [name for name, file in _VGG_FILES.items() if (folder / file).is_file()]
+    return downloaded[0] if downloaded else "efficientnet"
+
+
+def described(name: LossNetworkName, weights: Path | None) -> str:
+    """One line that says which loss network is used, and what would be better."""
+    if weights is not None:
+        return f"loss network {name} from {weights}"
+    if name == "efficientnet":
+        return (
+            "loss network efficientnet: works offline; a VGG paints strokes that are more the artist's own: "
+            "--loss-network vgg19 downloads one (550 MB), --loss-weights FILE reads one"
+        )
+    return f"loss network {name} of torchvision"
 
 
 def _packaged_efficientnet_weights() -> Path:

@@ -23,6 +23,9 @@ _PATCH_PX = 5
 
 _PATCH_DIRECTIONS = 16
 _PATCH_QUANTILES = 512
+_NO_FEATURES = 1e-12
+"""Keeps the statistics of a flat image, which are none, from a division by zero."""
+
 _FLAT = 1e-5
 """Mean square contrast, pixels 0..1, below which a picture counts as flat."""
 
@@ -65,12 +68,13 @@ class StyleTarget:
     """What the losses remember of one style picture.
 
     Attributes:
-        grams: float (C, C) for each style layer of each view.
+        statistics: for each style layer of each view its Gram matrix, float (C, C), or its covariance,
+            float (C, C), and its mean, float (C, 1).
         colours: float (directions, samples), see `sorted_colours`.
         contrasts: float (directions, quantiles) for each scale, see `sorted_contrasts`.
     """
 
-    grams: list[Tensor]
+    statistics: list[Tensor]
     colours: Tensor
     contrasts: list[Tensor]
 
@@ -104,6 +108,18 @@ def gram(features: Tensor) -> Tensor:
     """
     products: Tensor = _Gram.apply(features)  # type: ignore[no-untyped-call]
     return products
+
+
+def covariance(features: Tensor) -> Tensor:
+    """Covariance of the channels over pixels.
+
+    Args:
+        features: as for `gram`.
+
+    Returns:
+        float32 (N, C, C).
+    """
+    return gram(features - features.mean((2, 3), keepdim=True))
 
 
 def sorted_colours(pictures: Tensor) -> Tensor:
@@ -171,7 +187,7 @@ class PerceptualLoss:
     ) -> None:
         self._network, self._weights = network, weights
         targets = [self._target(picture) for picture in style_pictures]
-        self._grams = [torch.stack(layer) for layer in zip(*(t.grams for t in targets), strict=True)]
+        self._statistics = [torch.stack(values) for values in zip(*(t.statistics for t in targets), strict=True)]
         self._colours = torch.stack([t.colours for t in targets])
         self._contrasts = [torch.stack(scale) for scale in zip(*(t.contrasts for t in targets), strict=True)]
         self._content_weights = self._colours.new_tensor(content_weights)
@@ -226,26 +242,37 @@ class PerceptualLoss:
     @torch.no_grad()
     def _target(self, picture: Tensor) -> StyleTarget:
         views = [picture] if self._network.close_up == 1 else [picture, self._enlarged(picture)]
-        grams = [gram(layer)[0] for view in views for layer in self._network(view).style]
-        return StyleTarget(grams, sorted_colours(picture)[0], [scale[0] for scale in sorted_contrasts(picture)])
+        layers = [layer for view in views for layer in self._network(view).style]
+        statistics = [values[0] for layer in layers for values in self._statistics_of(layer)]
+        return StyleTarget(statistics, sorted_colours(picture)[0], [scale[0] for scale in sorted_contrasts(picture)])
+
+    def _statistics_of(self, layer: Tensor) -> list[Tensor]:
+        """What is compared of a style layer (N, C, H, W): its Gram matrix, or its covariance and its mean."""
+        return (
+            [covariance(layer), layer.mean((2, 3), dtype=torch.float32)[:, :, None]]
+            if self._network.centred
+            else [gram(layer)]
+        )
 
     def _style_loss(
         self, views: list[Features], originals: list[Features], styles: Tensor, strengths: Tensor
     ) -> Tensor:
-        """Square error of the Gram matrices relative to their mean square, averaged over views and pictures."""
+        """Square error of the statistics relative to their mean square, averaged over views and pictures."""
         layers = [layer for view in views for layer in view.style]
         photograph_layers = [layer for view in originals for layer in view.style]
-        weak = strengths < 1
+        targets, weak = iter(self._statistics), strengths < 1
         total = strengths.new_zeros(())
         for number, (layer, photograph) in enumerate(zip(layers, photograph_layers, strict=True)):
-            target = self._grams[number][styles]  # (N, C, C)
-            if weak.any():
-                target[weak] = torch.lerp(gram(photograph[weak]), target[weak], strengths[weak, None, None])
-            ours = gram(layer)
-            # By both sizes: beside a dark painting's alone, a bright image would outweigh all others of the batch.
-            size = (target.square().sum((1, 2)) + ours.detach().square().sum((1, 2))) / 2
-            error = (ours - target).square().sum((1, 2)) / size
-            total = total + self._network.style_weights[number % len(views[0].style)] * error.mean()
+            weight = self._network.style_weights[number % len(views[0].style)]
+            photographs_own = self._statistics_of(photograph[weak]) if weak.any() else []
+            for place, ours in enumerate(self._statistics_of(layer)):
+                target = next(targets)[styles]  # (N, C, C) or (N, C, 1)
+                if photographs_own:
+                    target[weak] = torch.lerp(photographs_own[place], target[weak], strengths[weak, None, None])
+                # By both sizes: beside a dark painting's alone, a bright image would outweigh all others of the batch.
+                size = (target.square().sum((1, 2)) + ours.detach().square().sum((1, 2))) / 2
+                error = (ours - target).square().sum((1, 2)) / size.clamp_min(_NO_FEATURES)
+                total = total + weight * error.mean()
         return total / len(views)
 
     def _colour_loss(self, stylized: Tensor, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
@@ -288,14 +315,14 @@ def grid_power(pictures: Tensor) -> Tensor:
     side = min(_GRID_WINDOW_CELLS, min(pictures.shape[2:]) // _GRID_PX)  # cells on a window's side
     rows, columns = (length // (side * _GRID_PX) for length in pictures.shape[2:])
     whole = pictures[:, :, : rows * side * _GRID_PX, : columns * side * _GRID_PX] / 255.0
-    cells = whole.unflatten(3, (columns, side, _GRID_PX)).unflatten(2, (rows, side, _GRID_PX))
+    cells = whole.reshape(len(pictures), 3, rows, side, _GRID_PX, columns, side, _GRID_PX)
     means = cells.mean((3, 6)).transpose(3, 4)  # (N, 3, rows, columns, 8, 8)
     ramp = torch.linspace(-1.0, 1.0, _GRID_PX, device=means.device)
     ramp = ramp / ramp.square().mean().sqrt()
     down = ramp[:, None] * (means * ramp[:, None]).mean((4, 5), keepdim=True)
     right = ramp * (means * ramp).mean((4, 5), keepdim=True)
     rest = means - means.mean((4, 5), keepdim=True) - down - right
-    return rest.square().mean((1, 2, 3, 4, 5))
+    return rest.square().flatten(1).mean(1)
 
 
 def _total_variation(pictures: Tensor) -> Tensor:

@@ -16,14 +16,24 @@ from neural_style.losses import PerceptualLoss
 from neural_style.train_options import TrainOptions
 from neural_style.transformer_net import TransformerNet
 
+_VECTOR_RATE = 5.0
+"""How many times the learning rate of convolutions the one of style vectors is."""
 
-def parameter_groups(network: StyleNetwork, learning_rate: float) -> list[dict[str, Any]]:
-    """Style vectors hold values near one, convolutions near a twentieth: they need larger steps."""
+
+def parameter_groups(network: StyleNetwork, options: TrainOptions) -> list[dict[str, Any]]:
+    """Style vectors hold values near one, convolutions near a twentieth: they need larger steps.
+
+    A style that is drawn in one of n steps moves sqrt(n) times as far in each of them, because Adam divides
+    by the root of the mean square gradient: with many styles the rate of their vectors is lower by this factor.
+    """
     of_styles = ("style_vectors", "identity_trunk")
     trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     vectors = [p for name, p in trained if name in of_styles]
     others = [p for name, p in trained if name not in of_styles]
-    groups = [{"params": others, "lr": learning_rate}, {"params": vectors, "lr": 5 * learning_rate}]
+    share_of_steps = min(1.0, options.batch_size / len(options.credits))
+    faster = _VECTOR_RATE * share_of_steps**0.5
+    rate = options.learning_rate
+    groups = [{"params": others, "lr": rate}, {"params": vectors, "lr": faster * rate}]
     return [group for group in groups if group["params"]]
 
 

@@ -96,7 +96,7 @@ class Trainer:
         torch.manual_seed(options.seed)
         self._trained = new_network(options).to(self._device)
         self.network = copy.deepcopy(self._trained).requires_grad_(False)
-        groups = parameter_groups(self._trained, options.learning_rate)
+        groups = parameter_groups(self._trained, options)
         self._optimizer = torch.optim.Adam(groups)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
         self.step = 0
@@ -212,7 +212,7 @@ class Trainer:
         count = len(photographs)
         styles = self._draw_styles(count)
         strengths = torch.ones(count)
-        if isinstance(self._trained, FastNet):
+        if self.options.network in ("fast", "fine"):
             weak = torch.rand(count, generator=draw) < _WEAK_SHARE
             strengths = torch.where(weak, torch.rand(count, generator=draw), strengths)
         strengths = strengths.to(self._device)

@@ -72,6 +72,15 @@ class TrainOptions:
     processes: int = 1
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_styles()
+        self._check_start()
+        if self.processes > 1 and self.device != "cpu":
+            raise TrainingError(f"processes {self.processes}: only a CPU is shared, got --device {self.device}")
+        if self.batch_size % self.processes:
+            raise TrainingError(f"batch-size {self.batch_size}: must be a multiple of --processes {self.processes}")
+
+    def _check_numbers(self) -> None:
         for name in ("steps", "batch_size", "save_every", "learning_rate", "processes"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise TrainingError(f"{name.replace('_', '-')} {getattr(self, name)}: must be above 0")
@@ -81,6 +90,10 @@ class TrainOptions:
                 raise TrainingError(f"{option} {getattr(self, name)} px: must be at least 64")
         if not 0 <= self.seed < 2**32:
             raise TrainingError(f"seed {self.seed}: must be 0 to {2**32 - 1}")
+        if not 0 <= self.steady_from <= 1:
+            raise TrainingError(f"steadiness-from {self.steady_from}: must be 0 to 1")
+
+    def _check_styles(self) -> None:
         if not self.style_pictures:
             raise TrainingError("no style picture given; use --style-image PICTURE")
         if self.network not in ("fast", "fine") and len(self.style_pictures) != 1:
@@ -88,29 +101,24 @@ class TrainOptions:
                 f"network {self.network} trains one style, got {len(self.style_pictures)} pictures; "
                 "for several use --network fast"
             )
-        if (self.network == "style") != (self.trunk is not None):
-            raise TrainingError(
-                f"network {self.network}, trunk {self.trunk}: a style vector needs a trunk, others none"
-            )
-        if self.trunk is not None and self.start_from is not None:
-            raise TrainingError(f"start-from {self.start_from}: a style starts from its trunk; give --trunk only")
-        if self.processes > 1 and self.device != "cpu":
-            raise TrainingError(f"processes {self.processes}: only a CPU is shared, got --device {self.device}")
-        if self.batch_size % self.processes:
-            raise TrainingError(f"batch-size {self.batch_size}: must be a multiple of --processes {self.processes}")
         if self.content_weights and len(self.content_weights) != len(self.style_pictures):
             raise TrainingError(
                 f"{len(self.style_pictures)} styles but {len(self.content_weights)} content weights; give one for all"
             )
-
-        if not 0 <= self.steady_from <= 1:
-            raise TrainingError(f"steadiness-from {self.steady_from}: must be 0 to 1")
         if self.style_shares and len(self.style_shares) != len(self.style_pictures):
             raise TrainingError(
                 f"{len(self.style_pictures)} styles but {len(self.style_shares)} shares; give each style one, or none"
             )
         if any(share < 1 for share in self.style_shares):
             raise TrainingError(f"shares {self.style_shares}: each must be at least 1")
+
+    def _check_start(self) -> None:
+        if (self.network == "style") != (self.trunk is not None):
+            raise TrainingError(
+                f"network {self.network}, trunk {self.trunk}: a style vector needs a trunk, others none"
+            )
+        if self.trunk is not None and self.start_from is not None:
+            raise TrainingError(f"start-from {self.start_from}: a style starts from its trunk; give --trunk only")
 
     @property
     def state_path(self) -> Path:

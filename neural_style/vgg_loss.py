@@ -19,13 +19,13 @@ class VggLayers:
     Attributes:
         convolutions: names of the 3x3 convolutions in the weights, in order; each is followed by a ReLU.
         pooled_before: those that a 2x2 maximum pooling comes before.
-        style: those whose output is a style layer, all weighing the same.
+        style: those whose output is a style layer, each with its weight.
         content: those whose output is a content layer, all weighing the same.
     """
 
     convolutions: tuple[str, ...]
     pooled_before: tuple[str, ...]
-    style: tuple[str, ...]
+    style: dict[str, float]
     content: tuple[str, ...]
 
 
@@ -34,10 +34,13 @@ def _numbered(*numbers: int) -> tuple[str, ...]:
     return tuple(f"features.{number}" for number in numbers)
 
 
+_STYLE_WEIGHTS = (1.0, 1.0, 1.0, 1.0, 0.3)
+"""Of relu1_1 to relu5_1: a crop has few places of the last one, and its covariances are mostly chance."""
+
 VGG16_LAYERS = VggLayers(
     convolutions=_numbered(0, 2, 5, 7, 10, 12, 14, 17, 19, 21),
     pooled_before=_numbered(5, 10, 17),
-    style=_numbered(2, 7, 14, 21),
+    style=dict.fromkeys(_numbered(2, 7, 14, 21), 1.0),
     content=_numbered(7),
 )
 """relu1_2, relu2_2, relu3_3, relu4_3; content relu2_2 (Johnson et al. 2016)."""
@@ -45,7 +48,7 @@ VGG16_LAYERS = VggLayers(
 VGG19_LAYERS = VggLayers(
     convolutions=_numbered(0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28),
     pooled_before=_numbered(5, 10, 19, 28),
-    style=_numbered(0, 5, 10, 19, 28),
+    style=dict(zip(_numbered(0, 5, 10, 19, 28), _STYLE_WEIGHTS, strict=True)),
     content=_numbered(10, 19),
 )
 """relu1_1 to relu5_1 (Gatys et al. 2016); content relu3_1 and relu4_1."""
@@ -53,7 +56,7 @@ VGG19_LAYERS = VggLayers(
 DISTILLED_LAYERS = VggLayers(
     convolutions=tuple(f"conv{n}" for n in (11, 12, 21, 22, 31, 32, 33, 34, 41, 42, 43, 44, 51)),
     pooled_before=("conv21", "conv31", "conv41", "conv51"),
-    style=("conv11", "conv21", "conv31", "conv41", "conv51"),
+    style=dict(zip(("conv11", "conv21", "conv31", "conv41", "conv51"), _STYLE_WEIGHTS, strict=True)),
     content=("conv31", "conv41"),
 )
 """The layers of `VGG19_LAYERS` with a quarter of the channels (Wang et al. 2020, arXiv 2003.08436)."""
@@ -72,13 +75,15 @@ class VggLoss(LossNetwork):
         layers: the network's shape, and what is compared.
     """
 
+    centred = True
     close_up = 1
 
     def __init__(self, state: dict[str, Tensor], layers: VggLayers) -> None:
         super().__init__()
         self._layers = layers
-        self.style_weights = (1.0,) * len(layers.style)
-        self.first = _convolution(state, "conv0") if "conv0.weight" in state else _normalization()
+        self.style_weights = tuple(layers.style.values())
+        weight, bias = _first(state)
+        self.first_weight, self.first_bias = nn.Buffer(weight), nn.Buffer(bias)
         self.convolutions = nn.ModuleList(_convolution(state, name) for name in layers.convolutions)
         self.requires_grad_(False)
 
@@ -86,8 +91,8 @@ class VggLoss(LossNetwork):
         """See `LossNetwork.forward`."""
         scaled = (pictures / 255.0).to(memory_format=torch.channels_last)
         # In float32: with half the bits the mean colour would swallow faint strokes.
-        features = F.conv2d(scaled, self.first.weight.float(), self.first.bias.float())
-        features = features.to(self.first.weight.dtype)
+        features = F.conv2d(scaled, self.first_weight.float(), self.first_bias.float())
+        features = features.to(self.first_weight.dtype)
         found: dict[str, Tensor] = {}
         for name, convolution in zip(self._layers.convolutions, self.convolutions, strict=True):
             if name in self._layers.pooled_before:
@@ -104,9 +109,9 @@ def _convolution(state: dict[str, Tensor], name: str) -> nn.Conv2d:
     return convolution
 
 
-def _normalization() -> nn.Conv2d:
-    """Subtracts ImageNet's mean and divides by its spread, as a 1x1 convolution."""
-    convolution = nn.Conv2d(3, 3, 1)
+def _first(state: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The 1x1 convolution of 0..1 RGB that comes first: the network's own, or ImageNet's mean and spread taken out."""
+    if "conv0.weight" in state:
+        return state["conv0.weight"], state["conv0.bias"]
     mean, spread = torch.tensor(_MEAN), torch.tensor(_SPREAD)
-    convolution.load_state_dict({"weight": torch.diag(1 / spread)[:, :, None, None], "bias": -mean / spread})
-    return convolution
+    return torch.diag(1 / spread)[:, :, None, None], -mean / spread

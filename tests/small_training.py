@@ -35,7 +35,7 @@ class FakeLossNetwork(LossNetwork):
         if not pictures.requires_grad:
             self.seen += [tuple(round(c) for c in p.mean((1, 2)).tolist()) for p in pictures.float()]
         features = F.relu(F.conv2d(pictures.float() / 128 - 1, self.filters.float(), stride=4))
-        return Features(features, [features * torch.nan if self.broken else features])
+        return Features([features], [features * torch.nan if self.broken else features])
 
 
 def write_noise(path: Path, seed: int) -> Path:

@@ -93,6 +93,7 @@ MINIMAL = ["--style-image", "a.png", "--name", "waves", "--content-dir", "photos
 
 def test_defaults_are_those_of_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train_style.usable_cores", lambda: 1)
+    monkeypatch.setenv("TORCH_HOME", "nowhere")
     options, resume = parse_arguments(MINIMAL)
     assert not resume
     assert options.output == SAVED_MODELS / "waves.safetensors"

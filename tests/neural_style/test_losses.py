@@ -3,6 +3,8 @@
 Knows nothing of the real loss networks: the ones here show what they are given.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neural_style.loss_network import Features, LossNetwork
-from neural_style.losses import LossWeights, PerceptualLoss, gram, sorted_colours, sorted_contrasts
+from neural_style.losses import (
+    LossWeights,
+    PerceptualLoss,
+    covariance,
+    gram,
+    grid_power,
+    sorted_colours,
+    sorted_contrasts,
+)
 
 ALONE = LossWeights(content=1.0, style=1.0, colour=1.0, contrast=1.0, smoothness=1.0, range=1.0)
 TERMS = ["content", "style", "colour", "contrast", "smoothness", "range"]
@@ -29,7 +39,7 @@ class _Transparent(LossNetwork):
     def forward(self, pictures: Tensor) -> Features:
         self.seen.append(pictures)
         scaled = pictures / 255
-        return Features(scaled, [scaled, F.avg_pool2d(scaled, 4)])
+        return Features([scaled], [scaled, F.avg_pool2d(scaled, 4)])
 
 
 def _picture(seed: int, height: int = 16, width: int = 24) -> Tensor:
@@ -113,7 +123,7 @@ def _shuffled(picture: Tensor) -> Tensor:
 
 
 def test_sorted_colours_forget_where_pixels_are() -> None:
-    picture = _picture(3, 64, 64)  # as many pixels as are looked at
+    picture = _picture(3, 32, 32)  # as many pixels as are looked at
     torch.testing.assert_close(sorted_colours(picture), sorted_colours(_shuffled(picture)), atol=1e-6, rtol=0)
 
 
@@ -200,7 +210,8 @@ def test_between_the_strengths_the_targets_are_mixed() -> None:
     for weight, pool in ((1.0, 1), (3.0, 4)):
         own, style, mine = (_plain_gram(F.avg_pool2d(p / 255, pool)) for p in (photograph, _picture(1), stylized))
         target = 0.7 * own + 0.3 * style
-        expected += weight * float((mine - target).square().sum() / target.square().sum())
+        size = (mine.square().sum() + target.square().sum()) / 2
+        expected += weight * float((mine - target).square().sum() / size)
     terms = _terms(stylized, photograph, strength=strength)
     assert terms["style"] == pytest.approx(expected, rel=1e-4)
     colours = 0.7 * sorted_colours(photograph) + 0.3 * sorted_colours(_picture(1))
@@ -243,9 +254,13 @@ def test_style_and_colour_are_above_zero_for_another_picture() -> None:
     assert _terms(_picture(2), style=0)["style"] > _terms(_picture(2), style=1)["style"]
 
 
+_HALF_BRIGHT = 0.75**2 / ((1 + 0.25**2) / 2)
+"""Square error of a quarter of a Gram matrix, over the mean of both squares."""
+
+
 def test_style_is_the_relative_gram_error_of_each_layer_times_its_weight() -> None:
-    """Half the brightness is a quarter of each Gram matrix: an error of (3/4)^2 in both layers."""
-    assert _terms(_picture(1) / 2)["style"] == pytest.approx((1 + 3) * 0.75**2, rel=1e-4)
+    """Half the brightness is a quarter of each Gram matrix: an error of `_HALF_BRIGHT` in both layers."""
+    assert _terms(_picture(1) / 2)["style"] == pytest.approx((1 + 3) * _HALF_BRIGHT, rel=1e-4)
 
 
 def test_content_ignores_brightness_and_contrast() -> None:
@@ -298,11 +313,11 @@ def test_a_close_up_is_half_of_the_side_enlarged_at_the_given_corner(corner: tup
 
 
 def test_style_is_averaged_over_the_views() -> None:
-    """In a flat picture all views are alike; half the brightness is again an error of (3/4)^2 everywhere."""
+    """In a flat picture all views are alike; half the brightness is again one error everywhere."""
     bright = torch.full((1, 3, 16, 16), 200.0)
     loss = PerceptualLoss(_Transparent(close_up=2), [bright], ALONE, (1.0,))
     terms = loss(bright / 2, bright, torch.tensor([0]), torch.ones(1), (0.3, 0.6))
-    assert terms["style"].item() == pytest.approx((1 + 3) * 0.75**2, rel=1e-4)
+    assert terms["style"].item() == pytest.approx((1 + 3) * _HALF_BRIGHT, rel=1e-4)
 
 
 def test_odd_sizes_have_a_close_up_too() -> None:
@@ -352,3 +367,68 @@ def test_every_term_moves_the_picture(term: str, strength: float) -> None:
     assert stylized.grad is not None
     assert stylized.grad.isfinite().all()
     assert stylized.grad.abs().sum() > 0
+
+
+def test_a_bright_image_does_not_outweigh_the_others_where_the_painting_is_dark() -> None:
+    dark = PerceptualLoss(_Transparent(), [_picture(1) / 50], ALONE, (1.0,))
+    terms = dark(_picture(2), _picture(2), torch.tensor([0]), torch.ones(1), (0.0, 0.0))
+    assert terms["style"].item() <= 2 * (1 + 3)
+
+
+def test_grid_power_finds_what_repeats_in_step_with_the_cells() -> None:
+    """A line of 40 in every fourth row is 40/255 times sqrt(3)/4 in root mean square; other periods have none."""
+    powers = {}
+    for period in (2, 4, 5, 7, 8):
+        rows = torch.full((1, 3, 256, 256), 100.0)
+        rows[:, :, ::period] += 40
+        powers[period] = float(grid_power(rows))
+    assert powers[4] == pytest.approx((40 / 255) ** 2 * 3 / 16, rel=0.2), "but for the part that a plane takes"
+    assert min(powers[2], powers[8]) > 0.25 * powers[4]
+    assert max(powers[5], powers[7]) < 0.05 * powers[4]
+
+
+def test_grid_power_leaves_flat_images_ramps_and_strokes_anywhere() -> None:
+    ramp = torch.arange(256.0).expand(1, 3, 256, 256)
+    assert grid_power(ramp).item() == pytest.approx(0, abs=1e-9)
+    noise = 255 * torch.rand((2, 3, 256, 256), generator=torch.Generator().manual_seed(0))
+    assert grid_power(noise).max() < 0.01 * (noise / 255).var()
+
+
+def test_the_grid_term_counts_where_it_has_a_weight() -> None:
+    picture = _picture(3, 64, 64)
+    loss = PerceptualLoss(_Transparent(), [picture], replace(ALONE, grid=2.0), (1.0,))
+    terms = loss(picture, picture, torch.tensor([0]), torch.ones(1), (0.0, 0.0))
+    assert terms["grid"].item() == pytest.approx(2 * grid_power(picture).item())
+    assert "grid" not in _terms(picture)
+
+
+class _Centred(_Transparent):
+    centred = True
+
+
+def test_covariance_forgets_the_mean_and_gram_does_not() -> None:
+    features = torch.rand((2, 5, 6, 7), generator=torch.Generator().manual_seed(0))
+    flat = features.flatten(2)
+    expected = torch.stack([torch.cov(image, correction=0) for image in flat])
+    torch.testing.assert_close(covariance(features), expected, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(covariance(features + 3), expected, atol=1e-4, rtol=1e-3)
+
+
+def test_centred_styles_are_compared_by_covariance_and_mean() -> None:
+    """Half the brightness halves the means and quarters the covariances."""
+    terms = _terms(_picture(1) / 2, loss=_loss(_Centred()))
+    half = 0.5**2 / ((1 + 0.5**2) / 2)
+    assert terms["style"] == pytest.approx((1 + 3) * (_HALF_BRIGHT + half), rel=1e-3)
+
+
+def test_of_a_centred_style_a_weak_image_has_mixed_statistics() -> None:
+    photograph = _picture(5)
+    assert _terms(photograph, photograph, strength=0.0, loss=_loss(_Centred()))["style"] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_flat_image_has_a_finite_centred_loss_and_gradient() -> None:
+    flat = torch.full((1, 3, 32, 32), 90.0).requires_grad_()
+    loss = PerceptualLoss(_Centred(), [torch.full((1, 3, 32, 32), 90.0)], ALONE, (1.0,))
+    loss(flat, flat.detach(), torch.tensor([0]), torch.ones(1), (0.0, 0.0))["style"].backward()  # type: ignore[no-untyped-call]
+    assert flat.grad is not None
+    assert flat.grad.isfinite().all()

@@ -22,8 +22,9 @@ from neural_style.errors import CheckpointError, TrainingError
 from neural_style.fast_net import FastNet
 from neural_style.losses import LossWeights
 from neural_style.sheet import CELL_WH
+from neural_style.starting_point import new_network
 from neural_style.team import Member
-from neural_style.train import Progress, Trainer, new_network
+from neural_style.train import Progress, Trainer
 from neural_style.train_options import NetworkKind, TrainOptions
 from neural_style.transformer_net import TransformerNet
 
@@ -90,10 +91,10 @@ def test_steadiness_grows_to_its_full_weight(folder: Path) -> None:
     assert ramp == pytest.approx([0, 0, 0, 0.5, 1, 1])
 
 
-def test_fine_tuning_is_steady_from_the_first_step_and_lets_content_go(folder: Path) -> None:
+def test_steadiness_from_the_first_step_lets_content_go(folder: Path) -> None:
     start = write_trunk(folder / "start.safetensors", styles="a")
     weights = LossWeights(content=2.0, steadiness=3.0)
-    options = replace(small_options(folder), start_from=start, steps=1, save_every=1)
+    options = replace(small_options(folder), start_from=start, steady_from=0.0, steps=1, save_every=1)
     content = {}
     for steadiness in (0.0, 3.0):
         _, reports = _run(replace(options, weights=replace(weights, steadiness=steadiness)))
