@@ -36,6 +36,31 @@ _SAVE_OPTIONS: dict[str, dict[str, object]] = {
 
 
 @dataclass(frozen=True)
+class ImageLimits:
+    """What is decoded; anything beyond is refused by its header, before it takes memory.
+
+    Attributes:
+        pixels: width times height, at most.
+        side_px: of the longer side, at most; None is any.
+        aspect: longer over shorter side, at most; None is any.
+    """
+
+    pixels: int = MAX_PIXELS
+    side_px: int | None = None
+    aspect: float | None = None
+
+    def check(self, name: str, width: int, height: int) -> None:
+        """Raises SourceError for an image, named `name`, that says it is larger or longer."""
+        said = f"picture {name}: says that it is {width}x{height} px"
+        if width * height > self.pixels:
+            raise SourceError(f"{said}; at most {self.pixels / 1e6:.0f} megapixels are read")
+        if self.side_px is not None and max(width, height) > self.side_px:
+            raise SourceError(f"{said}; each side may be at most {self.side_px} px")
+        if self.aspect is not None and max(width, height) > self.aspect * max(1, min(width, height)):
+            raise SourceError(f"{said}; one side may be at most {self.aspect:.0f} times the other")
+
+
+@dataclass(frozen=True)
 class StillPicture:
     """A picture as it is meant to be seen.
 
@@ -68,14 +93,14 @@ def read_still(path: Path | None) -> StillPicture:
 
 
 def decode_still(
-    content: bytes, name: str, max_pixels: int = MAX_PIXELS, kinds: tuple[str, ...] | None = None
+    content: bytes, name: str, limits: ImageLimits | None = None, kinds: tuple[str, ...] | None = None
 ) -> StillPicture:
     """Reads a picture from the bytes of its file, as `read_still`.
 
     Args:
         content: the bytes.
         name: for messages.
-        max_pixels: the largest that is decoded.
+        limits: the largest that is decoded.
         kinds: Pillow's names of the formats that are tried; None is all.
 
     Raises:
@@ -85,11 +110,7 @@ def decode_still(
     Pillow.MAX_IMAGE_PIXELS = None  # checked below, by our own limit
     try:
         with Pillow.open(io.BytesIO(content), formats=kinds) as opened:
-            if opened.width * opened.height > max_pixels:
-                raise SourceError(
-                    f"picture {name}: says that it is {opened.width}x{opened.height} px; at most "
-                    f"{max_pixels / 1e6:.0f} megapixels are read"
-                )
+            (limits or ImageLimits()).check(name, opened.width, opened.height)
             suffix = _suffix_of(opened.format or "")
             upright = ImageOps.exif_transpose(_eight_bits(opened, content))
             alpha = _alpha(upright)

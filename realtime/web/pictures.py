@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from realtime.controls import Look
-from realtime.files.pictures import decode_still
+from realtime.files.pictures import ImageLimits, decode_still
 from realtime.finish import Finisher
 from realtime.flow import EngineStage
 from realtime.frame import Image, resize_to_fit
@@ -20,7 +20,7 @@ from realtime.sources.video_file import VideoFileSource
 from realtime.styles import Style
 
 MAX_UPLOAD_BYTES = 32 * 2**20
-MAX_UPLOAD_PIXELS = 24_000_000
+UPLOAD_LIMITS = ImageLimits(pixels=24_000_000, side_px=16384, aspect=32)
 _KINDS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF")
 _THUMBNAIL_WH = (160, 120)
 
@@ -42,7 +42,7 @@ def paint_upload(content: bytes, stage: EngineStage[None], look: Look, max_side_
         EngineError: it cannot be painted.
     """
     Pillow.init()  # else it knows only the usual kinds by name
-    still = decode_still(content, "upload", MAX_UPLOAD_PIXELS, _KINDS)
+    still = decode_still(content, "upload", UPLOAD_LIMITS, _KINDS)
     pixels, alpha = still.pixels, still.alpha
     if max_side_px is not None and max_side_px < max(pixels.shape):
         pixels = resize_to_fit(pixels, (max_side_px, max_side_px))

@@ -1,13 +1,18 @@
 """Tests of pictures that visitors upload: size, strokes, transparency."""
 
 import io
+import struct
+import tracemalloc
+import zlib
 
 import numpy as np
+import pytest
 from fakes import IdentityEngine, difference, make_catalogue, noise
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from realtime.controls import Look
+from realtime.errors import SourceError
 from realtime.flow import EngineStage
 from realtime.stroke import StrokeEngine
 from realtime.styles import Style
@@ -57,3 +62,38 @@ def test_transparency_is_kept() -> None:
     alpha = np.tile(np.linspace(0, 255, 2000).astype(np.uint8), (1500, 1))
     painted = _painted(_WatchedEngine(), np.dstack([noise((2000, 1500)), alpha]), None)
     assert np.array_equal(painted[..., 3], alpha)
+
+
+def _says_it_is(width: int, height: int) -> bytes:
+    """A PNG file whose header gives a size, and which ends soon after."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + chunk
+        + struct.pack(">II", zlib.crc32(chunk), 64)
+        + b"IDAT"
+        + b"\0" * 64
+    )
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "reason"),
+    [
+        ((1, 8_000_000), "at most 16384 px"),
+        ((1, 24_000_000), "at most 16384 px"),
+        ((600, 40_000), "at most 16384 px"),
+        ((100, 4_000), "at most 32 times the other"),
+        ((6000, 5000), "at most 24 megapixels"),
+    ],
+)
+def test_what_would_take_long_or_much_memory_is_refused_by_its_header(size_wh: tuple[int, int], reason: str) -> None:
+    stage = EngineStage[None](_WatchedEngine(), prepares=False)
+    look = Look(make_catalogue("a").styles[0], strength=1.0, keep_colors=False, smoothing=0.0)
+    tracemalloc.start()
+    with pytest.raises(SourceError, match=reason):
+        paint_upload(_says_it_is(*size_wh), stage, look, None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
