@@ -209,7 +209,7 @@ def _with_batch_size(options: RunOptions, engine: Engine, look: Look, size_wh: t
     """The same with the fastest batch size, where nobody named one and no frame is late for being in company."""
     if not (options.engine.shrinks and options.unpaced) or engine.info.device == "cpu":
         return options
-    fastest = fastest_batch_size(engine, look, np.zeros((size_wh[1], size_wh[0], 3), np.uint8))
+    fastest = fastest_batch_size(engine, look, np.zeros((size_wh[1], size_wh[0], 3), np.uint8), _say)
     _say(f"batch size {fastest}")
     return replace(options, engine=replace(options.engine, batch_size=fastest))
 

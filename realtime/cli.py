@@ -19,8 +19,10 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C or a polite kill."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_LEFT_AFTER_S = 2.3
+_LEFT_AFTER_S = 2.4
 """A process is gone 3 s after a signal, and ending takes a moment."""
+
+_WRITTEN_WITHIN_S = 0.1
 
 
 def run_script(main: Callable[[], int]) -> NoReturn:
@@ -46,19 +48,31 @@ def run_main(
     Returns:
         What `work` returned; 1 after an error that a user can understand; 130 when interrupted.
     """
-    for number in _SIGNALS:
-        signal.signal(number, _interrupt)
+    asked = threading.Event()
+
+    def interrupt(_: int, __: object) -> None:
+        asked.set()
+        raise KeyboardInterrupt
+
+    for number in _SIGNALS:  # SIGINT, too: a shell's background jobs start with it ignored
+        signal.signal(number, interrupt)
     try:
         return work()
-    except StylizationError as error:
-        (failed or _print_error)(str(error))
-        return 1
-    except OSError as error:
-        (failed or _print_error)(f"{error.filename or 'output'}: {error.strerror or error}; choose another place")
-        return 1
-    except KeyboardInterrupt:
-        (interrupted or _print_interrupted)()
-        return INTERRUPTED
+    except BaseException as error:
+        # After a signal any error is the signal's: a native library that is interrupted while it is
+        # imported says that its import failed.
+        if asked.is_set() or isinstance(error, KeyboardInterrupt):
+            (interrupted or _print_interrupted)()
+            return INTERRUPTED
+        if isinstance(error, BrokenPipeError):  # who read the output has gone, and would read no line about it
+            return 1
+        if isinstance(error, StylizationError):
+            (failed or _print_error)(str(error))
+            return 1
+        if isinstance(error, OSError):
+            (failed or _print_error)(f"{error.filename or 'output'}: {error.strerror or error}; choose another place")
+            return 1
+        raise
 
 
 def _print_error(line: str) -> None:
@@ -87,11 +101,6 @@ def signals_noted(note: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _interrupt(_: int, __: object) -> None:
-    """A polite kill ends a run as Ctrl-C does; set for SIGINT, too, which background jobs of a shell ignore."""
-    raise KeyboardInterrupt
-
-
 def _watch_signals() -> None:
     """Starts the thread that ends the process when a signal has not done so in time.
 
@@ -110,7 +119,8 @@ def _end_in_time(receiver: socket.socket, _: socket.socket) -> None:
         pass
     time.sleep(_LEFT_AFTER_S)
     names = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
-    print(f"interrupted; what did not end in time was left: {', '.join(names)}", file=sys.stderr)
+    line = f"interrupted; what did not end in time was left: {', '.join(names)}"
+    _try_briefly(lambda: print(line, file=sys.stderr))
     _leave(INTERRUPTED)
 
 
@@ -122,7 +132,23 @@ def _leave(status: int) -> NoReturn:
     remove_partials()
     for child in psutil.Process().children(recursive=True):
         child.kill()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # nobody reads any more
-            stream.flush()
+    _try_briefly(_flush)
     os._exit(status)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # as under pythonw, and where a shell closed it
+            stream.flush()
+
+
+def _try_briefly(write: Callable[[], None]) -> None:
+    """Writes to streams that may be closed, or full and read by nobody."""
+
+    def attempt() -> None:
+        with suppress(OSError, ValueError):
+            write()
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(_WRITTEN_WITHIN_S)

@@ -28,6 +28,9 @@ _SLOWEST_TO_FIRST = 20.0
 _PREPARE_LIMIT_S, _GPU_PREPARE_LIMIT_S = 120.0, 900.0
 """What it may take at least to prepare a shape: TensorRT builds an engine for minutes."""
 
+_NEWEST_SHARE = 0.3
+"""Of the newest time in a running mean of times."""
+
 _SAID_AFTER_S = 3.0
 _TICK_S = 0.25
 
@@ -112,6 +115,9 @@ class EngineStage(Generic[Item]):
         ahead: batches that may be taken beyond those that the engine works on; 0 for live frames.
         prepares: False for single images: a shape that comes once is not worth a run of its own.
         limit_s: what a batch of one frame may take; large ones, and engines that were slow at first, may take more.
+
+    Attributes:
+        typical_s: what the engine took for a batch lately.
     """
 
     def __init__(
@@ -133,12 +139,18 @@ class EngineStage(Generic[Item]):
         self._calls: deque[_Call[Item]] = deque()
         self._changed = threading.Condition()
         self._closed = self._aborted = False
+        self.typical_s = 0.0
 
     def __enter__(self) -> "EngineStage[Item]":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.abort()
+
+    @property
+    def under_way(self) -> int:
+        """How many batches were put in and not yet given back."""
+        return len(self._calls)
 
     def wait_for_room(self) -> None:
         """Waits until `put` would not wait; a writer that waits before it takes a frame takes a fresh one.
@@ -219,11 +231,14 @@ class EngineStage(Generic[Item]):
             uint8 (N, H, W, 3) RGB.
 
         Raises:
-            EngineError: as the engine raised it, or EngineTimeoutError.
+            EngineError: as the engine raised it, EngineTimeoutError, or the stage was aborted.
         """
         call = self._new_call(None, pixels)
-        self._threads.submit(self._work, call, pixels, [(style, strength)])
-        self._wait_for(call)
+        try:
+            self._threads.submit(self._work, call, pixels, [(style, strength)])
+            self._wait_for(call)
+        except (MailboxClosedError, RuntimeError) as error:  # the latter from the pool, which was shut down
+            raise EngineError("engine: takes no more work, because the run is ending") from error
         return call.future.result()[0]
 
     def _new_call(self, item: Given, pixels: NDArray[np.uint8]) -> "_Call[Given]":
@@ -243,8 +258,10 @@ class EngineStage(Generic[Item]):
             self._changed.notify_all()
 
     def _stylized(self, pixels: NDArray[np.uint8], style: Style, strength: float) -> NDArray[np.uint8]:
+        start_s = time.perf_counter()
         with self._stats.stage("engine"):
             stylized = self._engine.stylize(pixels, style, strength)
+        self.typical_s += _NEWEST_SHARE * (time.perf_counter() - start_s - self.typical_s)
         if stylized.shape != pixels.shape:
             raise EngineError(f"engine: gave shape {stylized.shape} for {pixels.shape}; they must be equal")
         return stylized

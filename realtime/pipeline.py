@@ -27,10 +27,17 @@ UNWATCHED_FPS = 5
 """Frames a second that are taken while nobody watches."""
 
 _POLL_S = 0.02
-_DRAIN_S = 1.0
+_DRAIN_S = 0.5
 """How long frames that are under way may still come out at the end."""
 
 _JOIN_S = 0.5
+_EARLY_S = 0.01
+"""A frame is ready so long before the sinks are: engines and sinks are not always as fast as usual."""
+
+_LONGEST_WAIT_S = 1.0
+_NEWEST_SHARE = 0.3
+"""Of the newest time in a running mean of times."""
+
 _MESSAGE_S = 2.0
 
 
@@ -91,7 +98,8 @@ class Pipeline:
         self._stylized: Mailbox[_Stylized] = BoundedMailbox(1) if options.unpaced else LatestMailbox()
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._stopped = threading.Event()
-        self._stop_by_s = 0.0
+        self._stop_by_s, self._closing_source = 0.0, False
+        self._show_s, self._free_s = 0.0, 0.0
         self._stats = Stats()
         self._engine: EngineStage[_Taken] = EngineStage(
             stages.engine, self._stats, report, ahead=1 if options.unpaced else 0
@@ -123,10 +131,10 @@ class Pipeline:
         with signals_noted(self._interrupt):
             self._threads.start((self._capture, self._feed, self._collect))
             self._threads.guard(self._show_until_end)
-            self._threads.guard(self._stop)
+            self._stop()
             self._abort()
+            self._close_sinks()  # first: a recording must not wait for a camera or an engine that hangs
             self._threads.join(_JOIN_S)
-            self._close_sinks()
         self._threads.raise_failure()
         return self._final_report()
 
@@ -142,10 +150,15 @@ class Pipeline:
 
     def _stop(self) -> None:
         """Takes no more frames; those already captured still come out, for a moment."""
-        if not self._stopped.is_set():
-            self._stop_by_s = time.perf_counter() + _DRAIN_S
-            self._stopped.set()
-            self._captured.close()
+        self._stop_by_s = self._stop_by_s or time.perf_counter() + _DRAIN_S
+        self._stopped.set()
+        self._captured.close()
+        if not self._closing_source:
+            self._closing_source = True
+            self._threads.start((self._close_source,))
+
+    def _close_source(self) -> None:
+        """Thread: a device that cannot be let go of holds up nothing else."""
         self._stages.source.close()
 
     def _capture(self) -> None:
@@ -192,6 +205,8 @@ class Pipeline:
         try:
             while True:
                 self._engine.wait_for_room()
+                if not self._options.unpaced:
+                    self._stopped.wait(self._too_early_s())
                 batch = self._batcher.next_batch()
                 look = self._stages.controls.look
                 frames = tuple(_mirrored(frame) for frame in batch.frames) if look.mirror else batch.frames
@@ -199,6 +214,15 @@ class Pipeline:
                 self._engine.put((frames, look), pixels, [(look.style, look.strength)])
         finally:
             self._engine.close()
+
+    def _too_early_s(self) -> float:
+        """How long a live frame that is taken now would wait for slow sinks, behind the engine.
+
+        Taken that much later it is newer when it is shown, and the engine does not work for frames that nobody sees.
+        """
+        before = self._engine.under_way + self._stylized.waiting  # each of them is shown first
+        begin_s = self._free_s + before * self._show_s - self._engine.typical_s - _EARLY_S
+        return min(_LONGEST_WAIT_S, max(0.0, begin_s - time.perf_counter()))
 
     def _collect(self) -> None:
         """Thread: engine to mailbox."""
@@ -224,10 +248,14 @@ class Pipeline:
 
     def _show_batch(self, batch: _Stylized) -> None:
         """Shows the frames of a batch; live ones only until a newer batch is there."""
+        begin_s = time.perf_counter()
+        self._free_s = begin_s + self._show_s
         for frame, pixels in zip(batch.frames, batch.pixels, strict=True):
             self._show(frame, pixels, batch.look)
             if self._is_over() or (self._stylized.waiting and not self._options.unpaced):
                 break
+        self._free_s = time.perf_counter()
+        self._show_s += _NEWEST_SHARE * (self._free_s - begin_s - self._show_s)
 
     def _show(self, frame: Frame, pixels: Image, look: Look) -> None:
         with self._stats.stage("postprocess"):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from neural_style.transformer_net import TransformerNet
 from realtime.engines.protocol import EngineInfo
+from realtime.errors import EngineError
 from realtime.styles import Style
 from speed.rows import PUBLIC_NETWORK
 
@@ -18,9 +19,14 @@ class PublicNetwork:
 
     Args:
         device: "auto" is the GPU where PyTorch finds one.
+
+    Raises:
+        EngineError: PyTorch cannot use that device.
     """
 
     def __init__(self, device: str) -> None:
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise EngineError(f"device {device}: this PyTorch can use no NVIDIA GPU; use --device cpu")
         name = "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
         self._network = TransformerNet(PUBLIC_NETWORK).eval().to(name)
         self._device = torch.device(name)

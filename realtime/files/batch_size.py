@@ -4,6 +4,7 @@ Must not know where pictures come from.
 """
 
 import time
+from collections.abc import Callable
 from statistics import median
 
 import numpy as np
@@ -22,15 +23,15 @@ _SLOW_S = 0.5
 """Pictures that take longer gain nothing from company, and to measure it would take long."""
 
 
-def fastest_batch_size(engine: Engine, look: Look, picture: Image) -> int:
+def fastest_batch_size(engine: Engine, look: Look, picture: Image, report: Callable[[str], None] | None = None) -> int:
     """Measures batches of one picture, uint8 (H, W, 3) RGB, in turn, and gives the size that costs least for each.
 
-    A CPU that stylizes several batches at once is busy with small ones: 1.
+    A CPU that stylizes several batches at once is busy with small ones: 1. `report` takes lines for people.
     """
     if engine.info.parallel_batches > 1 and engine.info.device == "cpu":
         return 1
     costs_s: dict[int, list[float]] = {size: [] for size in _TRIED}
-    with EngineStage[None](engine) as stage:
+    with EngineStage[None](engine, report=report) as stage:
         for turn in range(1 + _RUNS):
             for size, costs in costs_s.items():
                 batch = np.repeat(picture[None], size, axis=0)  # (size, H, W, 3)

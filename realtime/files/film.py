@@ -241,7 +241,7 @@ class _Film:
                 break
             assert frame is not None
             if self._batch_size is None:
-                self._batch_size = fastest_batch_size(self._engine, self._job.looks[0], frame.pixels)
+                self._batch_size = fastest_batch_size(self._engine, self._job.looks[0], frame.pixels, self._note)
             if held and frame.pixels.shape != held[0].pixels.shape:
                 yield held
                 held = []

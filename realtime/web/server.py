@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 
 from realtime.controls import Controls, Look
 from realtime.engines.protocol import Engine
-from realtime.errors import EngineError, SinkError, SourceError, StyleError
+from realtime.errors import EngineError, EngineTimeoutError, SinkError, SourceError, StyleError
 from realtime.flow import EngineStage
 from realtime.options import LookOptions, WebOptions
 from realtime.stroke import StrokeEngine
@@ -77,7 +77,7 @@ class WebServer:
 
     Attributes:
         url: what to open, with the token where one is needed.
-        failure: why senders' frames are no longer stylized, once they are not.
+        failure: an engine that hangs on what a visitor sent.
 
     Raises:
         SinkError: the address cannot be had, or the certificate is no good.
@@ -243,6 +243,8 @@ class WebServer:
         except (MessageError, StyleError, SourceError) as error:
             return problem(400, str(error))
         except EngineError as error:
+            if isinstance(error, EngineTimeoutError):
+                self._fail(error)
             return problem(500, str(error))
         finally:
             self._uploads -= 1

@@ -197,8 +197,8 @@ class Studio:
         """Runs in a thread of its own."""
         try:
             self._engine.prepare(shape, style)
-        except StylizationError as error:
-            sender.failed(str(error))
+        except Exception as error:  # noqa: BLE001
+            sender.failed(str(error) or type(error).__name__)
         with self._changed:
             self._prepared.add(wanted)
             sender._busy = False

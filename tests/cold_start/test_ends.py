@@ -130,6 +130,26 @@ def test_an_engine_that_hangs_ends_the_run_with_one_line(name: str, folder: Path
     assert not (folder / "out.mp4").exists()
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_large_recording_is_whole_after_a_signal(number: signal.Signals, folder: Path) -> None:
+    large = ("--size", "1920x1080", "--engine", "onnx", "--max-frames", "1000")
+    process = start(folder, *LIVE, *large)
+    assert "size 1920x1080" in process.stdout.readline()  # type: ignore[union-attr]
+    ended = interrupt(process, 5.0, number)
+    assert "wrote out.mp4" in ended.output, ended
+    assert (folder / "out.mp4").is_file()
+    _check(ended, number, folder)
+
+
+def test_it_ends_where_nobody_reads_what_it_says(folder: Path) -> None:
+    prelude = HANG.format(module="onnx_engine", engine="OnnxEngine", method="stylize", after=2)
+    prelude += "import sys\nsys.stdout = sys.stderr = None\n"
+    process = start(folder, *LIVE, "--engine", "onnx", prelude=prelude.replace('print("hangs", flush=True)', "pass"))
+    ended = interrupt(process, 3.0, signal.SIGTERM)
+    assert ended.took_s < ENDS_WITHIN_S, ended
+    assert not [path.name for path in folder.rglob(".*")]
+
+
 def _until_it_hangs(process: object) -> None:
     for line in process.stdout:  # type: ignore[attr-defined]
         if "hangs" in line:

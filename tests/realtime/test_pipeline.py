@@ -239,6 +239,14 @@ def test_a_slow_sink_costs_frames_and_never_delay(parallel_batches: int) -> None
     assert report.frames_in == report.frames_out + report.frames_dropped
 
 
+def test_the_engine_does_not_work_for_frames_that_a_slow_sink_would_leave_out() -> None:
+    engine, sink = SlowEngine(0.03), SlowSink(0.15)
+    sink.source = FakeSource(interval_s=0.01)
+    Run(sink.source, engine, [sink], max_frames=15)()
+    assert len(engine.batches) <= 2 * 15, "at full speed it would stylize five for each that is shown"
+    assert sorted(sink.ages)[7] <= 3 + 4, "in the engine for three frames' time, and hardly waiting"
+
+
 def test_of_a_live_batch_only_frames_that_are_not_overtaken_are_shown() -> None:
     run = Run(FakeSource(interval_s=0.002), sinks=[], batch_size=4, max_frames=20)
     slow = SlowSink(0.05)
