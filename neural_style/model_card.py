@@ -43,7 +43,10 @@ _OPTION_NAMES = {
     "weight_colour": "--colour-weight",
     "weight_contrast": "--contrast-weight",
     "weight_smoothness": "--smoothness-weight",
+    "weight_grid": "--grid-weight",
+    "weight_range": "--range-weight",
     "weight_steadiness": "--steadiness-weight",
+    "steady_from": "--steadiness-from",
     "loss_network": "--loss-network",
     "seed": "--seed",
     "processes": "--processes",
@@ -70,13 +73,15 @@ def style_rows(network: StyleNetwork) -> list[list[Cell]]:
 def training_command(header: dict[str, str], file_name: str) -> str:
     """The `train_style.py` command that a header tells of, with paintings in `paintings/`, photographs in `photos/`."""
     training, parts = json.loads(header["training"]), ["python train_style.py"]
-    factors = json.loads(training.get("content_weights", "[]"))
+    factors, shares = (json.loads(training.get(name, "[]")) for name in ("content_weights", "style_shares"))
     for number, credit in enumerate(json.loads(header["credits"])):
         line = f"--style-image paintings/{credit['name']}.jpg --name {credit['name']}"
         if factors and factors[number] != 1:
             line += f" --content-factor {factors[number]:g}"
         elif factors:
             line += " --content-factor 1"
+        if shares:
+            line += f" --share {shares[number]}"
         parts.append(f"{line} --credit {shlex.quote(credit['source'] + '; ' + credit['licence'])}")
     settings = [f"{option} {training[name]}" for name, option in _OPTION_NAMES.items() if name in training]
     parts += [" ".join(settings), f"--content-dir photos -o saved_models/{file_name}"]

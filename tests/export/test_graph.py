@@ -43,7 +43,8 @@ def _transformer() -> TransformerNet:
     return network.eval()
 
 
-NETWORKS: dict[str, StyleNetwork] = {"fast": _fast(), "transformer": _transformer()}
+_INNER = FastNetShape(width=16, num_blocks=1, head_width=8, inner_width=24, num_inner_blocks=2)
+NETWORKS: dict[str, StyleNetwork] = {"fast": _fast(), "inner": _fast(_INNER), "transformer": _transformer()}
 SESSIONS = {
     family: onnxruntime.InferenceSession(build_model(network).SerializeToString(), providers=["CPUExecutionProvider"])
     for family, network in NETWORKS.items()
@@ -196,5 +197,5 @@ def test_inputs_and_output_are_bytes_of_any_batch_and_size(family: str) -> None:
         assert picture.name == name
         assert picture.type == "tensor(uint8)"
         assert picture.shape == ["n", "height", "width", 3]
-    expected = [("style", "tensor(float)", ["n", NETWORKS[family].vector_size])] if family == "fast" else []
+    expected = [("style", "tensor(float)", ["n", NETWORKS[family].vector_size])] if family != "transformer" else []
     assert [(style.name, style.type, style.shape) for style in rest] == expected

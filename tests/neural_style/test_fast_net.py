@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from neural_style.checkpoint import load_checkpoint
-from neural_style.fast_net import NORM_EPSILON, ConditionalInstanceNorm, FastNet, FastNetShape
+from neural_style.fast_net import FAST, FINE, NORM_EPSILON, ConditionalInstanceNorm, FastNet, FastNetShape
 
 SHIPPED = Path(__file__).parents[2] / "saved_models" / "fast.safetensors"
 SMALL = FastNetShape(width=8, num_blocks=2, head_width=4)
+INNER = FastNetShape(width=8, num_blocks=2, head_width=4, inner_width=12, num_inner_blocks=2)
 
 
 def _network(styles: int = 3, shape: FastNetShape | None = None) -> FastNet:
@@ -34,9 +35,10 @@ def _pictures(n: int, height: int, width: int) -> Tensor:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 9), (4, 4), (8, 8), (1, 50), (480, 640)])
+@pytest.mark.parametrize("shape", [FastNetShape(), INNER], ids=["fast", "inner"])
 @torch.inference_mode()
-def test_any_size_comes_out_as_it_went_in(size: tuple[int, int]) -> None:
-    stylized = _network()(_pictures(1, *size))
+def test_any_size_comes_out_as_it_went_in(size: tuple[int, int], shape: FastNetShape) -> None:
+    stylized = _network(shape=shape)(_pictures(1, *size))
     assert stylized.shape == (1, 3, *size)
     assert stylized.dtype == torch.float32
     assert stylized.isfinite().all()
@@ -48,6 +50,22 @@ def test_odd_sizes_are_stylized_as_if_their_last_row_and_column_went_on() -> Non
     rows, columns = [min(i, 20) for i in range(24)], [min(i, 25) for i in range(28)]
     whole = picture[:, :, rows][:, :, :, columns]
     torch.testing.assert_close(network(picture), network(whole)[:, :, :21, :26], atol=1e-3, rtol=0)
+
+
+def test_fine_sees_150_px_and_fast_does_not() -> None:
+    """Instance norms see everything, so that sight is measured with the convolutions alone."""
+    reach = {}
+    for name, shape in (("fast", FAST), ("fine", FINE)):
+        network = _network(1, shape)
+        for norm in network.norms:
+            norm.forward = lambda features, scale, shift: features
+        picture = _pictures(1, 512, 512).requires_grad_()
+        network(picture)[0, :, 256, 256].sum().backward()
+        assert picture.grad is not None
+        rows = picture.grad[0].abs().sum((0, 2)).nonzero()
+        reach[name] = int(rows.max() - rows.min()) + 1
+    assert reach["fast"] < 100
+    assert reach["fine"] >= 150
 
 
 @torch.inference_mode()

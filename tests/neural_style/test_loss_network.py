@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from neural_style.errors import MissingPackageError, TrainingError
+from neural_style.image_statistics import gram
 from neural_style.loss_network import EfficientNetLoss, LossNetwork
 from neural_style.loss_weights import LossNetworkName, best_loss_network, described, load_loss_network
-from neural_style.losses import gram
 from neural_style.vgg_loss import DISTILLED_LAYERS, VGG19_LAYERS, VggLayers
 
 # The stem and blocks before the third pad nothing, so that no frame is seen; the others reflect.

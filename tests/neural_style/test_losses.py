@@ -11,16 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from neural_style.image_statistics import covariance, gram, grid_power, sorted_colours, sorted_contrasts
 from neural_style.loss_network import Features, LossNetwork
-from neural_style.losses import (
-    LossWeights,
-    PerceptualLoss,
-    covariance,
-    gram,
-    grid_power,
-    sorted_colours,
-    sorted_contrasts,
-)
+from neural_style.losses import LossWeights, PerceptualLoss
 
 ALONE = LossWeights(content=1.0, style=1.0, colour=1.0, contrast=1.0, smoothness=1.0, range=1.0)
 TERMS = ["content", "style", "colour", "contrast", "smoothness", "range"]

@@ -76,8 +76,15 @@ def test_draws_every_style_on_every_photograph(folder: Path) -> None:
 def test_its_command_gives_the_options_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neural_style.train.load_loss_network", lambda name, file: FakeLossNetwork())
     base = small_options(tmp_path, styles="ab")
-    weights = LossWeights(content=0.3, colour=7.0, contrast=0.5, smoothness=0.25, steadiness=3.0)
-    changed = {"weights": weights, "content_weights": (1.0, 1.5), "seed": 5, "learning_rate": 0.001}
+    weights = LossWeights(content=0.3, colour=7.0, contrast=0.5, smoothness=0.25, steadiness=3.0, grid=4.0, range=6.0)
+    changed = {
+        "weights": weights,
+        "content_weights": (1.0, 1.5),
+        "style_shares": (1, 2),
+        "steady_from": 0.5,
+        "seed": 5,
+        "learning_rate": 0.001,
+    }
     options = TrainOptions(**{**{n: getattr(base, n) for n in base.__dataclass_fields__}, **changed})
     trainer = Trainer(options)
     trainer.run(lambda progress: None)
@@ -89,6 +96,8 @@ def test_its_command_gives_the_options_of_the_training(tmp_path: Path, monkeypat
         assert getattr(again, name) == getattr(options, name), name
     assert again.weights == weights
     assert again.content_weights == (1.0, 1.5)
+    assert again.style_shares == (1, 2)
+    assert again.steady_from == 0.5
     assert again.credits == options.credits
 
 

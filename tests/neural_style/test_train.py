@@ -18,11 +18,12 @@ from safetensors import safe_open
 from small_training import FakeLossNetwork, small_options, write_trunk
 
 from neural_style.checkpoint import StyleCredit, load_checkpoint, save_checkpoint
+from neural_style.dataset import read_style_picture
 from neural_style.errors import CheckpointError, TrainingError
-from neural_style.fast_net import FastNet
+from neural_style.fast_net import FINE, FastNet, FastNetShape
 from neural_style.losses import LossWeights
 from neural_style.sheet import CELL_WH
-from neural_style.starting_point import new_network
+from neural_style.starting_point import new_network, parameter_groups
 from neural_style.team import Member
 from neural_style.train import Progress, Trainer
 from neural_style.train_options import NetworkKind, TrainOptions
@@ -572,3 +573,49 @@ def test_a_single_style_is_no_trunk(tmp_path: Path, loss_network: FakeLossNetwor
     Trainer(options).run(lambda progress: None)
     with pytest.raises(TrainingError, match=r"my\.safetensors: is a single style"):
         Trainer(replace(options, trunk=options.output, output=tmp_path / "other.safetensors"))
+
+
+def test_styles_are_drawn_as_often_as_their_shares_say(folder: Path) -> None:
+    trainer = Trainer(replace(small_options(folder, styles="abc"), steps=50, batch_size=6, style_shares=(3, 1, 2)))
+    drawn = []
+    for trainer.step in range(5):
+        drawn += trainer._draw_styles(6).tolist()
+    assert [drawn.count(style) for style in range(3)] == [15, 5, 10]
+    assert drawn[:6] != sorted(drawn[:6]) or drawn[6:12] != sorted(drawn[6:12]), "in an order that changes"
+
+
+def test_fine_grows_out_of_fast_and_keeps_its_styles_by_name(folder: Path) -> None:
+    options = replace(small_options(folder, styles="yn", network="fine"), start_from=folder / "start.safetensors")
+    torch.manual_seed(0)
+    start = FastNet(("x", "y"), FastNetShape())
+    with torch.no_grad():
+        start.style_vectors.add_(0.2 * torch.randn_like(start.style_vectors))
+    save_checkpoint(options.start_from or Path(), start, [StyleCredit(n, n, "own") for n in "xy"], {})
+    network = new_network(options)
+    assert isinstance(network, FastNet)
+    assert network.shape == FINE
+    images = 255 * torch.rand((1, 3, 64, 64), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = start(images, start.style_vectors[1:2])
+        torch.testing.assert_close(network(images, network.style_vectors[:1]), expected, atol=1e-2, rtol=1e-4)
+
+
+def test_a_new_style_starts_from_the_nearest_of_its_trunk(folder: Path) -> None:
+    """The new painting is what one of the trunk's styles makes of a photograph: no other can be nearer."""
+    options = small_options(folder, network="style")
+    assert options.trunk is not None
+    trunk = load_checkpoint(options.trunk)
+    assert isinstance(trunk, FastNet)
+    photograph = read_style_picture(folder / "photos" / "00.png", 64)
+    painted = trunk(photograph, trunk.style_vectors[2:3])[0].clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    cv2.imwrite(str(options.style_pictures[0]), painted[:, :, ::-1])
+    trainer = Trainer(options)
+    assert isinstance(trainer.network, FastNet)
+    torch.testing.assert_close(trainer.network.style_vectors[0], trunk.style_vectors[2])
+
+
+def test_the_rate_of_vectors_falls_with_the_share_of_steps_that_draw_them(folder: Path) -> None:
+    for styles, batch_size, expected in (("a", 1, 5.0), ("abcd", 1, 2.5), ("abcd", 4, 5.0), ("ab", 8, 5.0)):
+        options = replace(small_options(folder, styles=styles), batch_size=batch_size, learning_rate=1.0)
+        _, vectors = parameter_groups(new_network(options), options)
+        assert vectors["lr"] == expected

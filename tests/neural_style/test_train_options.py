@@ -102,3 +102,23 @@ def test_the_default_is_a_style_for_a_trunk() -> None:
     options = TrainOptions((Path("a.png"),), credits_, None, Path("a.safetensors"), trunk=Path("fast.safetensors"))
     assert options.network == "style"
     assert options.loss_network == "efficientnet"
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_steadiness_begins_within_the_training(tmp_path: Path, share: float) -> None:
+    with pytest.raises(TrainingError, match=r"steadiness-from .*must be 0 to 1"):
+        replace(small_options(tmp_path), steady_from=share)
+
+
+def test_every_style_needs_a_share_of_at_least_one(tmp_path: Path) -> None:
+    options = small_options(tmp_path, styles="ab")
+    assert replace(options, style_shares=(1, 3)).style_shares == (1, 3)
+    for shares in ((1,), (1, 2, 3)):
+        with pytest.raises(TrainingError, match=f"2 styles but {len(shares)} shares"):
+            replace(options, style_shares=shares)
+    with pytest.raises(TrainingError, match="each must be at least 1"):
+        replace(options, style_shares=(1, 0))
+
+
+def test_fine_may_have_many_styles_like_fast(tmp_path: Path) -> None:
+    assert replace(small_options(tmp_path, styles="ab"), network="fine").network == "fine"
