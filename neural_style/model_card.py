@@ -29,7 +29,7 @@ _PHOTO_CREDITS = (
     "Stefan van der Walt and the coffee by Rachel Michetti (both CC0)."
 )
 _PHOTO_SIDE_PX = 480
-_STYLES_PER_ROW = 4
+_STYLES_PER_ROW = 8
 
 _OPTION_NAMES = {
     "network": "--network",
@@ -88,7 +88,7 @@ def training_command(header: dict[str, str], file_name: str) -> str:
     return " \\\n    ".join(parts)
 
 
-def write_card(folder: Path, figures: dict[str, Any], photos_note: str) -> Path:
+def write_card(folder: Path, figures: list[dict[str, Any]], photos_note: str) -> Path:
     """Writes README.md for all weights in a folder.
 
     Raises:
@@ -111,10 +111,15 @@ def write_card(folder: Path, figures: dict[str, Any], photos_note: str) -> Path:
         holds = _same_for(read_model_file(path)) if path.suffix == ".onnx" else _styles_in(headers[path])
         lines.append(f"| `{path.name}` | {path.stat().st_size / 1000:.0f} | {holds} |")
     lines += ["", "## Styles", "", "| style | learned from | rights in that picture |", "|---|---|---|"]
-    for header in headers.values():
-        for credit in json.loads(header["credits"]):
-            lines.append(f"| {credit['name']} | {credit['source']} | {credit['licence']} |")
-    lines += ["", "## Figures", "", *_figure_lines(figures), "", "## Training", ""]
+    rows = [
+        f"| {credit['name']} | {credit['source']} | {credit['licence']} |"
+        for header in headers.values()
+        for credit in json.loads(header["credits"])
+    ]
+    lines += [*dict.fromkeys(rows), "", "## Figures", ""]  # both sizes of the network have the same styles
+    for each in figures:
+        lines += [f"### `{each['model']}`", "", *_figure_lines(each), ""]
+    lines += ["## Training", ""]
     for path, header in headers.items():
         lines += _training_lines(path, header)
     lines += ["## Use", "", *_USE, ""]
@@ -205,14 +210,22 @@ def _header(path: Path) -> dict[str, str]:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m neural_style.model_card", description="Write the model card.")
-    parser.add_argument("--figures", type=Path, default=_FOLDER / "figures.json", help="written by evaluate --json")
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        default=_FOLDER / "figures.json",
+        help="written by evaluate --json; those of fine lie beside it in NAME.fine.json",
+    )
     parser.add_argument("--folder", type=Path, default=_FOLDER, help="of the weights (default saved_models)")
     chosen = parser.parse_args(arguments)
     errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
         network = load_checkpoint(chosen.folder / "fast.safetensors")
         write_sheet(chosen.folder / "styles.jpg", style_rows(network))
-        card = write_card(chosen.folder, json.loads(chosen.figures.read_text(encoding="utf-8")), _PHOTO_CREDITS)
+        of_fine = chosen.figures.with_suffix(".fine.json")
+        read = [chosen.figures, *([of_fine] if of_fine.is_file() else [])]
+        figures = [json.loads(path.read_text(encoding="utf-8")) for path in read]
+        card = write_card(chosen.folder, figures, _PHOTO_CREDITS)
     except StylizationError as error:
         errors.print(f"error: {error}")
         return 1

@@ -23,6 +23,7 @@ NUMBERS = {"style_distance": 0.05, "content_distance": 0.9, "colour": 2.5}
 STROKES = {"fit": 0.571, "grid_4_px": 2.25}
 UNCHANGED = {"style_distance": 0.26, "content_distance": 0.0, "colour": 13.6, "noise_gain": 1, "grid_4_px": 1.1}
 FIGURES = {
+    "model": "fast.safetensors",
     "judge": "another network",
     "photographs": ["a.jpg", "b.jpg", "c.jpg"],
     "clips": [{"name": "street.mp4", "frames": 20, "warping_error": 0.1}],
@@ -63,6 +64,15 @@ def test_says_styles_rights_sizes_figures_and_training(folder: Path) -> None:
     assert "Strokes differ 1.03 times as much between styles as between paintings" in card
     assert "40 steps, 12 minutes on cpu in 2 process(es)" in card
     assert "the first half with other weights" in card
+
+
+def test_both_sizes_of_the_network_have_figures_and_share_their_rows_of_rights(folder: Path) -> None:
+    (folder / "fine.safetensors").write_bytes((folder / "fast.safetensors").read_bytes())
+    (folder / "figures.fine.json").write_text(json.dumps({**FIGURES, "model": "fine.safetensors"}))
+    assert _run(folder) == 0
+    card = (folder / "README.md").read_text()
+    assert card.index("### `fast.safetensors`") < card.index("### `fine.safetensors`")
+    assert card.count("| rain | A. Painter's Rain, 1901 | public domain |") == 1
 
 
 def test_draws_every_style_on_every_photograph(folder: Path) -> None:
