@@ -1,13 +1,15 @@
 """Measures styles, engines, precisions, sizes and batches side by side on this machine: `python benchmark.py`."""
 
-import argparse
-import os
 import signal
-import sys
-from pathlib import Path
 
 if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # engines that wait for their turn must not keep a core busy
 

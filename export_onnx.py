@@ -1,13 +1,14 @@
 """Exports a style as a checked ONNX file: `python export_onnx.py --style candy -o candy.onnx`."""
 
-import argparse
 import signal
-from functools import partial
-from pathlib import Path
-from typing import get_args
 
 if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import get_args
 
 from export.model_file import ExportError, ExportOptions, Precision, Runtime, export_checkpoint
 from export.torchscript import export_torchscript

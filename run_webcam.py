@@ -1,14 +1,16 @@
 """Live: a camera, a stream or a clip goes in, a painting comes out: `python run_webcam.py`."""
 
+import signal
+
+if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import os
-import signal
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 import cv2

@@ -1,12 +1,14 @@
 """Files: pictures, films and folders to paintings: `python stylize.py INPUT... -o OUTPUT --style NAME`."""
 
-import argparse
-import os
 import signal
-from pathlib import Path
 
 if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import argparse
+import os
+from pathlib import Path
+
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 os.environ.setdefault("SVT_LOG", "1")  # errors only: the AV1 encoder tells all its settings
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # decoder and encoder need the time that PyTorch would wait in

@@ -1,17 +1,18 @@
 """Trains styles from pictures: `python train_style.py --style-image a.jpg --content-dir photos --name a`."""
 
+import signal
+
+if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import logging
 import os
 import re
-import signal
 import sys
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-
-if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a traceback
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import torch
 from rich.console import Console
