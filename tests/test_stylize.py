@@ -65,7 +65,7 @@ def test_a_sheet_of_a_large_picture_shows_the_strokes_of_the_whole_picture(tmp_p
     assert run(tmp_path / "a.png", "-o", tmp_path / "sheet.png", "--sheet", "--style", "candy") == 0
     shown = picture(tmp_path / "sheet.png")[22 : 22 + 187, 256 + 3 : 256 + 3 + 250]
     whole = np.asarray(cv2.resize(picture(tmp_path / "candy.png"), (250, 188), interpolation=cv2.INTER_AREA), np.uint8)
-    assert difference(shown, whole[:187]) < 6 < difference(shown, noise((250, 188))[:187])
+    assert difference(shown, whole[:187]) < 9 < difference(shown, noise((250, 188))[:187])
 
 
 def test_a_sheet_shows_all_styles(photo: Path) -> None:
@@ -98,7 +98,7 @@ def test_strokes_grow_with_the_picture_and_the_choice(tmp_path: Path) -> None:
     pictures = [picture(tmp_path / f"{name}.png") for name in names]
     assert {each.shape for each in pictures} == {(1200, 1600, 3)}
     detail = [_fine_detail(each) for each in pictures]
-    assert detail[0] > 1.1 * detail[1] > 1.2 * detail[2]
+    assert detail[0] > 1.03 * detail[1] > 1.06 * detail[2]
 
 
 def _fine_detail(pixels: NDArray[np.uint8]) -> float:

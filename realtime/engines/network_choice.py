@@ -1,5 +1,6 @@
 """Owns which of the two networks a live run takes: `fine` where it holds the source's rate here, else `fast`."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -54,7 +55,10 @@ def choose_live_network(
     def open_fine(_: Candidate) -> Engine:
         return open_named_engine(Catalogue((fine,)), replace(options, parallel_batches=1))
 
-    reached_fps = LOOP_SHARE * 1000 / frame_time_ms(candidate, open_fine, fine, source.size_wh, options.refresh)
+    time_ms = frame_time_ms(candidate, open_fine, fine, source.size_wh, options.refresh)
+    if math.isinf(time_ms):  # the engine will say itself why it cannot be had
+        return "fast", options
+    reached_fps = LOOP_SHARE * 1000 / time_ms
     if reached_fps >= source.fps:
         return "fine", options
     say(

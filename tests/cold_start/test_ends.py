@@ -6,8 +6,10 @@ Must not need a camera, a GPU or a display.
 import re
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from cold_commands import Ended, interrupt, moments, start, wait
 from fakes import noise, read_clip, write_clip
@@ -53,15 +55,17 @@ def hang(self, *arguments, **more):
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where commands run: a long clip and some photographs."""
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Where commands run: a long clip and some photographs; no process outlives its test."""
     write_clip(tmp_path / "clip.mp4", [noise((640, 480), seed % 8) for seed in range(150)])
     (tmp_path / "photos").mkdir()
     import cv2
 
     for number in range(6):
         cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), noise((800, 600), number))
-    return tmp_path
+    yield tmp_path
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
 
 
 def _check(ended: Ended, number: signal.Signals, folder: Path) -> None:

@@ -179,7 +179,7 @@ def test_part_of_the_strength_is_neither_end_nor_a_mixture_of_their_pixels(
 def test_a_blend_paints_what_lies_between_its_parts(
     monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue, engines: dict[str, Engine], name: str
 ) -> None:
-    monkeypatch.setattr(styles, "load_catalogue", lambda: catalogue)
+    monkeypatch.setattr(styles, "load_catalogue", lambda network="fast": catalogue)
     pictures = noise((96, 64), seed=6)[None]
     first, second = catalogue.styles[0], catalogue.styles[1]
     whole = [engines[name].stylize(pictures, style) for style in (first, second)]

@@ -150,7 +150,7 @@ def test_an_odd_size_is_told_and_only_its_edge_repeated(tmp_path: Path) -> None:
 def test_the_batch_size_is_measured_once_for_a_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[Image] = []
 
-    def single(_: Engine, __: Look, picture: Image) -> int:
+    def single(_: Engine, __: Look, picture: Image, ___: object) -> int:
         measured.append(picture)
         return 1
 

@@ -288,5 +288,5 @@ def test_a_clip_looks_the_same_live_and_in_files(kind: FilmKind, tmp_path: Path)
     live = _read_all(path)
     assert [frame.pixels.shape for frame in live] == [pixels.shape for pixels in wanted]
     for frame, pixels in zip(live, wanted, strict=True):
-        assert difference(frame.pixels, pixels) < 6  # chroma is interpolated in another way
+        assert difference(frame.pixels, pixels) < 8  # chroma is interpolated in another way
     reader.close()
