@@ -111,6 +111,22 @@ def sorted_contrasts(pictures: Tensor) -> list[Tensor]:
     return quantiles
 
 
+def standardized_luminance(pictures: Tensor) -> Tensor:
+    """The luminance (ITU-R BT.601) brought to the same mean and spread in every picture.
+
+    Args:
+        pictures: float (N, 3, H, W), 0..255.
+
+    Returns:
+        float (N, 3, H, W), three equal channels of mean 127.5 and deviation 64; a flat picture stays flat.
+    """
+    weights = pictures.new_tensor([0.299, 0.587, 0.114])[:, None, None]
+    luminance = (pictures * weights).sum(1, keepdim=True)
+    centred = luminance - luminance.mean((2, 3), keepdim=True)
+    deviation = (centred.square().mean((2, 3), keepdim=True) + 1.0).sqrt()
+    return (127.5 + 64.0 * centred / deviation).expand(-1, 3, -1, -1)
+
+
 def grid_power(pictures: Tensor) -> Tensor:
     """How much of a picture repeats in step with cells of 8 px, and so of 4 and 2 px, too.
 

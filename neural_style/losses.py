@@ -1,4 +1,4 @@
-"""Owns the training losses: content, style, colour, contrast, smoothness, grid and range.
+"""Owns the training losses: content, style, strokes, colour, contrast, smoothness, grid and range.
 
 Must not know where the pictures come from or which network painted them.
 """
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neural_style.image_statistics import covariance, gram, grid_power, sorted_colours, sorted_contrasts
+from neural_style.image_statistics import covariance, gram, grid_power, sorted_colours, sorted_contrasts, standardized_luminance
 from neural_style.loss_network import Features, LossNetwork
 
 _CLOSE_UP_SHARE = 0.5
@@ -36,6 +36,8 @@ class LossWeights:
         grid: patterns in step with the cells that a network computes on, see `grid_power`.
         range: pixels outside of 0..255, which a screen would cut off.
         steadiness: pictures that move with what they show (`neural_style.steadiness`).
+        strokes: how features go together where colours, brightness and contrast are taken out; without
+            it the palette alone makes much of a style's statistics.
     """
 
     content: float = 0.45
@@ -46,6 +48,7 @@ class LossWeights:
     grid: float = 0.0
     range: float = 20.0
     steadiness: float = 12.0
+    strokes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,13 @@ class StyleTarget:
             float (C, C), and its mean, float (C, 1).
         colours: float (directions, samples), see `sorted_colours`.
         contrasts: float (directions, quantiles) for each scale, see `sorted_contrasts`.
+        strokes: for each style layer the normalized covariance, float (C, C), of the picture without colour.
     """
 
     statistics: list[Tensor]
     colours: Tensor
     contrasts: list[Tensor]
+    strokes: list[Tensor]
 
 
 class PerceptualLoss:
@@ -89,6 +94,7 @@ class PerceptualLoss:
         self._statistics = [torch.stack(values) for values in zip(*(t.statistics for t in targets), strict=True)]
         self._colours = torch.stack([t.colours for t in targets])
         self._contrasts = [torch.stack(scale) for scale in zip(*(t.contrasts for t in targets), strict=True)]
+        self._strokes = [torch.stack(layer) for layer in zip(*(t.strokes for t in targets), strict=True)]
         self._content_weights = self._colours.new_tensor(content_weights)
 
     def __call__(
@@ -105,7 +111,8 @@ class PerceptualLoss:
             corner: where the enlarged part lies, 0..1 down and right.
 
         Returns:
-            Scalars by name: content, style, colour, smoothness, range, and where they count contrast and grid.
+            Scalars by name: content, style, colour, smoothness, range, and where they count contrast, strokes
+            and grid.
         """
         views = [self._network(view) for view in self._views(stylized, corner)]
         with torch.no_grad():
@@ -121,6 +128,8 @@ class PerceptualLoss:
         if self._weights.contrast > 0:
             contrast = self._contrast_loss(stylized, photographs, styles, strengths)
             terms["contrast"] = self._weights.contrast * contrast
+        if self._weights.strokes > 0:
+            terms["strokes"] = self._weights.strokes * self._stroke_loss(stylized, styles, strengths)
         if self._weights.grid > 0:
             terms["grid"] = self._weights.grid * grid_power(stylized).mean()
         return terms
@@ -143,7 +152,9 @@ class PerceptualLoss:
         views = [picture] if self._network.close_up == 1 else [picture, self._enlarged(picture)]
         layers = [layer for view in views for layer in self._network(view).style]
         statistics = [values[0] for layer in layers for values in self._statistics_of(layer)]
-        return StyleTarget(statistics, sorted_colours(picture)[0], [scale[0] for scale in sorted_contrasts(picture)])
+        contrasts = [scale[0] for scale in sorted_contrasts(picture)]
+        strokes = [layer[0] for layer in self._strokes_of(picture)] if self._weights.strokes > 0 else []
+        return StyleTarget(statistics, sorted_colours(picture)[0], contrasts, strokes)
 
     def _statistics_of(self, layer: Tensor) -> list[Tensor]:
         """What is compared of a style layer (N, C, H, W): its Gram matrix, or its covariance and its mean."""
@@ -152,6 +163,23 @@ class PerceptualLoss:
             if self._network.centred
             else [gram(layer)]
         )
+
+    def _strokes_of(self, pictures: Tensor) -> list[Tensor]:
+        """Covariances (N, C, C) of the style layers, of Frobenius norm 1, of the standardized luminance."""
+        covariances = [covariance(layer) for layer in self._network(standardized_luminance(pictures)).style]
+        return [c / (c.square().sum((1, 2), keepdim=True) + _NO_FEATURES).sqrt() for c in covariances]
+
+    def _stroke_loss(self, stylized: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
+        """Square distance of the strokes, 0..2, averaged over pictures and summed over layers as for style.
+
+        A weak picture has weak strokes of the same kind, so that its distance counts the less.
+        """
+        total = strengths.new_zeros(())
+        for weight, ours, aims in zip(
+            self._network.style_weights, self._strokes_of(stylized), self._strokes, strict=True
+        ):
+            total = total + weight * (strengths * (ours - aims[styles]).square().sum((1, 2))).mean()
+        return total
 
     def _style_loss(
         self, views: list[Features], originals: list[Features], styles: Tensor, strengths: Tensor
