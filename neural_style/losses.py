@@ -9,7 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neural_style.image_statistics import covariance, gram, grid_power, sorted_colours, sorted_contrasts, standardized_luminance
+from neural_style.image_statistics import (
+    covariance,
+    gram,
+    grid_power,
+    sorted_colours,
+    sorted_contrasts,
+    standardized_luminance,
+)
 from neural_style.loss_network import Features, LossNetwork
 
 _CLOSE_UP_SHARE = 0.5

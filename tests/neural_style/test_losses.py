@@ -11,7 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neural_style.image_statistics import covariance, gram, grid_power, sorted_colours, sorted_contrasts
+from neural_style.image_statistics import (
+    covariance,
+    gram,
+    grid_power,
+    sorted_colours,
+    sorted_contrasts,
+    standardized_luminance,
+)
 from neural_style.loss_network import Features, LossNetwork
 from neural_style.losses import LossWeights, PerceptualLoss
 
@@ -425,3 +432,44 @@ def test_a_flat_image_has_a_finite_centred_loss_and_gradient() -> None:
     loss(flat, flat.detach(), torch.tensor([0]), torch.ones(1), (0.0, 0.0))["style"].backward()  # type: ignore[no-untyped-call]
     assert flat.grad is not None
     assert flat.grad.isfinite().all()
+
+
+STROKES = replace(ALONE, strokes=1.0)
+
+
+def test_the_stroke_term_counts_where_it_has_a_weight() -> None:
+    assert "strokes" not in _terms(_picture(3))
+    term = _terms(_picture(3), loss=_loss(weights=STROKES))["strokes"]
+    twice = _terms(_picture(3), loss=_loss(weights=replace(STROKES, strokes=2.0)))["strokes"]
+    assert term > 0
+    assert twice == pytest.approx(2 * term)
+
+
+def test_strokes_forget_brightness_and_contrast_but_not_where_edges_go() -> None:
+    class Slopes(_Transparent):
+        def forward(self, pictures: Tensor) -> Features:
+            down, right = pictures.diff(dim=2)[..., 1:], pictures.diff(dim=3)[:, :, 1:]
+            slopes = torch.cat([down, right], 1) / 255
+            return Features([slopes], [slopes, slopes])
+
+    stripes = (torch.arange(24) % 6 * 40.0).expand(1, 3, 24, 24)
+    loss = PerceptualLoss(Slopes(), [stripes], STROKES, (1.0,))
+
+    def strokes(image: Tensor) -> float:
+        return _terms(image, loss=loss)["strokes"]
+
+    assert strokes(stripes * 0.4 + 90) == pytest.approx(0, abs=1e-3)
+    assert strokes(stripes.transpose(2, 3)) > 1
+
+
+def test_a_weak_image_is_asked_for_strokes_in_proportion() -> None:
+    loss = _loss(weights=STROKES)
+    whole, half = (_terms(_picture(3), strength=strength, loss=loss)["strokes"] for strength in (1.0, 0.5))
+    assert half == pytest.approx(whole / 2)
+
+
+def test_standardized_luminance_has_one_mean_and_spread() -> None:
+    luminance = standardized_luminance(_picture(3) * 0.3)
+    assert torch.equal(luminance[:, 0], luminance[:, 1])
+    assert (luminance.mean().item(), luminance.std(correction=0).item()) == pytest.approx((127.5, 64.0), abs=0.2)
+    assert torch.equal(standardized_luminance(torch.full((1, 3, 8, 8), 40.0)), torch.full((1, 3, 8, 8), 127.5))
