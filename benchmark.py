@@ -24,7 +24,7 @@ from speed.comparison import Compared, compare
 from speed.machine import describe_machine, use_cores
 from speed.options import BenchmarkOptions
 from speed.plot import check_plotting, draw
-from speed.rows import Figures, read_figures
+from speed.results import Figures, read_figures
 from speed.table import comparison_table, cost_table, speed_table
 
 _ALL = "all"
@@ -146,7 +146,7 @@ def accept(clip: Path | None, json: Path | None) -> int:
             "gpu-acceptance: PyTorch finds no NVIDIA GPU; install a driver and a CUDA build of PyTorch, "
             "or run it elsewhere"
         )
-    from speed.card import Card, promises_of_speed
+    from speed.gpu import Card, promises_of_speed
 
     console = Console(stderr=True)
     card = Card("cuda:0", clip or SAMPLE_CLIP, lambda line: console.print(line, markup=False, highlight=False))

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from export.model_file import ExportError, ExportOptions, Precision, Runtime, export_checkpoint
+from export.exporter import ExportError, ExportOptions, Precision, Runtime, export_checkpoint
 from export.torchscript import export_torchscript
 from neural_style.errors import CheckpointError
 from realtime.cli import run_main, run_script
-from realtime.styles import Catalogue, Style, open_styles
+from realtime.style_catalogue import Catalogue, Style, open_styles
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -19,9 +19,10 @@ import numpy as np
 from realtime.cli import run_main, run_script
 from realtime.controls import Controls, Look
 from realtime.engines import Engine, open_engine, runs_on_gpu
+from realtime.engines.batch_size import fastest_batch_size
 from realtime.engines.network_choice import LiveRate, choose_live_network
 from realtime.errors import OptionError, SinkError
-from realtime.files.batch_size import fastest_batch_size
+from realtime.live import UNWATCHED_FPS, Pipeline, Stages
 from realtime.options import (
     ENGINE_NAMES,
     NETWORKS,
@@ -37,7 +38,6 @@ from realtime.options import (
     batch_size,
     parse_size_wh,
 )
-from realtime.pipeline import UNWATCHED_FPS, Pipeline, Stages
 from realtime.sinks import Display, Sink
 from realtime.sinks.null import NullSink
 from realtime.sinks.video_file import VideoFileSink
@@ -45,7 +45,7 @@ from realtime.sinks.virtual_camera import VirtualCameraSink
 from realtime.sinks.web import WebSink
 from realtime.sinks.window import WindowSink, display_is_available
 from realtime.sources import Source, open_default_source, open_source
-from realtime.styles import Style, has_network, load_catalogue, open_styles
+from realtime.style_catalogue import Style, has_network, load_catalogue, open_styles
 
 CPU_CAMERA_SIZE_WH = (640, 480)
 GPU_CAMERA_SIZE_WH = (1280, 720)

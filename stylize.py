@@ -16,9 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # decoder and encoder need 
 import cv2
 
 from realtime.cli import run_main, run_script
-from realtime.files.encoders import ENCODERS
-from realtime.files.run import run_files
-from realtime.files.telling import Teller, make_teller
+from realtime.media.codecs import ENCODERS
 from realtime.options import (
     ENGINE_NAMES,
     NETWORKS,
@@ -30,6 +28,8 @@ from realtime.options import (
     batch_size,
     parse_time_s,
 )
+from realtime.videos.job import run_files
+from realtime.videos.reporting import Teller, make_teller
 
 EXIT_DAMAGED = 3
 """Everything was written, but of a damaged film something was lost."""

@@ -18,18 +18,18 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from export.model_file import export_checkpoint
-from neural_style.atomic import partial_path
-from neural_style.checkpoint import StyleCredit
+from export.exporter import export_checkpoint
+from neural_style.atomic_file import partial_path
 from neural_style.errors import TrainingError
-from neural_style.loss_weights import LOSS_NETWORK_NAMES, best_loss_network, default_weights, described
-from neural_style.losses import LossWeights
-from neural_style.team import Member, leading_team
-from neural_style.train import Progress as TrainProgress
-from neural_style.train import Trainer
-from neural_style.train_options import NETWORK_KINDS, TrainOptions
+from neural_style.training.distributed import Member, leading_team
+from neural_style.training.loss_weights import LOSS_NETWORK_NAMES, best_loss_network, default_weights, described
+from neural_style.training.losses import LossWeights
+from neural_style.training.options import NETWORK_KINDS, TrainOptions
+from neural_style.training.trainer import Progress as TrainProgress
+from neural_style.training.trainer import Trainer
+from neural_style.weights.checkpoint import StyleCredit
 from realtime.cli import run_main, run_script
-from realtime.styles import SAVED_MODELS, load_catalogue
+from realtime.style_catalogue import SAVED_MODELS, load_catalogue
 
 STEPS = {"style": TrainOptions.steps, "fast": 4500, "fine": 4500, "transformer": 4500}
 """How long each kind is trained when nothing else is asked for."""

@@ -19,10 +19,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from neural_style.checkpoint import StyleNetwork
-from neural_style.fast_net import NORM_EPSILON, SPACE_TO_DEPTH_PX, FastNet
-from neural_style.transformer_net import MIN_SIDE_PX as TRANSFORMER_MIN_SIDE_PX
-from neural_style.transformer_net import TransformerNet
+from neural_style.networks.fast_net import NORM_EPSILON, SPACE_TO_DEPTH_PX, FastNet
+from neural_style.networks.transformer_net import MIN_SIDE_PX as TRANSFORMER_MIN_SIDE_PX
+from neural_style.networks.transformer_net import TransformerNet
+from neural_style.weights.checkpoint import StyleNetwork
 
 OPSET = 18
 _IR_VERSION = 10

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from export.model_file import CHECKED_SIZES_NHW, ExportError
-from neural_style.atomic import whole_file
-from neural_style.checkpoint import StyleNetwork, load_checkpoint
-from neural_style.fast_net import FastNet
+from export.exporter import CHECKED_SIZES_NHW, ExportError
+from neural_style.atomic_file import whole_file
+from neural_style.networks.fast_net import FastNet
+from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
 
 _MAX_DIFFERENCE = 0.05
 

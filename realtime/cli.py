@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import psutil
 
-from neural_style.atomic import remove_partials
+from neural_style.atomic_file import remove_partials
 from realtime.errors import StylizationError
 
 INTERRUPTED = 130

@@ -10,8 +10,8 @@ from enum import Enum
 
 from realtime.errors import StyleError
 from realtime.options import LookOptions
+from realtime.style_catalogue import Catalogue, Style, find_style
 from realtime.style_list import list_lines, matching
-from realtime.styles import Catalogue, Style, find_style
 
 STRENGTH_STEP = 0.1
 

@@ -3,7 +3,7 @@
     StylizationError            anything a user can understand, in one line
     |-- CheckpointError         weights cannot be read, are refused, or fit no network
     |-- TrainingError           training cannot start or go on
-    |-- ExportError             a model file does not give what PyTorch gives (`export/model_file.py`)
+    |-- ExportError             a model file does not give what PyTorch gives (`export/exporter.py`)
     |-- EvaluationError         a style cannot be judged
     |-- MissingPackageError     an optional package is not installed
     |-- OptionError             an option has a value that is not allowed

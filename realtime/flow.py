@@ -14,7 +14,7 @@ from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, EngineTimeoutError
 from realtime.mailbox import MailboxClosedError
 from realtime.stats import Stats
-from realtime.styles import Style
+from realtime.style_catalogue import Style
 
 FRAME_LIMIT_S = 10.0
 """What an engine may take at least for a batch that it has prepared."""

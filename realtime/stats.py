@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neural_style.atomic import whole_file
+from neural_style.atomic_file import whole_file
 from realtime.engines.protocol import EngineInfo
-from realtime.styles import Style
+from realtime.style_catalogue import Style
 
 NOT_WATCHED = " (nobody watched)"
 _KEPT = 16384

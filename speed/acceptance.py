@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from neural_style.atomic import whole_file
+from neural_style.atomic_file import whole_file
 
 
 @dataclass(frozen=True)

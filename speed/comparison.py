@@ -6,7 +6,7 @@ Must not know how they were measured.
 from dataclasses import dataclass
 from typing import Literal
 
-from speed.rows import Figures, Row
+from speed.results import Figures, Row
 
 Verdict = Literal["same", "faster", "slower"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import psutil
 
-from realtime.engines.measurement import cpu_name
-from realtime.engines.model_files import usable_cores
+from realtime.engines.autotune import cpu_name
+from realtime.engines.model_choice import usable_cores
 from realtime.errors import OptionError
 
 _PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "openvino", "opencv-python")

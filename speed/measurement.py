@@ -14,21 +14,21 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from neural_style.checkpoint import load_checkpoint
-from neural_style.transformer_net import TransformerNet
+from neural_style.networks.transformer_net import TransformerNet
+from neural_style.weights.checkpoint import load_checkpoint
 from realtime.errors import EngineError, StylizationError
 from realtime.frame import Image
 from realtime.options import EngineName, NetworkName, Precision
 from realtime.sources.selection import SAMPLE_CLIP
-from realtime.styles import Catalogue, open_style_list
+from realtime.style_catalogue import Catalogue, open_style_list
 from speed.ceilings import Ceilings
+from speed.clips import write_clip
 from speed.cost import Cost, cost_per_pixel
 from speed.machine import describe_machine
-from speed.material import write_clip
 from speed.options import BenchmarkOptions
 from speed.processes import Remote
-from speed.rows import PUBLIC_NETWORK, Figures, Row
-from speed.subject import Opened, PictureKey, Setup, Subject
+from speed.results import PUBLIC_NETWORK, Figures, Row
+from speed.worker import Opened, PictureKey, Setup, Subject
 
 _VARIANTS: dict[EngineName, tuple[Precision, ...]] = {
     "torch": ("fp32", "bf16", "fp16"),

@@ -5,9 +5,9 @@ Must not know how they were measured.
 
 from pathlib import Path
 
-from neural_style.atomic import whole_file
+from neural_style.atomic_file import whole_file
 from realtime.errors import MissingPackageError
-from speed.rows import Figures
+from speed.results import Figures
 
 _BAR_INCHES, _WIDTH_INCHES = 0.32, 9.0
 

@@ -18,16 +18,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from neural_style.atomic import whole_file
-from neural_style.dataset import packaged_photo, read_picture
-from neural_style.exhibits import find_paintings, held_out_photos, read_exhibit
-from neural_style.judge import Judge, Picture, compare, structural_similarity, with_short_side
-from neural_style.sheet import Cell, write_sheet
+from neural_style.atomic_file import whole_file
+from neural_style.contact_sheet import Cell, write_sheet
+from neural_style.judging.inputs import find_paintings, held_out_photos, read_exhibit
+from neural_style.judging.judge import Judge, Picture, compare, structural_similarity, with_short_side
+from neural_style.photos import packaged_photo, read_picture
 from realtime.engines import open_engine
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, OptionError, StylizationError
 from realtime.options import EngineName, EngineOptions, Precision
-from realtime.styles import load_catalogue
+from realtime.style_catalogue import load_catalogue
 
 _EXACT = EngineOptions("torch", "cpu", "fp32")
 _VARIANTS: tuple[tuple[EngineName, Precision], ...] = (
@@ -51,7 +51,7 @@ class Quality:
         style: name.
         psnr_db: peak signal-to-noise ratio to the picture in fp32.
         ssim: structural similarity of luminance to it; 1 is equal.
-        style_distance: to the painting, as `neural_style.evaluate` judges.
+        style_distance: to the painting, as `neural_style.judging.evaluate` judges.
         exact_style_distance: the same of the picture in fp32.
     """
 

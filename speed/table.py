@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rich.table import Table
 
 from speed.comparison import Compared
-from speed.rows import PUBLIC_NETWORK, Figures, Row
+from speed.results import PUBLIC_NETWORK, Figures, Row
 
 
 def speed_table(figures: Figures) -> Table:

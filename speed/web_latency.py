@@ -22,17 +22,17 @@ from realtime.controls import ChangeLook, Controls
 from realtime.engines import Engine, open_engine
 from realtime.errors import MissingPackageError, StylizationError
 from realtime.frame import Frame, Image
+from realtime.live import Pipeline, Stages
 from realtime.options import PARALLEL_BATCHES, EngineOptions, LookOptions, RunOptions, WebOptions
-from realtime.pipeline import Pipeline, Stages
 from realtime.sinks.null import NullSink
 from realtime.sinks.protocol import Sink
 from realtime.sinks.web import WebSink
 from realtime.sources.protocol import SourceInfo
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.stats import StatsReport
-from realtime.styles import Catalogue, load_catalogue
+from realtime.style_catalogue import Catalogue, load_catalogue
+from speed.clips import first_frames
 from speed.machine import describe_machine
-from speed.material import first_frames
 
 SIZE_WH = (640, 480)
 RATE_FPS = 30.0

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from neural_style.checkpoint import StyleCredit, save_checkpoint
-from neural_style.fast_net import FastNet, FastNetShape
-from neural_style.loss_network import Features, LossNetwork
-from neural_style.train_options import NetworkKind, TrainOptions
+from neural_style.networks.fast_net import FastNet, FastNetShape
+from neural_style.training.loss_network import Features, LossNetwork
+from neural_style.training.options import NetworkKind, TrainOptions
+from neural_style.weights.checkpoint import StyleCredit, save_checkpoint
 
 SMALL = FastNetShape(width=8, num_blocks=1, head_width=4)
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 import benchmark
-from realtime.styles import load_catalogue
-from speed.rows import PUBLIC_NETWORK
+from realtime.style_catalogue import load_catalogue
+from speed.results import PUBLIC_NETWORK
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = [

@@ -10,13 +10,13 @@ import onnx
 import pytest
 import torch
 
-from export.model_file import ExportError
+from export.exporter import ExportError
 from export_onnx import main
-from neural_style.checkpoint import StyleCredit, load_checkpoint, save_checkpoint, save_style
-from neural_style.fast_net import FastNet, FastNetShape
-from neural_style.transformer_net import TransformerNet
-from realtime import styles
-from realtime.styles import load_catalogue
+from neural_style.networks.fast_net import FastNet, FastNetShape
+from neural_style.networks.transformer_net import TransformerNet
+from neural_style.weights.checkpoint import StyleCredit, load_checkpoint, save_checkpoint, save_style
+from realtime import style_catalogue as styles
+from realtime.style_catalogue import load_catalogue
 
 SMALL = FastNetShape(width=8, num_blocks=1, head_width=4)
 
@@ -164,7 +164,7 @@ def test_a_model_file_that_differs_from_torch_is_an_error(
     def differ(*arguments: object) -> None:
         raise ExportError("model file out.onnx: differs from PyTorch")
 
-    monkeypatch.setattr("export.model_file.export_network", differ)
+    monkeypatch.setattr("export.exporter.export_network", differ)
     assert main(["--style", str(checkpoint)]) == 1
     assert "differs from PyTorch" in _error_line(capsys)
 

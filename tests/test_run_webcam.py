@@ -26,7 +26,7 @@ from realtime.engines.protocol import EngineInfo
 from realtime.errors import SinkError
 from realtime.frame import resize_to_fit
 from realtime.sources.protocol import SourceInfo
-from realtime.styles import SAVED_MODELS, load_catalogue
+from realtime.style_catalogue import SAVED_MODELS, load_catalogue
 
 pytestmark = [
     pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"),

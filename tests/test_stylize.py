@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 import pytest
 from fakes import difference, noise
-from film_corpus import FilmKind, make_film, take_apart
 from numpy.typing import NDArray
 from PIL import Image as Pillow
+from video_corpus import FilmKind, make_film, take_apart
 
 import stylize
-from realtime.files.work_folder import kept_path
-from realtime.styles import load_catalogue
+from realtime.style_catalogue import load_catalogue
+from realtime.videos.resume import kept_path
 
 ROOT = Path(__file__).parent.parent
 FAST = ["--engine", "onnx"]
@@ -216,7 +216,7 @@ def test_what_cannot_be_done_is_one_line(
 def _started(source: Path, target: Path, *extra: str) -> Iterator["subprocess.Popen[str]"]:
     """The command in a process of its own, with pieces of few pictures and an engine that takes its time."""
     program = (
-        "import sys, time, realtime.files.film as film, realtime.files.run as run, stylize\n"
+        "import sys, time, realtime.videos.stylize_video as film, realtime.videos.job as run, stylize\n"
         "sys.path.insert(0, 'tests')\nfrom fakes import SlowEngine\n"
         "film.SEGMENT_FRAMES = run.SEGMENT_FRAMES = 10\n"
         "run.open_engine = lambda *rest: SlowEngine(0.02)\n"

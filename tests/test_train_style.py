@@ -17,11 +17,11 @@ from small_training import FakeLossNetwork, write_noise, write_trunk
 from torch import Tensor
 
 import train_style
-from neural_style.checkpoint import load_checkpoint, save_checkpoint
 from neural_style.errors import TrainingError
-from neural_style.fast_net import FastNet, FastNetShape
-from neural_style.train_options import TrainOptions
-from realtime.styles import SAVED_MODELS, load_catalogue
+from neural_style.networks.fast_net import FastNet, FastNetShape
+from neural_style.training.options import TrainOptions
+from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint
+from realtime.style_catalogue import SAVED_MODELS, load_catalogue
 from train_style import main, parse_arguments
 
 Run = Callable[..., int]
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command in `folder` with a training so small that it takes no time."""
-    monkeypatch.setattr("neural_style.train.load_loss_network", lambda name, weights: FakeLossNetwork())
+    monkeypatch.setattr("neural_style.training.trainer.load_loss_network", lambda name, weights: FakeLossNetwork())
     monkeypatch.chdir(folder)
 
     def call(*arguments: str, content: str | None = "photos", network: str = "fast") -> int:
@@ -294,7 +294,7 @@ def test_an_output_that_cannot_be_written_is_found_before_the_first_step(
     def train_step(trainer: object, photographs: Tensor) -> dict[str, float]:
         raise AssertionError("trained without knowing where to write")
 
-    monkeypatch.setattr("neural_style.train.Trainer._train_step", train_step)
+    monkeypatch.setattr("neural_style.training.trainer.Trainer._train_step", train_step)
     assert run("--style-image", "a.png", "--name", "waves", "-o", "b.png/out.safetensors") == 1
 
 

@@ -25,7 +25,7 @@ from realtime.frame import Frame, Image
 from realtime.options import LookOptions, WebOptions
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.web import WebSink
-from realtime.styles import Catalogue, Style
+from realtime.style_catalogue import Catalogue, Style
 
 PATIENCE_S = 20.0
 INTERVAL_S = 1 / 30

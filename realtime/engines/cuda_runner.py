@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neural_style.checkpoint import StyleNetwork
+from neural_style.weights.checkpoint import StyleNetwork
 from realtime.engines.protocol import rows_of
 
 _WARM_UP_RUNS = 3

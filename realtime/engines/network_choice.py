@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from realtime.engines.measurement import Candidate, frame_time_ms
+from realtime.engines.autotune import Candidate, frame_time_ms
 from realtime.engines.protocol import Engine
 from realtime.engines.selection import choose_engine, open_named_engine
 from realtime.options import EngineOptions, NetworkName
-from realtime.styles import Catalogue, has_network, open_styles
+from realtime.style_catalogue import Catalogue, has_network, open_styles
 
 LOOP_SHARE = 0.8
 """Of an engine's own rate, what a live loop reaches that also decodes, smooths and shows (measured: 0.82 and more)."""

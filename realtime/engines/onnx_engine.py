@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from realtime.engines.devices import gpu_number, only_on_gpu
-from realtime.engines.model_files import model_file_of, no_model_file, read_model_files, usable_cores
+from realtime.engines.model_choice import model_file_of, no_model_file, read_model_files, usable_cores
 from realtime.engines.protocol import EngineInfo, no_memory, rows_of
 from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, Precision, ProviderName
-from realtime.styles import Catalogue, Style
+from realtime.style_catalogue import Catalogue, Style
 
 _ERRORS_ONLY, _FATAL_ONLY = 3, 4
 _SMALLEST = (1, 16, 16, 3)

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neural_style.model_format import ModelFile
-from realtime.engines.model_files import model_file_of, no_model_file, read_model_files, usable_cores
+from neural_style.weights.onnx_format import ModelFile
+from realtime.engines.model_choice import model_file_of, no_model_file, read_model_files, usable_cores
 from realtime.engines.protocol import EngineInfo, rows_of
 from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
-from realtime.styles import Catalogue, Style
+from realtime.style_catalogue import Catalogue, Style
 
 try:
     import openvino

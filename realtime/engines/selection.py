@@ -8,13 +8,13 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from realtime.engines.autotune import Candidate, fastest_candidate
 from realtime.engines.devices import gpu_fault, unused_gpu
-from realtime.engines.measurement import Candidate, fastest_candidate
-from realtime.engines.model_files import model_file_of
+from realtime.engines.low_memory import SparingEngine
+from realtime.engines.model_choice import model_file_of
 from realtime.engines.protocol import Engine
-from realtime.engines.sparing_engine import SparingEngine
 from realtime.options import EngineName, EngineOptions, Precision
-from realtime.styles import Catalogue, Style
+from realtime.style_catalogue import Catalogue, Style
 
 TYPICAL_SIZE_WH = (640, 480)
 Say = Callable[[str], None]

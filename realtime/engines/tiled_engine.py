@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neural_style.checkpoint import StyleNetwork
-from neural_style.tiles import stylize_in_tiles
+from neural_style.networks.tiles import stylize_in_tiles
+from neural_style.weights.checkpoint import StyleNetwork
 from realtime.engines.torch_engine import TorchEngine
 from realtime.options import EngineOptions
-from realtime.styles import Catalogue
+from realtime.style_catalogue import Catalogue
 
 
 class TiledEngine(TorchEngine):

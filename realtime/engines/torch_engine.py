@@ -14,15 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neural_style.checkpoint import StyleNetwork, first_reason, load_checkpoint
-from neural_style.fast_net import FastNet
+from neural_style.networks.fast_net import FastNet
+from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
+from neural_style.weights.state_dict import first_reason
 from realtime.engines.cuda_runner import CudaRunner
 from realtime.engines.devices import gpu_number, only_on_gpu
 from realtime.engines.protocol import EngineInfo, no_memory, rows_of
 from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, Precision
-from realtime.styles import Catalogue, Style
+from realtime.style_catalogue import Catalogue, Style
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 
-from neural_style.atomic import whole_file
+from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError
 from realtime.frame import Image, to_bgr
 from realtime.sinks.protocol import StylizedFrame

@@ -13,7 +13,7 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
-from neural_style.atomic import check_replaceable, partial_path
+from neural_style.atomic_file import check_replaceable, partial_path
 from realtime.errors import SinkError
 from realtime.frame import Image, resize_to_fit
 from realtime.sinks.protocol import StylizedFrame

@@ -8,7 +8,7 @@ from realtime.errors import MissingPackageError
 from realtime.options import LookOptions, WebOptions
 from realtime.sinks.protocol import StylizedFrame
 from realtime.stats import Stats
-from realtime.styles import Catalogue
+from realtime.style_catalogue import Catalogue
 
 
 class WebSink:
@@ -48,7 +48,7 @@ class WebSink:
         Raises:
             SinkError: the address cannot be had.
         """
-        from realtime.web.peers import Show
+        from realtime.web.webrtc import Show
 
         show = Show(controls, send, self._stats)
         shown = self._module.Shown(self._engine, self._catalogue, self._look, source, show)

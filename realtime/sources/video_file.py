@@ -12,8 +12,8 @@ import av
 from av.error import FFmpegError
 
 from realtime.errors import SourceError
-from realtime.files.colour import ToRgb, tags_of
 from realtime.frame import Frame, Image, resize_to_fit
+from realtime.media.colour import ToRgb, tags_of
 from realtime.sources.clock import Pacer
 from realtime.sources.protocol import SourceInfo
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from realtime.controls import Action, ChangeLook, Command, Controls, Look, SelectStyle
 from realtime.stats import Stats
-from realtime.styles import Catalogue
+from realtime.style_catalogue import Catalogue
 
 MAX_MESSAGE_CHARACTERS = 4096
 

@@ -25,14 +25,14 @@ from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, EngineTimeoutError, SinkError, SourceError, StyleError
 from realtime.flow import EngineStage
 from realtime.options import LookOptions, WebOptions
-from realtime.stroke import StrokeEngine
-from realtime.styles import Catalogue, find_style
+from realtime.stroke_size import StrokeEngine
+from realtime.style_catalogue import Catalogue, find_style
+from realtime.web.broadcast import Hub
 from realtime.web.guard import Guard, hosts_of, is_loopback, problem
-from realtime.web.hub import Hub
 from realtime.web.messages import MessageError, command_in, look_as_json, read_message, state_as_json, styles_as_json
-from realtime.web.peers import MAX_PEERS, OfferError, Peers, PeersFullError, Show, stay_on_loopback
-from realtime.web.pictures import MAX_UPLOAD_BYTES, paint_upload, thumbnail
-from realtime.web.studio import Studio
+from realtime.web.senders import Studio
+from realtime.web.uploads import MAX_UPLOAD_BYTES, paint_upload, thumbnail
+from realtime.web.webrtc import MAX_PEERS, OfferError, Peers, PeersFullError, Show, stay_on_loopback
 
 _PAGE = Path(__file__).with_name("page")
 _FILES = {
@@ -40,7 +40,7 @@ _FILES = {
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/live.js": ("live.js", "text/javascript; charset=utf-8"),
-    "/pictures.js": ("pictures.js", "text/javascript; charset=utf-8"),
+    "/images.js": ("images.js", "text/javascript; charset=utf-8"),
 }
 _LIMITS_BYTES = {"/api/offer": 2**17, "/api/command": 2**13, "/api/picture": MAX_UPLOAD_BYTES}
 _UPLOAD_S = 60.0

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.graph import OPSET, build_model
-from neural_style.checkpoint import StyleNetwork
-from neural_style.fast_net import FastNet, FastNetShape
-from neural_style.transformer_net import TransformerNet
+from neural_style.networks.fast_net import FastNet, FastNetShape
+from neural_style.networks.transformer_net import TransformerNet
+from neural_style.weights.checkpoint import StyleNetwork
 
 SIZES = [(64, 96), (61, 75), (2, 3), (7, 9), (3, 130), (40, 6)]
 

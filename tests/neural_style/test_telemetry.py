@@ -13,7 +13,7 @@ import pytest
 from fakes import noise
 from PIL import Image
 
-from realtime.styles import SAVED_MODELS
+from realtime.style_catalogue import SAVED_MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 HANGS_AFTER_S = 90
@@ -32,8 +32,8 @@ COMMANDS = {
         for package in ("neural_style", "realtime", "export", "speed")
         for runtime in ("onnxruntime", "openvino")
     },
-    "export": ["-c", "import export.model_file"],
-    "speed": ["-c", "import speed.subject, realtime.engines.onnx_engine, realtime.engines.openvino_engine"],
+    "export": ["-c", "import export.exporter"],
+    "speed": ["-c", "import speed.worker, realtime.engines.onnx_engine, realtime.engines.openvino_engine"],
 }
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from speed.comparison import compare
-from speed.rows import Figures, Row
+from speed.results import Figures, Row
 
 ROW = Row(
     style="candy", network="fast", engine="onnx", precision="fp32", device="cpu", size="64x48", batch_size=1,

@@ -1,7 +1,7 @@
 from torch import nn
 
-from neural_style.fast_net import FastNet
-from neural_style.transformer_net import TransformerNet
+from neural_style.networks.fast_net import FastNet
+from neural_style.networks.transformer_net import TransformerNet
 from speed.cost import cost_per_pixel
 
 

@@ -11,8 +11,8 @@ from realtime.errors import EngineError
 from speed import measurement
 from speed.measurement import Measurement
 from speed.options import BenchmarkOptions
-from speed.rows import PUBLIC_NETWORK, Figures
-from speed.subject import Opened, Setup
+from speed.results import PUBLIC_NETWORK, Figures
+from speed.worker import Opened, Setup
 
 
 class FakeRemote:

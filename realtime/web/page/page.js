@@ -1,6 +1,6 @@
 // The page's settings: what a person chose, told to whichever tab is open.
 import { startLive, stopLive, tell, live } from "/live.js";
-import { startPictures, repaint } from "/pictures.js";
+import { startPictures, repaint } from "/images.js";
 
 const element = (id) => document.getElementById(id);
 const look = { style: "", strength: 1, keep_colors: false };

@@ -26,10 +26,10 @@ from machines import (
 from realtime.engines import open_engine, openvino_engine, runs_on_gpu, selection
 from realtime.engines.torch_engine import TorchEngine
 from realtime.errors import EngineError
-from realtime.files import run
-from realtime.files.telling import Teller
 from realtime.options import EngineOptions, FileOptions
-from realtime.styles import SAVED_MODELS, Catalogue, load_catalogue
+from realtime.style_catalogue import SAVED_MODELS, Catalogue, load_catalogue
+from realtime.videos import job as run
+from realtime.videos.reporting import Teller
 
 pytestmark = pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no styles")
 

@@ -13,9 +13,9 @@ import pytest
 from fakes import IdentityEngine
 
 from realtime.engines import open_engine, selection
-from realtime.engines.measurement import Candidate
+from realtime.engines.autotune import Candidate
 from realtime.options import EngineOptions
-from realtime.styles import Catalogue, Style
+from realtime.style_catalogue import Catalogue, Style
 
 CHECKPOINT, MODEL_FILE = Path("fast.safetensors"), Path("fast.onnx")
 BOTH = Style("both", "fast", CHECKPOINT, MODEL_FILE, "")

@@ -23,13 +23,14 @@ import torch
 from fakes import FakeCudaRunner, difference, make_catalogue, noise
 from numpy.typing import NDArray
 
-from export.model_file import export_checkpoint
-from neural_style.checkpoint import StyleCredit, load_checkpoint, save_checkpoint, save_style
-from neural_style.dataset import packaged_photo
-from neural_style.fast_net import FastNet
-from neural_style.model_format import seal
-from neural_style.transformer_net import TransformerNet
-from realtime import postprocess, styles
+from export.exporter import export_checkpoint
+from neural_style.networks.fast_net import FastNet
+from neural_style.networks.transformer_net import TransformerNet
+from neural_style.photos import packaged_photo
+from neural_style.weights.checkpoint import StyleCredit, load_checkpoint, save_checkpoint, save_style
+from neural_style.weights.onnx_format import seal
+from realtime import postprocess
+from realtime import style_catalogue as styles
 from realtime.engines import Engine, open_engine
 from realtime.engines import torch_engine as torch_module
 from realtime.engines.onnx_engine import OnnxEngine
@@ -38,7 +39,7 @@ from realtime.engines.tiled_engine import TiledEngine
 from realtime.engines.torch_engine import TorchEngine
 from realtime.errors import CheckpointError, EngineError, EngineMemoryError, OptionError
 from realtime.options import EngineOptions
-from realtime.styles import SAVED_MODELS, Catalogue, Style, load_catalogue, open_styles, together
+from realtime.style_catalogue import SAVED_MODELS, Catalogue, Style, load_catalogue, open_styles, together
 
 pytestmark = pytest.mark.skipif(
     not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"
@@ -83,7 +84,7 @@ import gc, signal, sys, threading
 import numpy as np
 from realtime.engines import open_named_engine
 from realtime.options import EngineOptions
-from realtime.styles import load_catalogue
+from realtime.style_catalogue import load_catalogue
 catalogue = load_catalogue()
 engines = [open_named_engine(catalogue, EngineOptions(engine=sys.argv[1], device="cpu", precision="fp32"))]
 engines[0].stylize(np.zeros((1, 16, 16, 3), np.uint8), catalogue.styles[0])

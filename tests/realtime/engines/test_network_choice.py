@@ -8,13 +8,13 @@ import pytest
 from fakes import make_catalogue
 from style_files import write_network
 
-from realtime import styles
+from realtime import style_catalogue as styles
 from realtime.engines import network_choice
-from realtime.engines.measurement import Candidate, frame_time_ms
+from realtime.engines.autotune import Candidate, frame_time_ms
 from realtime.engines.network_choice import LiveRate, choose_live_network
 from realtime.errors import EngineError, StyleError
 from realtime.options import EngineOptions
-from realtime.styles import has_network, load_catalogue, open_style_list, open_styles
+from realtime.style_catalogue import has_network, load_catalogue, open_style_list, open_styles
 
 NAMED = EngineOptions("onnx", "cpu", "int8")
 SOURCE = LiveRate((640, 480), 30.0)
@@ -67,14 +67,14 @@ def test_a_catalogue_has_one_of_the_networks(models: Path) -> None:
 
 
 def test_a_time_is_measured_once_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.engines.measurement.cache_path", lambda: tmp_path / "engines.json")
+    monkeypatch.setattr("realtime.engines.autotune.cache_path", lambda: tmp_path / "engines.json")
     measured: list[int] = []
 
     def measure(candidates: list[Candidate], *_: object) -> dict[Candidate, float]:
         measured.append(1)
         return {candidates[0]: 12.345}
 
-    monkeypatch.setattr("realtime.engines.measurement._measured", measure)
+    monkeypatch.setattr("realtime.engines.autotune._measured", measure)
     style, candidate = make_catalogue("a").styles[0], Candidate("onnx", "int8")
 
     def cannot(_: Candidate) -> None:

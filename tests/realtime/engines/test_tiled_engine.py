@@ -10,7 +10,7 @@ from fakes import noise
 from realtime.engines.tiled_engine import TiledEngine
 from realtime.engines.torch_engine import TorchEngine
 from realtime.options import EngineOptions
-from realtime.styles import open_style_list
+from realtime.style_catalogue import open_style_list
 
 OPTIONS = EngineOptions("torch", "cpu", "fp32")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fakes import BLUE, GREEN, RED, difference, make_stylized, noise, read_clip, solid
 
-from neural_style.atomic import partial_path
+from neural_style.atomic_file import partial_path
 from realtime.errors import SinkError
 from realtime.frame import Image
 from realtime.sinks.video_file import VideoFileSink

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from fakes import BLUE, GREEN, RED, UNTAGGED, ClipFormat, difference, noise, solid, write_clip
-from film_corpus import FilmKind, make_film
+from video_corpus import FilmKind, make_film
 
 from realtime.errors import SourceError
-from realtime.files.colour import ColourTags
-from realtime.files.film_reader import FilmReader
 from realtime.frame import Frame, Image
+from realtime.media.colour import ColourTags
+from realtime.media.video_reader import FilmReader
 from realtime.sources.video_file import VideoFileSource
 
 HANGS_AFTER_S = 10.0

@@ -23,7 +23,7 @@ from realtime.options import EngineOptions, LookOptions, WebOptions
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.web import WebSink
 from realtime.sources.selection import SAMPLE_CLIP
-from realtime.styles import SAVED_MODELS, load_catalogue
+from realtime.style_catalogue import SAVED_MODELS, load_catalogue
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [

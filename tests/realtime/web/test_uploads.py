@@ -14,9 +14,9 @@ from PIL import Image as Pillow
 from realtime.controls import Look
 from realtime.errors import SourceError
 from realtime.flow import EngineStage
-from realtime.stroke import StrokeEngine
-from realtime.styles import Style
-from realtime.web.pictures import paint_upload
+from realtime.stroke_size import StrokeEngine
+from realtime.style_catalogue import Style
+from realtime.web.uploads import paint_upload
 
 
 class _WatchedEngine(IdentityEngine):

@@ -1,0 +1,89 @@
+"""Owns contact sheets: labelled pictures in the cells of a table.
+
+Must not know networks, figures or what the pictures show.
+"""
+
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from neural_style.atomic_file import whole_file
+
+Picture = NDArray[np.uint8]
+
+CELL_WH = (256, 224)
+_LABEL_PX = 22
+_MARGIN_PX = 3
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A label and the picture below it, small enough to be kept in numbers.
+
+    Attributes:
+        label: one line; drawn in ASCII.
+        picture: uint8 (h, w, 3) RGB that fits into a cell, or None where the cell stays empty.
+    """
+
+    label: str
+    picture: Picture | None
+
+
+def make_cell(label: str, picture: Picture) -> Cell:
+    """Shrinks a picture, uint8 (H, W, 3) RGB, to fit into a cell; smaller ones stay as they are."""
+    room = (CELL_WH[0] - 2 * _MARGIN_PX, CELL_WH[1] - _LABEL_PX - _MARGIN_PX)
+    height, width = picture.shape[:2]
+    scale = min(1.0, room[0] / width, room[1] / height)
+    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return Cell(label, np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8))
+
+
+def draw_sheet(rows: Sequence[Sequence[Cell]]) -> Picture:
+    """Draws cells on white; short rows end empty.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+    """
+    width, height = CELL_WH
+    sheet = np.full((len(rows) * height, max(len(row) for row in rows) * width, 3), 255, np.uint8)
+    for row_index, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            _draw_cell(sheet[row_index * height :, column * width :], cell)
+    return sheet
+
+
+def write_sheet(path: Path, rows: Sequence[Sequence[Cell]]) -> None:
+    """Writes a contact sheet as its suffix says, .png or .jpg; the file appears only when whole.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    encoded, content = cv2.imencode(path.suffix, cv2.cvtColor(draw_sheet(rows), cv2.COLOR_RGB2BGR))
+    if not encoded:
+        raise OSError(errno.EIO, "the picture could not be encoded", str(path))
+    with whole_file(path) as partial:
+        partial.write_bytes(content.tobytes())
+
+
+def _draw_cell(corner: Picture, cell: Cell) -> None:
+    """Draws at the upper left of an array, uint8 (H, W, 3)."""
+    label = _that_fits(cell.label)
+    patch = np.ascontiguousarray(corner[:_LABEL_PX, : CELL_WH[0]])
+    cv2.putText(patch, label, (_MARGIN_PX, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+    corner[:_LABEL_PX, : CELL_WH[0]] = patch
+    if cell.picture is not None:
+        height, width = cell.picture.shape[:2]
+        corner[_LABEL_PX : _LABEL_PX + height, _MARGIN_PX : _MARGIN_PX + width] = cell.picture
+
+
+def _that_fits(label: str) -> str:
+    """Cuts a label to the width of a cell; the font knows ASCII only."""
+    label = label.encode("ascii", "replace").decode()
+    while cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)[0][0] > CELL_WH[0] - 2 * _MARGIN_PX:
+        label = label[:-3] + ".."
+    return label

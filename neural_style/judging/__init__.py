@@ -1,0 +1,1 @@
+"""How stylized images and videos are judged, by a network that trained nothing."""

@@ -1,0 +1,244 @@
+"""Owns the figures of a stylized picture: distance to its painting, to its photograph, and between their colours.
+
+Must not know who painted, or files.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neural_style.errors import EvaluationError
+from neural_style.judging.judge_network import MIN_SIDE_PX, JudgeNetwork
+from neural_style.judging.strokes import Strokes, strokes_of
+
+Picture = NDArray[np.uint8]
+
+_PARTS_LAYER, _THINGS_LAYER = 5, 7
+"""288 channels at an eighth of the resolution see parts and where they are, 528 at a sixteenth what things are."""
+
+_PATCH_PX = 7
+_PATCH_SCALES = 3
+_PATCH_DIRECTIONS = 256
+_MAX_PATCHES = 20_000
+_QUANTILES = 512
+
+
+@dataclass(frozen=True)
+class PictureFigures:
+    """How far a stylized picture is from what it should be; 0 is equal in all of them.
+
+    Attributes:
+        style_features: mean over layers of (|m - m*| / |m*| + |C - C*| / |C*|) / 2, with m the mean
+            of each channel, C their covariances (Frobenius norm) and the star the painting's. Not Gram
+            matrices, which the training compares: features are never negative, so their means
+            make nearly all of a Gram matrix, and how channels go together would hardly count.
+        style_patches: sliced Wasserstein distance of 7 x 7 pixel patches, of pixels 0..1, to the
+            painting's: mean over three scales and 256 directions of the one-dimensional distance.
+        content_parts: mean square difference of instance-normalized features to the photograph's,
+            in a layer that sees parts of things: 2 where nothing is alike.
+        content_things: the same in a layer that sees things.
+        content_structure: 1 - SSIM of luminance to the photograph's.
+        colour: mean of the Wasserstein distances of L, a and b to the painting's, in CIELAB units.
+    """
+
+    style_features: float
+    style_patches: float
+    content_parts: float
+    content_things: float
+    content_structure: float
+    colour: float
+
+    @property
+    def style_distance(self) -> float:
+        """Geometric mean of both style figures: a factor in either counts the same, whatever their units."""
+        return float(np.sqrt(self.style_features * self.style_patches))
+
+    @property
+    def content_distance(self) -> float:
+        """Mean of both layers. Structure is apart: whoever paints faintly or in small strokes has it for nothing."""
+        return (self.content_parts + self.content_things) / 2
+
+
+@dataclass(frozen=True)
+class Impression:
+    """What the judge keeps of a picture.
+
+    Attributes:
+        moments: mean, float32 (C,), and covariance, float32 (C, C), of the channels of each layer,
+            first of the picture as it is, then of it enlarged twice unless the look is quick.
+        strokes: without colour, see `neural_style.judging.strokes`.
+        content: float32 (1, C, h, w) of two layers, instance-normalized features.
+        patches: float32 (directions, quantiles) for each scale.
+        colours: float32 (quantiles, 3), of L, a and b.
+        luminance: float32 (H, W), 0..255.
+    """
+
+    moments: list[tuple[Tensor, Tensor]]
+    strokes: Strokes
+    content: tuple[Tensor, Tensor]
+    patches: list[NDArray[np.float32]]
+    colours: NDArray[np.float32]
+    luminance: NDArray[np.float32]
+
+
+class Judge:
+    """Looks at pictures. Two looks at a picture give the same impression.
+
+    Args:
+        quick: leave out the enlarged picture, which takes most of the time. Figures compare only
+            with those of looks of the same kind.
+
+    Raises:
+        MissingPackageError: the package with the weights of its network is not installed.
+        TrainingError: those weights cannot be read.
+    """
+
+    def __init__(self, quick: bool = False) -> None:
+        self._network, self._quick = JudgeNetwork(), quick
+        generator = torch.Generator().manual_seed(1)
+        directions = torch.randn(_PATCH_DIRECTIONS, 3 * _PATCH_PX**2, generator=generator)
+        self._directions = F.normalize(directions, dim=1)
+
+    @torch.inference_mode()
+    def look(self, picture: Picture) -> Impression:
+        """Sees a picture at its size and enlarged twice, where brush strokes fill the view.
+
+        Args:
+            picture: uint8 (H, W, 3) RGB.
+
+        Raises:
+            EvaluationError: it is too small.
+        """
+        height, width = picture.shape[:2]
+        if min(height, width) < MIN_SIDE_PX:
+            raise EvaluationError(
+                f"picture of {width}x{height} px: too small to be judged; both sides must be {MIN_SIDE_PX} px or more"
+            )
+        pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float()  # (1, 3, H, W)
+        layers = self._network(pixels)
+        content = F.instance_norm(layers[_PARTS_LAYER]), F.instance_norm(layers[_THINGS_LAYER])
+        moments = [_moments(layer) for layer in layers]
+        if not self._quick:
+            enlarged = F.interpolate(pixels, scale_factor=2.0, mode="bilinear", align_corners=False)
+            moments += [_moments(layer) for layer in self._network(enlarged)]
+        strokes = strokes_of(self._network, picture)
+        return Impression(moments, strokes, content, self._patches(pixels), _colours(picture), _luminance(picture))
+
+    def figures(self, stylized: Picture, photograph: Picture, painting: Picture) -> PictureFigures:
+        """Compares a stylized picture with the photograph it shows and the painting it imitates.
+
+        Args:
+            stylized: uint8 (H, W, 3) RGB; resized when it has not the photograph's size.
+            photograph: uint8 (H, W, 3) RGB.
+            painting: uint8 (H', W', 3) RGB; resized until its shorter side is the photograph's.
+
+        Raises:
+            EvaluationError: the photograph is too small.
+        """
+        height, width = photograph.shape[:2]
+        fitted, scaled = resized_to(stylized, (width, height)), with_short_side(painting, min(height, width))
+        return compare(self.look(fitted), self.look(photograph), self.look(scaled))
+
+    def _patches(self, pixels: Tensor) -> list[NDArray[np.float32]]:
+        """Quantile functions of a picture's patches along fixed random directions, at one, a half and a quarter.
+
+        Optimal transport along a line matches what has the same rank, so the mean absolute
+        difference of two quantile functions is a one-dimensional Wasserstein distance, and the mean over
+        directions the sliced one (Rabin et al. 2011; Bonneel et al. 2015; of textures Heitz et al. 2021,
+        arXiv 2006.07229). Quantiles let pictures of different sizes be compared.
+        """
+        pyramid = pixels / 255.0
+        quantiles = []
+        for _ in range(_PATCH_SCALES):
+            rows, columns = (side - _PATCH_PX + 1 for side in pyramid.shape[2:])
+            chosen = torch.randperm(rows * columns, generator=torch.Generator().manual_seed(0))[:_MAX_PATCHES]
+            windows = pyramid[0].unfold(1, _PATCH_PX, 1).unfold(2, _PATCH_PX, 1)  # (3, rows, columns, 7, 7)
+            patches = windows[:, chosen // columns, chosen % columns]  # (3, patches, 7, 7)
+            flat = patches.permute(0, 2, 3, 1).flatten(0, 2)  # (3 * 7 * 7, patches)
+            ordered = np.sort((self._directions @ flat).numpy(), axis=1)  # ten times as fast as PyTorch's
+            places = np.linspace(0, ordered.shape[1] - 1, _QUANTILES).round().astype(int)
+            quantiles.append(ordered[:, places])
+            pyramid = F.avg_pool2d(pyramid, 2)
+        return quantiles
+
+
+def compare(stylized: Impression, photograph: Impression, painting: Impression) -> PictureFigures:
+    """Compares impressions; the photograph has the size of the stylized picture, and the painting its shorter side."""
+    layers = zip(stylized.moments, painting.moments, strict=True)
+    scales = zip(stylized.patches, painting.patches, strict=True)
+    parts, things = (
+        float((ours - own).square().mean()) for ours, own in zip(stylized.content, photograph.content, strict=True)
+    )
+    errors = [_relative_error(ours, aim) for pair in layers for ours, aim in zip(*pair, strict=True)]
+    return PictureFigures(
+        style_features=float(np.mean(errors)),
+        style_patches=float(np.mean([np.abs(ours - aim).mean() for ours, aim in scales])),
+        content_parts=parts,
+        content_things=things,
+        content_structure=1.0 - structural_similarity(stylized.luminance, photograph.luminance),
+        colour=float(np.abs(stylized.colours - painting.colours).mean()),
+    )
+
+
+def structural_similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Mean SSIM (Wang et al. 2004, eq. 13, with their 11 x 11 Gaussian window of sigma 1.5, K1 0.01, K2 0.03).
+
+    Args:
+        first: float32 (H, W), 0..255, at least 11 px high and wide.
+        second: alike. Where the window would reach over the border, nothing is measured.
+    """
+
+    def average(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5)[5:-5, 5:-5], np.float64)
+
+    # Variances are small differences of large squares: float64.
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    mean_a, mean_b = average(a), average(b)
+    variances = average(a * a + b * b) - mean_a**2 - mean_b**2
+    covariance = average(a * b) - mean_a * mean_b
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return float((luminance * (2 * covariance + c2) / (variances + c2)).mean())
+
+
+def resized_to(picture: Picture, size_wh: tuple[int, int]) -> Picture:
+    """Brings a picture, uint8 (H, W, 3), to another width and height by INTER_AREA, which averages where it shrinks."""
+    if picture.shape[1::-1] == size_wh:
+        return picture
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def with_short_side(picture: Picture, short_side_px: int) -> Picture:
+    """Resizes a picture, uint8 (H, W, 3), keeping its shape."""
+    height, width = picture.shape[:2]
+    scale = short_side_px / min(height, width)
+    size_wh = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=method), np.uint8)
+
+
+def _moments(layer: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (C,) and covariance (C, C) of the channels of (1, C, h, w)."""
+    flat = layer[0].flatten(1)
+    mean = flat.mean(1)
+    centred = flat - mean[:, None]
+    return mean, centred @ centred.T / flat.shape[1]
+
+
+def _relative_error(value: Tensor, aim: Tensor) -> float:
+    return float((value - aim).norm() / aim.norm().clamp_min(1e-6))
+
+
+def _luminance(picture: Picture) -> NDArray[np.float32]:
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32)
+
+
+def _colours(picture: Picture) -> NDArray[np.float32]:
+    """Quantile functions of L, a and b; the mean difference of two is a Wasserstein distance, as of patches."""
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB).reshape(-1, 3)
+    return np.asarray(np.quantile(lab, np.linspace(0, 1, _QUANTILES), axis=0), np.float32)

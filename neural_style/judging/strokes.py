@@ -1,0 +1,104 @@
+"""Owns the comparison of strokes with colours taken out: how much styles differ, and whose each one resembles."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neural_style.judging.judge_network import JudgeNetwork
+
+Picture = NDArray[np.uint8]
+
+STROKE_LAYERS = slice(1, 7)
+"""The judge's layers but the shallowest, which sees edges, and the deepest, which sees things."""
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """How the channels of the judging network go together in a picture without colour.
+
+    Attributes:
+        grams: float32 (C, C) for each of `STROKE_LAYERS`, of Frobenius norm 1; zeros of a flat picture.
+    """
+
+    grams: list[Tensor]
+
+
+@torch.inference_mode()
+def strokes_of(network: JudgeNetwork, picture: Picture) -> Strokes:
+    """Looks at a picture's strokes.
+
+    With F (C, pixels) the features of a layer of the equalised luminance, less the mean of each channel,
+    its Gram matrix is G = F F' / |F F'|, which knows neither brightness, contrast nor colours.
+
+    Args:
+        network: the judging network.
+        picture: uint8 (H, W, 3) RGB, sides of `MIN_SIDE_PX` or more.
+    """
+    grey = torch.from_numpy(equalized_luminance(picture)).expand(1, 3, -1, -1)  # (1, 3, H, W)
+    return Strokes([_gram(layer) for layer in network(grey)[STROKE_LAYERS]])
+
+
+def equalized_luminance(picture: Picture) -> NDArray[np.float32]:
+    """The luminance of a picture, uint8 (H, W, 3) RGB, with a uniform histogram: float32 (H, W), 0..255.
+
+    Each pixel is its mid-rank among all: 255 (P(Y < y) + P(Y = y) / 2). Equal pixels stay equal.
+    """
+    luminance = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    share = np.bincount(luminance.ravel(), minlength=256) / luminance.size
+    ranks = np.asarray(255.0 * (share.cumsum() - share / 2), np.float32)
+    return np.asarray(ranks[luminance])
+
+
+def stroke_distance(first: Strokes, second: Strokes) -> float:
+    """Mean over layers of |G1 - G2| (Frobenius): 0 for the same strokes, at most the square root of 2."""
+    pairs = zip(first.grams, second.grams, strict=True)
+    return float(np.mean([float((one - other).norm()) for one, other in pairs]))
+
+
+def stroke_diversity(stylized: Sequence[Strokes], paintings: Sequence[Strokes]) -> float:
+    """How much stylized pictures of one photograph differ, over how much their paintings do.
+
+    The ratio of the mean distances over all pairs; 1: styles are as different as the paintings, 0: all have
+    the same strokes; nan with fewer than two.
+
+    Args:
+        stylized: one photograph in each style.
+        paintings: theirs, in the same order, with the photograph's shorter side.
+    """
+    if len(stylized) < 2:
+        return float("nan")
+    between = [_mean_of_pairs(strokes) for strokes in (stylized, paintings)]
+    return between[0] / between[1] if between[1] > 0 else float("nan")
+
+
+def stroke_fit(stylized: Strokes, paintings: Sequence[Strokes], own: int) -> float:
+    """Distance to the own painting over the mean distance to the others; nan when there are none.
+
+    0: the painting's own strokes; 1: no nearer to it than to any other.
+
+    Args:
+        stylized: a stylized picture.
+        paintings: of all styles.
+        own: the index of its painting among them.
+    """
+    distances = [stroke_distance(stylized, painting) for painting in paintings]
+    others = distances[:own] + distances[own + 1 :]
+    return distances[own] / float(np.mean(others)) if others and sum(others) > 0 else float("nan")
+
+
+def _mean_of_pairs(strokes: Sequence[Strokes]) -> float:
+    return float(np.mean([stroke_distance(*pair) for pair in combinations(strokes, 2)]))
+
+
+def _gram(layer: Tensor) -> Tensor:
+    """The normalised Gram matrix (C, C) of a layer (1, C, h, w)."""
+    flat = layer[0].flatten(1)
+    centred = flat - flat.mean(1, keepdim=True)
+    products: Tensor = centred @ centred.T
+    return products.div_(products.norm().clamp_min(1e-9))

@@ -1,0 +1,81 @@
+"""Owns folders of photographs: which files they hold, and which of them are kept out of training."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from neural_style.errors import MissingPackageError, TrainingError
+
+PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+MAX_VALIDATION_PICTURES = 50
+
+_PACKAGED_PHOTOS = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "chelsea.png",
+    "coffee.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "motorcycle_left.png",
+    "rocket.jpg",
+)
+
+
+def read_picture(path: Path) -> NDArray[np.uint8] | None:
+    """Reads a picture file as uint8 (H, W, 3) RGB, or None when it cannot be decoded."""
+    try:
+        encoded = np.fromfile(path, np.uint8)
+        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    except (OSError, cv2.error):
+        return None
+    return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def find_photos(folder: Path) -> list[Path]:
+    """All picture files in a folder and its subfolders, sorted.
+
+    Raises:
+        TrainingError: the folder is missing or holds no picture.
+    """
+    if not folder.is_dir():
+        raise TrainingError(f"content folder {folder}: is not a folder; give one that holds photographs")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
+    if not paths:
+        raise TrainingError(f"content folder {folder}: holds no picture ({', '.join(sorted(PICTURE_SUFFIXES))})")
+    return paths
+
+
+def packaged_photos() -> list[Path]:
+    """Photographs in scikit-image's wheel: a person, a cat, a cup, a rocket, a motorcycle, ground and sky.
+
+    Raises:
+        MissingPackageError: scikit-image is not installed.
+    """
+    return [packaged_photo(name) for name in _PACKAGED_PHOTOS]
+
+
+def packaged_photo(name: str) -> Path:
+    """A picture file in scikit-image's wheel.
+
+    Raises:
+        MissingPackageError: scikit-image is not installed.
+    """
+    try:
+        import skimage
+    except ImportError as error:
+        raise MissingPackageError(
+            f"photograph {name}: comes with scikit-image, which is not installed; run: pip install "
+            "scikit-image==0.26.0, or give your own photographs with --content-dir"
+        ) from error
+    return Path(skimage.__file__).parent / "data" / name
+
+
+def hold_out(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Splits photographs into those to train on and, the last tenth by name (50 at most), those to judge with."""
+    held_out = min(MAX_VALIDATION_PICTURES, len(paths) // 10)
+    return (paths[:-held_out], paths[-held_out:]) if held_out else (paths, paths[:4])

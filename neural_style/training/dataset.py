@@ -1,0 +1,96 @@
+"""Owns what training reads: crops of photographs, and the style images."""
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from neural_style.errors import TrainingError
+from neural_style.photos import read_picture
+
+_MAX_CROPS_PER_SIDE = 3.5
+"""The largest size of a photograph's shorter side, in crops: 256 px are then a part of an image of 900 px."""
+
+_log = logging.getLogger(__name__)
+
+
+def read_style_picture(path: Path, short_side_px: int) -> Tensor:
+    """Reads a style picture, resized so that its shorter side is `short_side_px`.
+
+    Returns:
+        float (1, 3, H, W), RGB, 0..255.
+
+    Raises:
+        TrainingError: the file is missing or is not a picture.
+    """
+    if not path.is_file():
+        raise TrainingError(f"style picture {path}: no such file")
+    picture = read_picture(path)
+    if picture is None:
+        raise TrainingError(f"style picture {path}: cannot be read as a picture; give a JPEG, PNG or WebP file")
+    return _to_tensor(_resize_short_side(picture, short_side_px))[None]
+
+
+class PhotoCrops(Dataset[Tensor]):
+    """Random crops of photographs.
+
+    Item `i` is drawn from a generator seeded with `(seed, i)`, so a resumed run sees
+    what an uninterrupted one would. A photograph is resized first, so that a crop shows
+    from all of it to a small part, as frames of cameras and large images do.
+
+    Args:
+        paths: picture files; one that cannot be read is named once and left out.
+        crop_px: side of the square crops.
+        length: number of items.
+        seed: of the drawing.
+    """
+
+    def __init__(self, paths: list[Path], crop_px: int, length: int, seed: int) -> None:
+        self.paths = paths
+        self._crop_px, self._length, self._seed = crop_px, length, seed
+        self._unreadable: set[Path] = set()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Tensor:
+        """Returns float (3, crop, crop), RGB, 0..255."""
+        rng = np.random.default_rng((self._seed, index))
+        for number in rng.permutation(len(self.paths)):
+            path = self.paths[number]
+            picture = None if path in self._unreadable else read_picture(path)
+            if picture is not None:
+                return _to_tensor(self._crop(picture, rng))
+            if path not in self._unreadable:
+                self._unreadable.add(path)
+                _log.warning("skipped %s: cannot be read as a picture", path)
+        raise TrainingError(
+            f"content folder {self.paths[0].parent}: none of its {len(self.paths)} pictures can be read"
+        )
+
+    def _crop(self, picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        crop = self._crop_px
+        wanted = round(crop * _MAX_CROPS_PER_SIDE ** rng.uniform())
+        resized = _resize_short_side(picture, wanted)
+        top = rng.integers(resized.shape[0] - crop + 1)
+        left = rng.integers(resized.shape[1] - crop + 1)
+        cropped = resized[top : top + crop, left : left + crop]
+        return cropped[:, ::-1] if rng.random() < 0.5 else cropped
+
+
+def _resize_short_side(picture: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    scale = short_side_px / min(height, width)
+    size_wh = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=method), np.uint8)
+
+
+def _to_tensor(picture: NDArray[np.uint8]) -> Tensor:
+    """uint8 (H, W, 3) to float (3, H, W), values unchanged."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).float()

@@ -1,0 +1,247 @@
+"""Owns the training losses: content, style, strokes, colour, contrast, smoothness, grid and range.
+
+Must not know where the pictures come from or which network painted them.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from neural_style.training.image_statistics import (
+    covariance,
+    gram,
+    grid_power,
+    sorted_colours,
+    sorted_contrasts,
+    standardized_luminance,
+)
+from neural_style.training.loss_network import Features, LossNetwork
+
+_CLOSE_UP_SHARE = 0.5
+"""Side of the part that is looked at enlarged, as a share of the picture's side."""
+
+_NO_FEATURES = 1e-12
+"""Keeps the statistics of a flat image, which are none, from a division by zero."""
+
+_FLAT = 1e-5
+"""Mean square contrast, pixels 0..1, below which a picture counts as flat."""
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each term counts.
+
+    Attributes:
+        content: low paints over the content, high leaves the photograph.
+        style: weight of the statistics of all style layers together.
+        colour: match of the distribution of colours.
+        contrast: match of the distribution of what differs within small patches; without it a
+            network learns to be steady by painting fainter.
+        smoothness: total variation.
+        grid: patterns in step with the cells that a network computes on, see `grid_power`.
+        range: pixels outside of 0..255, which a screen would cut off.
+        steadiness: pictures that move with what they show (`neural_style.training.steadiness`).
+        strokes: how features go together where colours, brightness and contrast are taken out; without
+            it the palette alone makes much of a style's statistics.
+    """
+
+    content: float = 0.45
+    style: float = 1.0
+    colour: float = 50.0
+    contrast: float = 1.5
+    smoothness: float = 0.5
+    grid: float = 0.0
+    range: float = 20.0
+    steadiness: float = 12.0
+    strokes: float = 0.0
+
+
+@dataclass(frozen=True)
+class StyleTarget:
+    """What the losses remember of one style picture.
+
+    Attributes:
+        statistics: for each style layer of each view its Gram matrix, float (C, C), or its covariance,
+            float (C, C), and its mean, float (C, 1).
+        colours: float (directions, samples), see `sorted_colours`.
+        contrasts: float (directions, quantiles) for each scale, see `sorted_contrasts`.
+        strokes: for each style layer the normalized covariance, float (C, C), of the picture without colour.
+    """
+
+    statistics: list[Tensor]
+    colours: Tensor
+    contrasts: list[Tensor]
+    strokes: list[Tensor]
+
+
+class PerceptualLoss:
+    """Compares stylized pictures with their content and their styles.
+
+    A picture is looked at whole, and where the loss network asks for it, a part of it
+    also enlarged: the whole shows large strokes and composition, the part the brush.
+
+    Args:
+        network: frozen, on the device of the pictures.
+        style_pictures: float (1, 3, H, W) in 0..255, one for each style.
+        weights: how much each term counts.
+        content_weights: a factor on the content term for each style.
+    """
+
+    def __init__(
+        self,
+        network: LossNetwork,
+        style_pictures: list[Tensor],
+        weights: LossWeights,
+        content_weights: tuple[float, ...],
+    ) -> None:
+        self._network, self._weights = network, weights
+        targets = [self._target(picture) for picture in style_pictures]
+        self._statistics = [torch.stack(values) for values in zip(*(t.statistics for t in targets), strict=True)]
+        self._colours = torch.stack([t.colours for t in targets])
+        self._contrasts = [torch.stack(scale) for scale in zip(*(t.contrasts for t in targets), strict=True)]
+        self._strokes = [torch.stack(layer) for layer in zip(*(t.strokes for t in targets), strict=True)]
+        self._content_weights = self._colours.new_tensor(content_weights)
+
+    def __call__(
+        self, stylized: Tensor, photographs: Tensor, styles: Tensor, strengths: Tensor, corner: tuple[float, float]
+    ) -> dict[str, Tensor]:
+        """Computes the weighted terms; their sum is what training minimizes.
+
+        Args:
+            stylized: float32 (N, 3, H, W), 0..255.
+            photographs: what was stylized, alike.
+            styles: int64 (N,), the row of `style_pictures` for each picture.
+            strengths: float (N,), 0..1: the style's statistics count in this proportion, the
+                photograph's own in the rest.
+            corner: where the enlarged part lies, 0..1 down and right.
+
+        Returns:
+            Scalars by name: content, style, colour, smoothness, range, and where they count contrast, strokes
+            and grid.
+        """
+        views = [self._network(view) for view in self._views(stylized, corner)]
+        with torch.no_grad():
+            originals = [self._network(view) for view in self._views(photographs, corner)]
+        content = [_content_errors(a, b) for a, b in zip(views, originals, strict=True)]
+        terms = {
+            "content": self._weights.content * (torch.stack(content).mean(0) * self._content_weights[styles]).mean(),
+            "style": self._weights.style * self._style_loss(views, originals, styles, strengths),
+            "colour": self._weights.colour * self._colour_loss(stylized, photographs, styles, strengths),
+            "smoothness": self._weights.smoothness * _total_variation(stylized),
+            "range": self._weights.range * _excess(stylized),
+        }
+        if self._weights.contrast > 0:
+            contrast = self._contrast_loss(stylized, photographs, styles, strengths)
+            terms["contrast"] = self._weights.contrast * contrast
+        if self._weights.strokes > 0:
+            terms["strokes"] = self._weights.strokes * self._stroke_loss(stylized, styles, strengths)
+        if self._weights.grid > 0:
+            terms["grid"] = self._weights.grid * grid_power(stylized).mean()
+        return terms
+
+    def _views(self, pictures: Tensor, corner: tuple[float, float]) -> list[Tensor]:
+        """The whole picture, and for a network with a close-up also a part of it, enlarged."""
+        if self._network.close_up == 1:
+            return [pictures]
+        sides = [round(_CLOSE_UP_SHARE * side) for side in pictures.shape[2:]]
+        top, left = (
+            round(c * (whole - part)) for c, whole, part in zip(corner, pictures.shape[2:], sides, strict=True)
+        )
+        return [pictures, self._enlarged(pictures[:, :, top : top + sides[0], left : left + sides[1]])]
+
+    def _enlarged(self, pictures: Tensor) -> Tensor:
+        return F.interpolate(pictures, scale_factor=self._network.close_up, mode="bilinear", align_corners=False)
+
+    @torch.no_grad()
+    def _target(self, picture: Tensor) -> StyleTarget:
+        views = [picture] if self._network.close_up == 1 else [picture, self._enlarged(picture)]
+        layers = [layer for view in views for layer in self._network(view).style]
+        statistics = [values[0] for layer in layers for values in self._statistics_of(layer)]
+        contrasts = [scale[0] for scale in sorted_contrasts(picture)]
+        strokes = [layer[0] for layer in self._strokes_of(picture)] if self._weights.strokes > 0 else []
+        return StyleTarget(statistics, sorted_colours(picture)[0], contrasts, strokes)
+
+    def _statistics_of(self, layer: Tensor) -> list[Tensor]:
+        """What is compared of a style layer (N, C, H, W): its Gram matrix, or its covariance and its mean."""
+        return (
+            [covariance(layer), layer.mean((2, 3), dtype=torch.float32)[:, :, None]]
+            if self._network.centred
+            else [gram(layer)]
+        )
+
+    def _strokes_of(self, pictures: Tensor) -> list[Tensor]:
+        """Covariances (N, C, C) of the style layers, of Frobenius norm 1, of the standardized luminance."""
+        covariances = [covariance(layer) for layer in self._network(standardized_luminance(pictures)).style]
+        return [c / (c.square().sum((1, 2), keepdim=True) + _NO_FEATURES).sqrt() for c in covariances]
+
+    def _stroke_loss(self, stylized: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
+        """Square distance of the strokes, 0..2, averaged over pictures and summed over layers as for style.
+
+        A weak picture has weak strokes of the same kind, so that its distance counts the less.
+        """
+        total = strengths.new_zeros(())
+        for weight, ours, aims in zip(
+            self._network.style_weights, self._strokes_of(stylized), self._strokes, strict=True
+        ):
+            total = total + weight * (strengths * (ours - aims[styles]).square().sum((1, 2))).mean()
+        return total
+
+    def _style_loss(
+        self, views: list[Features], originals: list[Features], styles: Tensor, strengths: Tensor
+    ) -> Tensor:
+        """Square error of the statistics relative to their mean square, averaged over views and pictures."""
+        layers = [layer for view in views for layer in view.style]
+        photograph_layers = [layer for view in originals for layer in view.style]
+        targets, weak = iter(self._statistics), strengths < 1
+        total = strengths.new_zeros(())
+        for number, (layer, photograph) in enumerate(zip(layers, photograph_layers, strict=True)):
+            weight = self._network.style_weights[number % len(views[0].style)]
+            photographs_own = self._statistics_of(photograph[weak]) if weak.any() else []
+            for place, ours in enumerate(self._statistics_of(layer)):
+                target = next(targets)[styles]  # (N, C, C) or (N, C, 1)
+                if photographs_own:
+                    target[weak] = torch.lerp(photographs_own[place], target[weak], strengths[weak, None, None])
+                # By both sizes: beside a dark painting's alone, a bright image would outweigh all others of the batch.
+                size = (target.square().sum((1, 2)) + ours.detach().square().sum((1, 2))) / 2
+                error = (ours - target).square().sum((1, 2)) / size.clamp_min(_NO_FEATURES)
+                total = total + weight * error.mean()
+        return total / len(views)
+
+    def _colour_loss(self, stylized: Tensor, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
+        own = sorted_colours(photographs)
+        target = torch.lerp(own, self._colours[styles], strengths[:, None, None])
+        return (sorted_colours(stylized) - target).square().mean()
+
+    def _contrast_loss(self, stylized: Tensor, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
+        """Relative square distance of the contrasts, averaged over scales and pictures."""
+        scales = zip(sorted_contrasts(stylized), sorted_contrasts(photographs), self._contrasts, strict=True)
+        errors = []
+        for ours, photograph, painting in scales:
+            target = torch.lerp(photograph, painting[styles], strengths[:, None, None])
+            size = target.square().mean((1, 2)).clamp_min(_FLAT)
+            errors.append(((ours - target).square().mean((1, 2)) / size).mean())
+        return torch.stack(errors).mean()
+
+
+def _content_errors(stylized: Features, photographs: Features) -> Tensor:
+    """Mean square difference of instance-normalized features, (N,): shape counts, contrast does not."""
+    errors = []
+    for ours, photograph in zip(stylized.content, photographs.content, strict=True):
+        difference = F.instance_norm(ours.float()) - F.instance_norm(photograph.float())
+        errors.append(difference.square().mean((1, 2, 3)))
+    return torch.stack(errors).mean(0)
+
+
+def _total_variation(pictures: Tensor) -> Tensor:
+    """Mean absolute difference of neighbouring pixels, both ways, of 0..255 pictures scaled to 0..1."""
+    scaled = pictures / 255.0
+    down = (scaled[:, :, 1:] - scaled[:, :, :-1]).abs().mean()
+    right = (scaled[:, :, :, 1:] - scaled[:, :, :, :-1]).abs().mean()
+    return down + right
+
+
+def _excess(pictures: Tensor) -> Tensor:
+    """Mean square of how far pixels lie outside of 0..255, scaled to 0..1."""
+    return ((pictures - pictures.clamp(0, 255)) / 255.0).square().mean()

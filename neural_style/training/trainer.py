@@ -1,0 +1,308 @@
+"""Owns the training loop: batches in, a network that paints out, resumable at any checkpoint.
+
+Must not know the command line or draw on the terminal; progress is handed to a callback.
+"""
+
+import copy
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
+
+from neural_style.atomic_file import whole_file
+from neural_style.contact_sheet import make_cell, write_sheet
+from neural_style.errors import TrainingError
+from neural_style.networks.fast_net import FastNet
+from neural_style.photos import find_photos, hold_out, packaged_photos, read_picture
+from neural_style.training.dataset import PhotoCrops, read_style_picture
+from neural_style.training.distributed import Member
+from neural_style.training.loss_weights import load_loss_network
+from neural_style.training.losses import PerceptualLoss
+from neural_style.training.options import TrainOptions
+from neural_style.training.starting_point import nearest_style, new_network, parameter_groups
+from neural_style.training.steadiness import random_motion, steadiness_loss
+from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint, save_style
+from neural_style.weights.state_dict import first_reason
+
+_WEAK_SHARE = 0.15
+"""Share of the pictures that are trained at a random strength below 1."""
+
+_STEADY_RAMP = 0.05
+"""Part of the training in which the steadiness term comes to its full weight."""
+
+_CONTENT_LET_GO = 0.5
+"""Part of the content weight that steadiness takes over: what moves with the picture also keeps its content."""
+
+_AVERAGE_DECAY = 0.99
+
+_TRIED_PHOTOS = 2
+"""On which the styles of a network are tried to find where a new one starts."""
+
+_PREVIEW_PHOTOS, _PREVIEW_WH = 4, (320, 320)
+
+_RECORDED = (
+    "network",
+    "steps",
+    "batch_size",
+    "crop_px",
+    "style_size_px",
+    "learning_rate",
+    "loss_network",
+    "seed",
+    "device",
+    "processes",
+    "steady_from",
+)
+"""Options that the header keeps as they are."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a step reports: steps done and the weighted loss terms by name."""
+
+    step: int
+    losses: dict[str, float]
+
+
+class Trainer:
+    """Trains one network.
+
+    Args:
+        options: checked already.
+        resume: go on from `options.state_path`.
+        member: which share of each batch is this process's; without it, all.
+
+    Raises:
+        TrainingError: a picture, folder, state or loss network is not usable.
+        MissingPackageError: the loss network's package is not installed.
+    """
+
+    def __init__(self, options: TrainOptions, resume: bool = False, member: Member | None = None) -> None:
+        self.options, self._member = options, member or Member()
+        self._device = torch.device(options.device)
+        torch.manual_seed(options.seed)
+        self._trained = new_network(options).to(self._device)
+        self.network = copy.deepcopy(self._trained).requires_grad_(False)
+        groups = parameter_groups(self._trained, options)
+        self._optimizer = torch.optim.Adam(groups)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
+        self.step = 0
+        self._earlier_s, self._started_s = 0.0, time.perf_counter()
+        loss_network = load_loss_network(options.loss_network, options.loss_weights_file)
+        dtype = torch.bfloat16 if self._half_precision_pays else torch.float32
+        loss_network.to(self._device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        pictures = [read_style_picture(p, options.style_size_px).to(self._device) for p in options.style_pictures]
+        content_weights = options.content_weights or (1.0,) * len(pictures)
+        self._loss = PerceptualLoss(loss_network, pictures, options.weights, content_weights)
+        self._shares = options.style_shares or (1,) * len(pictures)
+        content = options.content_dir
+        paths, self._validation = hold_out(packaged_photos() if content is None else find_photos(content))
+        self._photos = PhotoCrops(paths, options.crop_px, options.steps * options.batch_size, options.seed)
+        if resume:
+            self._restore()
+        elif options.trunk is not None:
+            self._start_from_nearest(options.trunk)
+
+    @torch.no_grad()
+    def _start_from_nearest(self, trunk: Path) -> None:
+        """Puts the style of the trunk that paints most like the new one in its place."""
+        known = load_checkpoint(trunk)
+        tried = torch.stack([self._photos[i] for i in range(_TRIED_PHOTOS)]).to(self._device)
+        for network in (self._trained, self.network):
+            if isinstance(network, FastNet) and isinstance(known, FastNet):
+                vectors = known.style_vectors.to(self._device)
+                network.style_vectors[0] = nearest_style(network, vectors, self._loss, tried)
+
+    def run(self, report: Callable[[Progress], None]) -> None:
+        """Trains to the last step, saving as it goes, and writes the checkpoint at the end.
+
+        Raises:
+            TrainingError: the loss became infinite or not a number.
+            OSError: a file cannot be written.
+        """
+        for batch in self._batches():
+            losses = self._train_step(batch)
+            self.step += 1
+            report(Progress(self.step, losses))
+            if self._member.rank > 0:
+                continue
+            if self.step % self.options.save_every == 0 or self.step == self.options.steps:
+                self.save()
+                self.write_preview()
+
+    def save(self) -> None:
+        """Writes the checkpoint and, beside it, the state that a resumed run needs."""
+        self.options.output.parent.mkdir(parents=True, exist_ok=True)
+        training: dict[str, str | int | float] = {
+            "step": self.step,
+            **{f"weight_{k}": v for k, v in asdict(self.options.weights).items()},
+            "content_weights": json.dumps(self.options.content_weights),
+            "style_shares": json.dumps(self.options.style_shares),
+            "minutes": round((self._earlier_s + time.perf_counter() - self._started_s) / 60, 1),
+        }
+        for name in _RECORDED:
+            training[name] = getattr(self.options, name)
+        styles, trunk = list(self.options.credits), self.options.trunk
+        network = copy.deepcopy(self.network)
+        if isinstance(network, FastNet) and trunk is not None:
+            network.settle_styles()
+            save_style(self.options.output, network, styles[0], training, trunk)
+        else:
+            if isinstance(network, FastNet):
+                network.settle()
+            save_checkpoint(self.options.output, network, styles, training)
+        state = {
+            "network": self._trained.state_dict(),
+            "average": self.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "step": self.step,
+            "styles": list(self.network.style_names),
+            "steps": self.options.steps,
+            "seconds": self._earlier_s + time.perf_counter() - self._started_s,
+        }
+        with whole_file(self.options.state_path) as partial:
+            torch.save(state, partial)
+
+    @torch.inference_mode()
+    def write_preview(self) -> None:
+        """Writes the preview sheet: a row for each of four validation pictures, a column for each style."""
+        rows = []
+        for path in self._validation[:_PREVIEW_PHOTOS]:
+            picture = read_picture(path)
+            if picture is None:
+                continue
+            square = np.asarray(cv2.resize(picture, _PREVIEW_WH, interpolation=cv2.INTER_AREA), np.uint8)
+            content = torch.from_numpy(square).permute(2, 0, 1)[None].float().to(self._device)
+            row = [make_cell("photograph", square)]
+            for style, name in enumerate(self.network.style_names):
+                vector = self.network.style_vectors[style : style + 1] if isinstance(self.network, FastNet) else None
+                painted = self.network(content, vector)[0].clamp(0, 255).byte().permute(1, 2, 0)
+                row.append(make_cell(name, painted.cpu().numpy()))
+            rows.append(row)
+        if rows:
+            write_sheet(self.options.preview_path, rows)
+
+    def _batches(self) -> Iterator[Tensor]:
+        """This member's share of every batch from the next step on, each (batch_size / size, 3, crop, crop)."""
+        share = self.options.batch_size // self._member.size
+        first = self.step * self.options.batch_size + self._member.rank * share
+        starts = range(first, len(self._photos), self.options.batch_size)
+        rest = Subset(self._photos, [start + i for start in starts for i in range(share)])
+        workers = 4 if self._device.type == "cuda" else 0
+        return iter(DataLoader(rest, share, num_workers=workers))
+
+    def _train_step(self, photographs: Tensor) -> dict[str, float]:
+        # Drawn anew from the step's number, so that a resumed run draws what an uninterrupted one would.
+        draw = torch.Generator().manual_seed((self.options.seed * 1_000_003 + self.step) * 64 + self._member.rank)
+        photographs = photographs.to(self._device)  # (N, 3, crop, crop)
+        count = len(photographs)
+        styles = self._draw_styles(count)
+        strengths = torch.ones(count)
+        if self.options.network in ("fast", "fine"):
+            weak = torch.rand(count, generator=draw) < _WEAK_SHARE
+            strengths = torch.where(weak, torch.rand(count, generator=draw), strengths)
+        strengths = strengths.to(self._device)
+        stylized = self._paint(photographs, styles, strengths)
+        corner = (float(torch.rand(1, generator=draw)), float(torch.rand(1, generator=draw)))
+        terms = self._loss(stylized, photographs, styles, strengths, corner)
+        ramp = self._steadiness_ramp()
+        weight = self.options.weights.steadiness * ramp
+        if weight > 0:
+            terms["content"] = terms["content"] * (1 - _CONTENT_LET_GO * ramp)
+            motion = random_motion(photographs, draw)
+            following = self._paint(motion.next_frame(photographs), styles, strengths)
+            terms["steadiness"] = weight * steadiness_loss(stylized, following, motion)
+        total = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(total):
+            raise TrainingError(
+                f"step {self.step}: the loss is {total.item()}; lower --learning-rate or --style-weight"
+            )
+        self._optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        self._member.average_gradients(self._trained.parameters())
+        nn.utils.clip_grad_norm_(self._trained.parameters(), 1.0)
+        self._optimizer.step()
+        self._schedule.step()
+        self._follow_average()
+        return {name: term.item() for name, term in terms.items()}
+
+    def _draw_styles(self, count: int) -> Tensor:
+        """The styles of this member's pictures: all take turns as often as their shares say, int64 (N,)."""
+        turns_of_round = [i for i, share in enumerate(self._shares) for _ in range(share)]
+        number = len(turns_of_round)
+        first = self.step * self.options.batch_size + self._member.rank * count
+        turns = []
+        for item in range(first, first + count):
+            order = torch.Generator().manual_seed(self.options.seed * 1_000_003 + item // number)
+            turns.append(turns_of_round[int(torch.randperm(number, generator=order)[item % number])])
+        return torch.tensor(turns, device=self._device)
+
+    def _paint(self, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
+        """Stylizes each photograph in its style at its strength, float32 (N, 3, crop, crop)."""
+        network = self._trained
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half_precision_pays):
+            if not isinstance(network, FastNet):
+                return network(photographs).float()  # type: ignore[no-any-return]
+            vectors = torch.lerp(network.identity_vector[None], network.style_vectors[styles], strengths[:, None])
+            return network(photographs, vectors).float()  # type: ignore[no-any-return]
+
+    def _rate(self, step: int) -> float:
+        """Factor on the learning rate: up over 3 % of the steps, level, and down from 70 % on."""
+        done = step / self.options.steps
+        return min(1.0, (step + 1) / (0.03 * self.options.steps), max(0.0, (1 - done) / 0.3))
+
+    def _steadiness_ramp(self) -> float:
+        """0 to 1: the steadiness term's share of its weight; all of it from the first step on with `steady_from` 0."""
+        if self.options.steady_from == 0:
+            return 1.0
+        done = self.step / self.options.steps
+        return min(1.0, max(0.0, (done - self.options.steady_from) / _STEADY_RAMP))
+
+    @torch.no_grad()
+    def _follow_average(self) -> None:
+        """Moves the kept weights towards the trained ones: an average over the last hundreds of steps."""
+        decay = min(_AVERAGE_DECAY, (self.step + 1) / (self.step + 10))
+        for kept, trained in zip(self.network.parameters(), self._trained.parameters(), strict=True):
+            kept.lerp_(trained, 1 - decay)
+
+    @property
+    def _half_precision_pays(self) -> bool:
+        """On a GPU, and on a CPU whose instructions know bf16."""
+        return self._device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
+
+    def _restore(self) -> None:
+        path = self.options.state_path
+        if not path.is_file():
+            raise TrainingError(f"cannot resume: {path} does not exist; start without --resume")
+        try:
+            state = torch.load(path, map_location=self._device, weights_only=True)
+        except Exception as error:
+            raise TrainingError(f"cannot resume from {path}: it is damaged; start without --resume") from error
+        try:
+            self._check_same_training(state)
+            self._trained.load_state_dict(state["network"])
+            self.network.load_state_dict(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._schedule.load_state_dict(state["schedule"])
+            self.step, self._earlier_s = state["step"], state["seconds"]
+        except (LookupError, RuntimeError, ValueError, TypeError) as error:
+            raise TrainingError(f"cannot resume from {path}: {first_reason(error)}") from error
+
+    def _check_same_training(self, state: dict[str, Any]) -> None:
+        """Raises ValueError when a state belongs to other styles or another schedule."""
+        if tuple(state["styles"]) != self.network.style_names:
+            raise ValueError(f"it trains {state['styles']}, not {list(self.network.style_names)}")
+        if state["steps"] != self.options.steps:
+            raise ValueError(f"it was started with --steps {state['steps']}, not {self.options.steps}; give the same")
+        for name, value in self._trained.named_parameters():
+            if not value.requires_grad and not torch.equal(state["network"][name], value):
+                raise ValueError(f"it trains for another network than {self.options.trunk} holds now")

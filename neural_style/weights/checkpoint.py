@@ -1,0 +1,233 @@
+"""Owns weights files: networks and single styles as safetensors with a header, and the public `.pth` files.
+
+Must not know training, engines or where the catalogue lies.
+"""
+
+import errno
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from neural_style.atomic_file import whole_file
+from neural_style.errors import CheckpointError
+from neural_style.networks.fast_net import FastNet, FastNetShape
+from neural_style.networks.transformer_net import TransformerNet
+from neural_style.weights.state_dict import first_reason
+
+StyleNetwork = FastNet | TransformerNet
+
+_PUBLIC_KEY = "conv1.conv2d.weight"
+_WORDS_OF_REFUSAL = ("unsupported global", "unsupported class", "unrecognized function", "can only build")
+"""What `torch.load(weights_only=True)` says of a pickle that wants more than tensors."""
+
+_NOT_TRUNK = ("style_vectors", "identity_trunk")
+
+_DROPPED_SUFFIXES = (".running_mean", ".running_var", ".num_batches_tracked")
+
+
+@dataclass(frozen=True)
+class StyleCredit:
+    """Where a style's picture comes from.
+
+    Attributes:
+        name: the style.
+        source: artist, title, year, or the file it was.
+        licence: the rights in the picture.
+    """
+
+    name: str
+    source: str
+    licence: str
+
+
+def load_checkpoint(path: str | Path) -> StyleNetwork:
+    """Reads any weights file and returns its network, in float32, on the CPU, in evaluation mode.
+
+    Args:
+        path: a `.safetensors` file of this project, a network or a single style beside
+            its network; or a `.pth` of the public `fast_neural_style` example. Pickles
+            are read with `weights_only=True`.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, of an unknown kind, or is a
+            pickle that wants to run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint {path}: no such file; --list-styles shows what there is")
+    network = _load_safetensors(path) if path.suffix.lower() == ".safetensors" else _load_pickle(path)
+    return network.eval().requires_grad_(False)
+
+
+def save_checkpoint(
+    path: Path, network: StyleNetwork, style_credits: list[StyleCredit], training: dict[str, str | int | float]
+) -> None:
+    """Writes a network as safetensors; the file appears only when whole.
+
+    Args:
+        path: ends in `.safetensors`.
+        network: what to store.
+        style_credits: one for each of its styles, in order.
+        training: how the weights came about, for the header.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    tensors = {name: value.detach().float().cpu().contiguous() for name, value in network.state_dict().items()}
+    header = {
+        "family": network.family,
+        "styles": json.dumps(list(network.style_names)),
+        "credits": json.dumps([asdict(credit) for credit in style_credits]),
+        "training": json.dumps(training),
+        "content_hash": content_hash(tensors),
+    }
+    if isinstance(network, FastNet):
+        header["shape"] = json.dumps(asdict(network.shape))
+        header["trunk_hash"] = trunk_hash(tensors)
+    _write(path, tensors, header)
+
+
+def save_style(
+    path: Path, network: FastNet, credit: StyleCredit, training: Mapping[str, str | int | float], trunk: Path
+) -> None:
+    """Writes the one style of a network, without the network: a file of a few kB for the same folder.
+
+    Args:
+        path: ends in `.safetensors`.
+        network: holds one style; its other weights are those in `trunk`.
+        credit: of that style.
+        training: how the style came about, for the header.
+        trunk: the checkpoint of the network that the style belongs to.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    tensors = {"style_vectors": network.style_vectors.detach().float().cpu().contiguous()}
+    header = {
+        "family": "style",
+        "styles": json.dumps(list(network.style_names)),
+        "credits": json.dumps([asdict(credit)]),
+        "training": json.dumps(training),
+        "content_hash": content_hash(tensors),
+        "trunk": trunk.name,
+        "trunk_hash": trunk_hash({name: value.detach().cpu() for name, value in network.state_dict().items()}),
+    }
+    _write(path, tensors, header)
+
+
+def is_single_style(path: Path) -> bool:
+    """Whether a file was written by `save_style`."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return (stored.metadata() or {}).get("family") == "style"
+    except (SafetensorError, OSError):
+        return False
+
+
+def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    try:
+        with whole_file(path) as partial:
+            save_file(tensors, str(partial), metadata=header)
+    except SafetensorError as error:
+        raise OSError(errno.EIO, str(error), str(path)) from error
+
+
+def trunk_hash(tensors: Mapping[str, Tensor]) -> str:
+    """`content_hash` of a `FastNet` without its styles: what a single style is tied to."""
+    return content_hash({name: value for name, value in tensors.items() if name not in _NOT_TRUNK})
+
+
+def content_hash(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and float32 values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name}{tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].float().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _load_safetensors(path: Path) -> StyleNetwork:
+    header, tensors = _read(path)
+    try:
+        family, styles = header["family"], tuple(json.loads(header["styles"]))
+        network: StyleNetwork
+        if family == "fast":
+            network = FastNet(styles, FastNetShape(**json.loads(header["shape"])))
+        elif family == "transformer":
+            network = TransformerNet(styles[0])
+        elif family == "style":
+            return _load_style(path, header, tensors, styles)
+        else:
+            raise CheckpointError(
+                f"checkpoint {path}: unknown network family {family!r}; allowed: fast, transformer, style"
+            )
+        network.load_state_dict(tensors)
+    except (LookupError, ValueError, TypeError, RuntimeError) as error:
+        raise CheckpointError(
+            f"checkpoint {path}: its weights do not fit a network of this project ({first_reason(error)})"
+        ) from error
+    return network
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header and the tensors of a safetensors file whose content hash is right."""
+    try:
+        with safe_open(path, framework="pt") as stored:
+            header = stored.metadata() or {}
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"checkpoint {path}: is damaged or is not a safetensors file ({error})") from error
+    if "family" in header and content_hash(tensors) != header.get("content_hash"):
+        raise CheckpointError(f"checkpoint {path}: its content hash does not match; the file is damaged, get it again")
+    return header, tensors
+
+
+def _load_style(path: Path, header: dict[str, str], tensors: dict[str, Tensor], styles: tuple[str, ...]) -> FastNet:
+    """Puts a single style into the network that lies beside it."""
+    trunk = path.with_name(Path(header["trunk"]).name)
+    if not trunk.is_file():
+        raise CheckpointError(f"style {path}: needs its network {trunk}, which is missing; put the two together")
+    trunk_header, state = _read(trunk)
+    if trunk_hash(state) != header["trunk_hash"]:
+        raise CheckpointError(
+            f"style {path}: was trained for another network than {trunk} holds now; remove it, "
+            "and train it again with train_style.py"
+        )
+    network = FastNet(styles, FastNetShape(**json.loads(trunk_header["shape"])))
+    network.load_state_dict(state | tensors)
+    return network
+
+
+def _load_pickle(path: Path) -> TransformerNet:
+    """Reads a public `.pth`: a flat dict of tensors, saved by any PyTorch since 0.2."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        if any(words in str(error).lower() for words in _WORDS_OF_REFUSAL):
+            raise CheckpointError(
+                f"checkpoint {path}: refused, this pickle wants to run code and not only to hold weights"
+            ) from error
+        raise CheckpointError(
+            f"checkpoint {path}: cannot be read; expected a .safetensors or a .pth file of weights"
+        ) from error
+    if not isinstance(state, dict) or _PUBLIC_KEY not in state or not all(isinstance(name, str) for name in state):
+        raise CheckpointError(
+            f"checkpoint {path}: holds no style network; expected keys like {_PUBLIC_KEY} "
+            "as in the public fast_neural_style checkpoints"
+        )
+    network = TransformerNet(path.stem)
+    kept = {name: value for name, value in state.items() if not name.endswith(_DROPPED_SUFFIXES)}
+    try:
+        network.load_state_dict(kept)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"checkpoint {path}: its weights do not fit TransformerNet ({first_reason(error)})"
+        ) from error
+    return network

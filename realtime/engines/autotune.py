@@ -1,0 +1,205 @@
+"""Owns finding out which engine is fastest on this machine, and remembering it in the user's cache folder.
+
+Must not know which engines there are.
+"""
+
+import json
+import math
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from platformdirs import user_cache_path
+
+from neural_style.atomic_file import whole_file
+from realtime.engines.protocol import Engine
+from realtime.errors import StylizationError
+from realtime.options import EngineName, Precision
+from realtime.style_catalogue import Style
+
+if TYPE_CHECKING:
+    from realtime.flow import EngineStage
+
+_ROUNDS = 8
+_ROUND_S = 0.12
+_KEPT_PERCENT = 25
+"""What others do on the machine only ever adds time, and for seconds: a fast quarter of short rounds misses it."""
+
+_HOPELESS = 3.0
+"""A candidate that once took so many times as long as the best is not measured again."""
+
+_PACKAGES = ("openvino", "onnxruntime-gpu", "onnxruntime", "torch")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An engine and what it computes in."""
+
+    engine: EngineName
+    precision: Precision
+
+    def __str__(self) -> str:
+        return f"{self.engine} {self.precision}"
+
+
+def fastest_candidate(
+    candidates: Sequence[Candidate],
+    open_candidate: Callable[[Candidate], Engine],
+    style: Style,
+    size_wh: tuple[int, int],
+    refresh: bool,
+    say: Say,
+) -> Candidate:
+    """The fastest of some engines: from the cache, or measured for about a second each.
+
+    Args:
+        candidates: at least one.
+        open_candidate: opens one; what raises StylizationError is left out.
+        style: what is stylized.
+        size_wh: width and height in px of the pictures.
+        refresh: measure again.
+        say: is told what is measured, and what was found.
+    """
+    path = cache_path()
+    key = _key(candidates, style, size_wh)
+    known = _read(path).get(key)
+    if not refresh and known in [str(candidate) for candidate in candidates]:
+        return next(candidate for candidate in candidates if str(candidate) == known)
+    say(f"finding out once which of {len(candidates)} engines is fastest here; remembered in {path}")
+    times_ms = _measured(candidates, open_candidate, style, size_wh)
+    if not times_ms:
+        return candidates[0]
+    best = min(times_ms, key=lambda candidate: times_ms[candidate])
+    say("; ".join(f"{candidate} {time_ms:.1f} ms" for candidate, time_ms in times_ms.items()))
+    try:
+        _remember(path, key, str(best))
+    except OSError as error:
+        say(f"cannot be remembered in {path} ({error.strerror})")
+    return best
+
+
+def frame_time_ms(
+    candidate: Candidate,
+    open_candidate: Callable[[Candidate], Engine],
+    style: Style,
+    size_wh: tuple[int, int],
+    refresh: bool,
+) -> float:
+    """What one engine takes for a frame: from the cache, or measured for about a second.
+
+    Args:
+        candidate: what is measured.
+        open_candidate: opens it.
+        style: what is stylized.
+        size_wh: width and height in px of the frames.
+        refresh: measure again.
+
+    Returns:
+        Milliseconds; infinity where it cannot be opened.
+    """
+    path, key = cache_path(), _key([candidate], style, size_wh)
+    known = _read(path).get(key)
+    if known is not None and not refresh:
+        with suppress(ValueError):
+            return float(known)
+    time_ms = _measured([candidate], open_candidate, style, size_wh).get(candidate, math.inf)
+    with suppress(OSError):  # it is measured again next time
+        _remember(path, key, f"{time_ms:.2f}")
+    return time_ms
+
+
+def cache_path() -> Path:
+    """The file that remembers what was fastest."""
+    return user_cache_path("neural-style-live") / "fastest_engines.json"
+
+
+def _measured(
+    candidates: Sequence[Candidate],
+    open_candidate: Callable[[Candidate], Engine],
+    style: Style,
+    size_wh: tuple[int, int],
+) -> dict[Candidate, float]:
+    """Time in ms of each candidate that can be opened, in rounds so that noise hits all alike."""
+    pictures = np.random.default_rng(0).integers(0, 256, (1, size_wh[1], size_wh[0], 3), dtype=np.uint8)
+    from realtime.flow import EngineStage  # which needs this package's protocol
+
+    times_ms: dict[Candidate, list[float]] = {}
+    stages: dict[Candidate, EngineStage[None]] = {}
+    with ExitStack() as opened:
+        for candidate in candidates:
+            try:
+                engine = opened.enter_context(closing(open_candidate(candidate)))
+                stages[candidate] = opened.enter_context(EngineStage[None](engine))
+                stages[candidate].stylize(pictures, style, 1.0)
+                times_ms[candidate] = [_time_ms(stages[candidate], pictures, style)]
+            except StylizationError:
+                continue
+        enough_s = time.perf_counter() + 2 * _ROUNDS * _ROUND_S * len(times_ms)
+        for _ in range(_ROUNDS):
+            if time.perf_counter() > enough_s:  # frames that take seconds need no further rounds
+                break
+            best_ms = min((_typical(times) for times in times_ms.values()), default=0.0)
+            for candidate, times in times_ms.items():
+                end_s = time.perf_counter() + _ROUND_S
+                while _typical(times) < _HOPELESS * best_ms and time.perf_counter() < end_s:
+                    times.append(_time_ms(stages[candidate], pictures, style))
+    return {candidate: _typical(times) for candidate, times in times_ms.items()}
+
+
+def _typical(times_ms: list[float]) -> float:
+    return float(np.percentile(times_ms, _KEPT_PERCENT))
+
+
+def _time_ms(stage: "EngineStage[None]", pictures: Any, style: Style) -> float:
+    start_s = time.perf_counter()
+    stage.stylize(pictures, style, 1.0)
+    return (time.perf_counter() - start_s) * 1000
+
+
+def _key(candidates: Sequence[Candidate], style: Style, size_wh: tuple[int, int]) -> str:
+    """Machine, packages, model and size; another of them may have another answer."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    packages = [f"{name} {_version(name)}" for name in _PACKAGES]
+    model = style.content_hash or str(style.checkpoint or style.model_file)
+    among = [str(candidate) for candidate in candidates]
+    return json.dumps([cpu_name(), cores, packages, among, model, list(size_wh)])
+
+
+def cpu_name() -> str:
+    """The processor's name as far as the system tells."""
+    cpu_info = Path("/proc/cpuinfo")
+    if cpu_info.is_file():
+        for line in cpu_info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _read(path: Path) -> dict[str, str]:
+    """What is remembered; a file that cannot be read is as good as none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _remember(path: Path, key: str, best: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps({**_read(path), key: best}, indent=1), encoding="utf-8")

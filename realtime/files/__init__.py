@@ -1,1 +1,0 @@
-"""Pictures and films: files in, stylized files out."""

@@ -1,0 +1,1 @@
+"""The one place that decodes, encodes and converts the colours of images and videos."""

@@ -1,0 +1,208 @@
+"""Owns reading and writing pictures: orientation, colour profile, transparency and depth.
+
+Must not know styles or films.
+"""
+
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from PIL import ImageCms, ImageOps, UnidentifiedImageError
+from pillow_heif import register_heif_opener
+
+from neural_style.atomic_file import whole_file
+from realtime.errors import SinkError, SourceError
+from realtime.frame import Image
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
+"""What is taken for a picture in a folder."""
+
+WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif")
+MAX_PIXELS = 2**30
+_OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".bmp")
+_SAVE_OPTIONS: dict[str, dict[str, object]] = {
+    ".jpg": {"quality": 95, "subsampling": 0},
+    ".jpeg": {"quality": 95, "subsampling": 0},
+    ".webp": {"quality": 92},
+    ".avif": {"quality": 85},
+    ".tif": {"compression": "tiff_deflate"},
+    ".tiff": {"compression": "tiff_deflate"},
+}
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is decoded; anything beyond is refused by its header, before it takes memory.
+
+    Attributes:
+        pixels: width times height, at most.
+        side_px: of the longer side, at most; None is any.
+        aspect: longer over shorter side, at most; None is any.
+    """
+
+    pixels: int = MAX_PIXELS
+    side_px: int | None = None
+    aspect: float | None = None
+
+    def check(self, name: str, width: int, height: int) -> None:
+        """Raises SourceError for an image, named `name`, that says it is larger or longer."""
+        said = f"picture {name}: says that it is {width}x{height} px"
+        if width * height > self.pixels:
+            raise SourceError(f"{said}; at most {self.pixels / 1e6:.0f} megapixels are read")
+        if self.side_px is not None and max(width, height) > self.side_px:
+            raise SourceError(f"{said}; each side may be at most {self.side_px} px")
+        if self.aspect is not None and max(width, height) > self.aspect * max(1, min(width, height)):
+            raise SourceError(f"{said}; one side may be at most {self.aspect:.0f} times the other")
+
+
+@dataclass(frozen=True)
+class StillPicture:
+    """A picture as it is meant to be seen.
+
+    Attributes:
+        pixels: uint8 (H, W, 3), sRGB, upright.
+        alpha: uint8 (H, W), 255 is opaque; None when nothing is transparent.
+        format_suffix: how it was stored, as a suffix that can be written.
+    """
+
+    pixels: Image
+    alpha: NDArray[np.uint8] | None
+    format_suffix: str
+
+
+def read_still(path: Path | None) -> StillPicture:
+    """Reads a picture file, or standard input for None.
+
+    Orientation by EXIF is applied, colours are converted from the picture's own profile to
+    sRGB, 16 bits are rounded to 8.
+
+    Raises:
+        SourceError: it is missing, damaged, too large or of an unknown kind.
+    """
+    name = "standard input" if path is None else str(path)
+    try:
+        content = sys.stdin.buffer.read() if path is None else path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"picture {name}: cannot be read ({error.strerror})") from error
+    return decode_still(content, name)
+
+
+def decode_still(
+    content: bytes, name: str, limits: ImageLimits | None = None, kinds: tuple[str, ...] | None = None
+) -> StillPicture:
+    """Reads a picture from the bytes of its file, as `read_still`.
+
+    Args:
+        content: the bytes.
+        name: for messages.
+        limits: the largest that is decoded.
+        kinds: Pillow's names of the formats that are tried; None is all.
+
+    Raises:
+        SourceError: it is damaged, too large or of an unknown kind.
+    """
+    register_heif_opener()
+    Pillow.MAX_IMAGE_PIXELS = None  # checked below, by our own limit
+    try:
+        with Pillow.open(io.BytesIO(content), formats=kinds) as opened:
+            (limits or ImageLimits()).check(name, opened.width, opened.height)
+            suffix = _suffix_of(opened.format or "")
+            upright = ImageOps.exif_transpose(_eight_bits(opened, content))
+            alpha = _alpha(upright)
+            return StillPicture(np.array(_srgb(upright), np.uint8), alpha, suffix)
+    except UnidentifiedImageError as error:
+        raise SourceError(f"picture {name}: is damaged or of a kind that is not known; give {_KINDS}") from error
+    except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
+        raise SourceError(f"picture {name}: is damaged ({error})") from error
+
+
+def write_still(path: Path | None, picture: StillPicture, suffix: str) -> None:
+    """Writes a picture, or to standard output for None; a file appears only when it is whole.
+
+    Args:
+        path: where to.
+        picture: transparency is kept where the kind of file can, and else put on white.
+        suffix: kind of file, one of `WRITABLE_SUFFIXES`.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    pixels = picture.pixels
+    if picture.alpha is not None and suffix in _OPAQUE_SUFFIXES:
+        share = picture.alpha[..., None].astype(np.float32) / 255
+        pixels = np.asarray(np.rint(pixels * share + 255 * (1 - share)), np.uint8)
+    elif picture.alpha is not None:
+        pixels = np.dstack([pixels, picture.alpha])
+    stored = Pillow.fromarray(pixels)
+    kind = Pillow.registered_extensions()[suffix]
+    try:
+        if path is None:
+            content = io.BytesIO()
+            stored.save(content, kind, **_SAVE_OPTIONS.get(suffix, {}))
+            sys.stdout.buffer.write(content.getvalue())
+            sys.stdout.buffer.flush()
+            return
+        with whole_file(path) as partial:
+            stored.save(partial, kind, **_SAVE_OPTIONS.get(suffix, {}))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        name = "standard output" if path is None else str(path)
+        raise SinkError(f"picture {name}: cannot be written ({reason}); choose another place") from error
+
+
+_KINDS = "JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC"
+
+
+def _suffix_of(pillow_format: str) -> str:
+    """The suffix to write a picture of one of Pillow's formats with; PNG for those that are only read."""
+    return {"JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif"}.get(
+        pillow_format, ".png"
+    )
+
+
+def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
+    """The same picture with 8 bits for each component; Pillow itself would cut values off or refuse them."""
+    deep = opened.mode.startswith("I") or opened.mode == "F" or opened.format == "TIFF"
+    if not deep:
+        opened.load()
+        return opened
+    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype == np.uint8:
+        opened.load()
+        return opened
+    if decoded.dtype == np.uint16:
+        eight = np.rint(decoded / 257.0).astype(np.uint8)
+    else:
+        eight = np.rint(np.clip(decoded, 0, 1) * 255).astype(np.uint8)
+    if eight.ndim == 3:
+        eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
+    picture = Pillow.fromarray(np.ascontiguousarray(eight))
+    picture.info.update({key: opened.info[key] for key in ("icc_profile", "exif") if key in opened.info})
+    return picture
+
+
+def _alpha(picture: Pillow.Image) -> NDArray[np.uint8] | None:
+    """The transparency, or None when there is none."""
+    if "A" not in picture.getbands() and "transparency" not in picture.info:
+        return None
+    alpha = np.array(picture.convert("RGBA").getchannel("A"), np.uint8)
+    return None if (alpha == 255).all() else alpha
+
+
+def _srgb(picture: Pillow.Image) -> Pillow.Image:
+    """RGB by the picture's own profile; a profile that cannot be used counts as none."""
+    profile = picture.info.get("icc_profile")
+    base = picture if picture.mode in ("RGB", "CMYK", "L") else picture.convert("RGB")
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            return converted if converted is not None else base.convert("RGB")
+        except (ImageCms.PyCMSError, OSError):
+            return base.convert("RGB")
+    return base.convert("RGB")

@@ -1,0 +1,261 @@
+"""Owns reading films: every picture that can be decoded, its time and duration, and what was lost.
+
+Must not know styles, threads or how films are written.
+"""
+
+import time as clock
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from realtime.errors import SourceError
+from realtime.frame import Image
+from realtime.media.colour import ColourTags, ToRgb, bit_depth, displayed_size_wh, tags_of
+
+MAX_SIDE_PX = 16384
+_DEFAULT_RATE = Fraction(25)
+_TOLERATED_FRAMES = 3
+
+
+@dataclass(frozen=True)
+class FilmInfo:
+    """What a film is.
+
+    Attributes:
+        size_wh: width and height in px at which it is shown, and in which its pictures are given.
+        time_base: seconds of one unit of time.
+        rate: frames per second, nominal.
+        frames: how many there are by the file's own word, or an estimate from its duration; 0 is unknown.
+        tags: of its colours.
+        bit_depth: bits of each component.
+        start: time of its first picture, in units of its time base.
+    """
+
+    size_wh: tuple[int, int]
+    time_base: Fraction
+    rate: Fraction
+    frames: int
+    tags: ColourTags
+    bit_depth: int
+    start: int
+
+
+@dataclass(frozen=True)
+class FilmFrame:
+    """One decoded picture.
+
+    Attributes:
+        pixels: uint8 (H, W, 3) RGB.
+        time: when it is shown, in units of the film's time base; always later than the one before.
+        duration: in the same units; how long it is shown.
+        capture_time_s: `time.perf_counter()` when it was decoded.
+    """
+
+    pixels: Image
+    time: int
+    duration: int
+    capture_time_s: float
+
+
+class FilmReader:
+    """Decodes the first video track of a file. What cannot be decoded is left out and counted.
+
+    Args:
+        path: of the film.
+        max_side_px: larger pictures are shrunk until their longer side is this.
+
+    Attributes:
+        lost: pictures that the file should hold and that could not be decoded, so far.
+        damaged: pictures that were decoded with errors, so far.
+
+    Raises:
+        SourceError: the file cannot be read, or holds no picture that can be decoded.
+    """
+
+    def __init__(self, path: Path, max_side_px: int | None = None) -> None:
+        self._path = path
+        self.lost, self.damaged = 0, 0
+        self._promised, self._given, self._discarded = 0, 0, 0
+        self._end_s, self._read_failed = 0.0, False
+        try:
+            self._container = av.open(str(path), metadata_errors="ignore")
+        except (FFmpegError, OSError) as error:
+            raise SourceError(
+                f"film {path}: cannot be read ({error.strerror}); it is damaged or is not a video"
+            ) from error
+        try:
+            self._stream = self._video_stream()
+            self._pictures = self._decoded()
+            first = next(self._pictures, None)
+            if first is None:
+                raise SourceError(f"film {path}: holds no picture that can be decoded; it is damaged")
+        except BaseException:
+            self._container.close()
+            raise
+        self._first: av.VideoFrame | None = first
+        shape = float(self._stream.sample_aspect_ratio or 1)
+        tags = tags_of(first)
+        self._to_rgb = ToRgb(tags, shape, max_side_px)
+        rate = self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE
+        self.info = FilmInfo(
+            displayed_size_wh((first.width, first.height), shape, first.rotation, max_side_px),
+            Fraction(self._stream.time_base or 1 / rate),
+            Fraction(rate),
+            self._expected_frames(float(rate)),
+            tags,
+            bit_depth(first),
+            first.pts or 0,
+        )
+
+    def frames(self, cut: "Cut | None" = None, skip: int = 0) -> Iterator[FilmFrame]:
+        """Gives all pictures in the order in which they are shown; can be called once.
+
+        Args:
+            cut: gives only the pictures that begin in it.
+            skip: leaves out so many at the beginning of what would be given.
+        """
+        begin = end = None
+        if cut is not None:
+            begin, end = cut.bounds(self.info)
+            self._go_to(begin)
+        for number, (picture, time, duration) in enumerate(self._timed(begin, end)):
+            if number >= skip:
+                yield FilmFrame(self._shown(picture), time, duration, clock.perf_counter())
+        if cut is None:
+            self._count_missing()
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._pictures.close()
+        self._container.close()
+
+    def _shown(self, picture: av.VideoFrame) -> Image:
+        """RGB in the film's size, also where the film changes its size on the way."""
+        pixels = self._to_rgb(picture)
+        if pixels.shape[1::-1] == self.info.size_wh:
+            return pixels
+        return np.asarray(cv2.resize(pixels, self.info.size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _timed(self, begin: int | None, end: int | None) -> Iterator[tuple[av.VideoFrame, int, int]]:
+        """Pictures with times that rise and durations that reach to the next one."""
+        step = max(1, round(1 / (self.info.rate * self.info.time_base)))
+        waiting: tuple[av.VideoFrame, int] | None = None
+        duration = step
+        for picture in self._all():
+            if waiting is None:
+                time = self.info.start if picture.pts is None else picture.pts
+            else:
+                earlier = waiting[1]
+                time = earlier + step if picture.pts is None else max(picture.pts, earlier + 1)
+                duration = time - earlier
+                if begin is None or earlier >= begin:
+                    yield *waiting, duration
+            waiting = picture, time
+            if end is not None and time >= end:
+                return
+        if waiting is not None and (begin is None or waiting[1] >= begin):
+            yield *waiting, waiting[0].duration or duration
+
+    def _all(self) -> Iterator[av.VideoFrame]:
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield first
+        yield from self._pictures
+
+    def _go_to(self, time: int) -> None:
+        """Jumps to the key picture before a time."""
+        if time <= self.info.start:
+            return
+        try:
+            self._container.seek(time, stream=self._stream)
+        except (FFmpegError, OSError) as error:
+            raise SourceError(f"film {self._path}: cannot be searched ({error.strerror}); leave --start out") from error
+        self._first, self._pictures = None, self._decoded()
+
+    def _video_stream(self) -> VideoStream:
+        pictures = int(av.stream.Disposition.attached_pic)
+        streams = [s for s in self._container.streams.video if not int(s.disposition) & pictures]
+        if not streams:
+            raise SourceError(f"film {self._path}: holds no video track; give a video or a picture")
+        stream = streams[0]
+        if stream.codec_context is None:
+            raise SourceError(f"film {self._path}: its codec is unknown to this FFmpeg; convert it first")
+        if not (0 < stream.width <= MAX_SIDE_PX and 0 < stream.height <= MAX_SIDE_PX):
+            raise SourceError(
+                f"film {self._path}: states a size that is none or too large ({stream.width}x{stream.height} px); "
+                f"each side must be 1 to {MAX_SIDE_PX} px"
+            )
+        stream.thread_type = "AUTO"
+        return stream
+
+    def _decoded(self) -> Generator[av.VideoFrame]:
+        """All pictures that come out of the decoder, whatever happens to the packets between."""
+        for packet in self._packets():
+            self._promised += bool(packet.size) and not packet.is_discard
+            self._discarded += packet.is_discard
+            try:
+                pictures = self._stream.decode(packet)
+            except (FFmpegError, OSError):
+                self.lost += 1
+                continue
+            for picture in pictures:
+                self.damaged += bool(picture.is_corrupt)
+                self._given += 1
+                yield picture
+
+    def _packets(self) -> "Generator[Packet[Any]]":
+        """The packets of the video track and an empty one, also after what the file's end has lost."""
+        try:
+            for packet in self._container.demux():
+                if packet.pts is not None:
+                    self._end_s = max(self._end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.stream.index == self._stream.index:
+                    yield packet
+        except (FFmpegError, OSError):
+            self._read_failed = True
+            yield Packet()
+
+    def _count_missing(self) -> None:
+        """After the last picture: what the file promised in its header or by packets, and did not give."""
+        promised = max(self._promised, self._stream.frames - self._discarded)
+        if self._container.duration:
+            begin_s = (self._container.start_time or 0) / av.time_base
+            missing_s = begin_s + self._container.duration / av.time_base - self._end_s
+            if missing_s * self.info.rate > _TOLERATED_FRAMES:  # no track reaches the end that the header states
+                promised = max(promised, self._given + round(missing_s * float(self.info.rate)))
+        self.lost = max(self.lost, promised - self._given, int(self._read_failed))
+
+    def _expected_frames(self, rate: float) -> int:
+        if self._stream.frames:
+            return int(self._stream.frames)
+        if self._stream.duration and self._stream.time_base:
+            return round(float(self._stream.duration * self._stream.time_base) * rate)
+        return round((self._container.duration or 0) / av.time_base * rate)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A part of a film, in seconds from its beginning.
+
+    Attributes:
+        start_s: its first moment.
+        end_s: the moment after it; None is the film's end.
+    """
+
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    def bounds(self, info: FilmInfo) -> tuple[int, int | None]:
+        """The first moment and the one after the last, in units of the film's time base."""
+        begin = info.start + round(Fraction(self.start_s) / info.time_base)
+        end = None if self.end_s is None else info.start + round(Fraction(self.end_s) / info.time_base)
+        return begin, end

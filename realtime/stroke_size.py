@@ -1,0 +1,92 @@
+"""Owns the size of strokes: an image is stylized at another size and brought back.
+
+Must not know where images come from, nor how they are enlarged.
+"""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.engines.protocol import Engine, EngineInfo
+from realtime.frame import Image
+from realtime.style_catalogue import Style
+from realtime.upsampling import upsample_painting
+
+IMAGE_PIXELS = 1_000_000
+"""A network's strokes are of a fixed number of pixels; in an image of so many they are as large as trained."""
+
+_SAME = 1.1
+"""A change of size by less than this is not worth another resampling."""
+
+_MIN_SIDE_PX = 16
+
+
+def painted_size_wh(size_wh: tuple[int, int], stroke: float, pixels: int | None = IMAGE_PIXELS) -> tuple[int, int]:
+    """The size at which something is stylized, so that its strokes become `stroke` times as large.
+
+    Args:
+        size_wh: its own, in px.
+        stroke: 0.5..4.
+        pixels: strokes of something larger than this grow with it; None: they are of the same
+            number of pixels at every size, as in videos.
+    """
+    width, height = size_wh
+    grown = 1.0 if pixels is None else min(1.0, math.sqrt(pixels / (width * height)))
+    scale = grown / stroke
+    if 1 / _SAME < scale < _SAME:
+        return size_wh
+    reduced_wh = (max(min(side, _MIN_SIDE_PX), round(side * scale)) for side in size_wh)
+    width, height = reduced_wh
+    return width, height
+
+
+class StrokeEngine:
+    """Stylizes with strokes of another size than the engine behind it.
+
+    Args:
+        engine: stays open when this one is closed.
+        stroke: 0.5..4, how large.
+        pixels: as of `painted_size_wh`.
+    """
+
+    def __init__(self, engine: Engine, stroke: float, pixels: int | None = IMAGE_PIXELS) -> None:
+        self._engine, self._stroke, self._pixels = engine, stroke, pixels
+
+    @property
+    def info(self) -> EngineInfo:
+        """See `Engine.info`."""
+        return self._engine.info
+
+    def prepare(self, shape: tuple[int, ...], style: Style) -> float:
+        """See `Engine.prepare`."""
+        width, height = painted_size_wh((shape[2], shape[1]), self._stroke, self._pixels)
+        return self._engine.prepare((shape[0], height, width, 3), style)
+
+    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+        """See `Engine.stylize`."""
+        own_wh = pictures.shape[2], pictures.shape[1]
+        size_wh = painted_size_wh(own_wh, self._stroke, self._pixels)
+        if size_wh == own_wh:
+            return self._engine.stylize(pictures, style, strength)
+        sized = np.stack([resized_for_painting(picture, self._stroke, self._pixels) for picture in pictures])
+        paintings = self._engine.stylize(sized, style, strength)
+        if size_wh[0] > own_wh[0]:
+            return np.stack([_resized(painting, own_wh) for painting in paintings])
+        shown = strength if style.fades_by_vector else 1.0
+        pairs = zip(paintings, pictures, strict=True)
+        return np.stack([upsample_painting(painting, picture, shown) for painting, picture in pairs])
+
+    def close(self) -> None:
+        """See `Engine.close`; the engine behind stays open."""
+
+
+def resized_for_painting(image: Image, stroke: float, pixels: int | None = IMAGE_PIXELS) -> Image:
+    """The image, uint8 (H, W, 3), at the size where it is stylized: see `painted_size_wh`."""
+    return _resized(image, painted_size_wh((image.shape[1], image.shape[0]), stroke, pixels))
+
+
+def _resized(image: Image, size_wh: tuple[int, int]) -> Image:
+    method = cv2.INTER_AREA if size_wh[0] < image.shape[1] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)

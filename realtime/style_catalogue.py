@@ -1,0 +1,249 @@
+"""Owns the catalogue of styles, and what a command line's `--style` asks of it: names, blends, lists, files.
+
+Must not know engines, and imports no torch.
+"""
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from neural_style.weights import SAVED_MODELS
+from realtime.errors import StyleError
+from realtime.options import NetworkName
+from realtime.style import Style, styles_of_file
+
+__all__ = [
+    "SAVED_MODELS",
+    "Catalogue",
+    "Style",
+    "find_style",
+    "has_network",
+    "load_catalogue",
+    "open_style_list",
+    "open_styles",
+    "together",
+]
+
+SHIPPED_NETWORKS = ("fast", "fine")
+"""Two sizes of one network with the same styles; a catalogue has one of them."""
+
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".onnx")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The styles that can be switched between, in order."""
+
+    styles: tuple[Style, ...]
+
+    def __len__(self) -> int:
+        return len(self.styles)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, in order."""
+        return tuple(style.name for style in self.styles)
+
+    def runnable_by(self, engine: str, first: str) -> "Catalogue":
+        """The styles whose files an engine can run, so that no key leads to one that it cannot.
+
+        Raises:
+            StyleError: the style to begin with is not among them.
+        """
+        kept = tuple(
+            s for s in self.styles if not s.fault and (s.checkpoint if engine == "torch" else s.model_file) is not None
+        )
+        if first not in [style.name for style in kept]:
+            wanted = "model file; write it with export_onnx.py" if engine != "torch" else "checkpoint"
+            raise StyleError(f"style {first!r}: engine {engine} cannot run it, because it has no {wanted}")
+        return Catalogue(kept)
+
+    def index_of(self, name: str) -> int:
+        """The place of a style.
+
+        Raises:
+            StyleError: there is none of this name; the message offers the closest.
+        """
+        if name in self.names:
+            return self.names.index(name)
+        close = difflib.get_close_matches(name.lower(), self.names, n=1, cutoff=0.4)
+        guess = f"did you mean {close[0]}? " if close else ""
+        raise StyleError(f"style {name!r}: there is no such style; {guess}available: {', '.join(self.names)}")
+
+
+def has_network(network: str, folder: Path = SAVED_MODELS) -> bool:
+    """Whether a shipped network is there."""
+    return (folder / f"{network}.safetensors").is_file()
+
+
+def load_catalogue(folder: Path = SAVED_MODELS, network: NetworkName = "fast") -> Catalogue:
+    """Reads the `.safetensors` files in a folder: the shipped network first, then the others by name.
+
+    A single style whose network is missing or was replaced comes last, with its fault, so
+    that it neither hides nor shifts the numbers of those that can be used.
+
+    Args:
+        folder: where to look.
+        network: which of the shipped ones; "auto" is fine where it is there, and else fast.
+
+    Raises:
+        StyleError: there is no style, two have one name, a file is damaged, or the network is not there.
+    """
+    if network == "auto":
+        network = "fine" if has_network("fine", folder) else "fast"
+    if network == "fine" and not has_network("fine", folder):
+        raise StyleError(f"network fine: there is no {folder / 'fine.safetensors'}; use --network fast")
+    files = [path for path in folder.glob("*.safetensors") if path.stem not in SHIPPED_NETWORKS or path.stem == network]
+    files.sort(key=lambda path: (path.stem != network, path.stem))
+    styles = [style for path in files for style in styles_of_file(path)]
+    names = [style.name for style in styles]
+    if not styles:
+        raise StyleError(f"folder {folder}: holds no style; train one with train_style.py")
+    for name in names:
+        if names.count(name) > 1:
+            raise StyleError(f"style {name!r}: two files in {folder} have it; rename or remove one")
+    return Catalogue(tuple(sorted(styles, key=lambda style: style.fault != "")))
+
+
+def open_styles(style: str, network: NetworkName = "fast") -> tuple[Catalogue, int]:
+    """Finds the one style that a `--style` asks for.
+
+    Args:
+        style: a name of the catalogue in `saved_models/`; a blend of names, such as
+            "candy:0.6+udnie:0.4" or "candy+udnie" for equal parts; or the path of a
+            `.safetensors`, `.pth` or `.onnx` file, which then is the catalogue.
+        network: as of `load_catalogue`.
+
+    Returns:
+        The catalogue and the place of the style in it. A file starts with its first; a
+        blend comes after all others.
+
+    Raises:
+        StyleError: there is no such style or file, it cannot be used, the parts of a
+            blend are in different networks, or more than one style is named.
+    """
+    if "," in style and not Path(style).is_file():
+        raise StyleError(f"style {style}: several where one is wanted; to blend them write {style.replace(',', '+')}")
+    if style == "all":
+        raise StyleError(f"style all: several where one is wanted; name one of {', '.join(load_catalogue().names)}")
+    catalogue, places = open_style_list(style, network)
+    return catalogue, places[0]
+
+
+def open_style_list(styles: str, network: NetworkName = "fast") -> tuple[Catalogue, list[int]]:
+    """Finds the styles that a `--style` asks for, where a command takes several.
+
+    Args:
+        styles: names and blends with commas between, "all", or one file, as in `open_styles`.
+        network: as of `load_catalogue`.
+
+    Returns:
+        The catalogue, and the places of the styles in it, in the order asked for.
+
+    Raises:
+        StyleError: as `open_styles`.
+    """
+    if styles.lower().endswith(WEIGHT_SUFFIXES):
+        catalogue, places = _catalogue_of_file(Path(styles)), [0]
+    else:
+        catalogue, places = load_catalogue(network=network), []
+        if styles == "all":
+            return catalogue, [place for place, style in enumerate(catalogue.styles) if not style.fault]
+        for text in styles.split(","):
+            catalogue, place = _find(text.strip(), catalogue)
+            places.append(place)
+    for place in places:
+        if catalogue.styles[place].fault:
+            raise StyleError(catalogue.styles[place].fault)
+    return catalogue, places
+
+
+def find_style(text: str, catalogue: Catalogue) -> Style:
+    """The style that a name or a blend means, among those of a catalogue.
+
+    Raises:
+        StyleError: there is none, or it cannot be used.
+    """
+    found, place = _find(text, catalogue)
+    if found.styles[place].fault:
+        raise StyleError(found.styles[place].fault)
+    return found.styles[place]
+
+
+def together(styles: Sequence[Style], strengths: Sequence[float]) -> Style:
+    """Styles of one network as one, whose vector has a row for each picture of a batch: float32 (N, vector_size).
+
+    Args:
+        styles: that fade by vector, one for each picture.
+        strengths: 0..1, one for each picture; engines take the result at strength 1.
+    """
+    rows = [style.vector_at(strength) for style, strength in zip(styles, strengths, strict=True)]
+    vectors = np.stack([row for row in rows if row is not None])
+    return replace(styles[0], name=" ".join(style.name for style in styles), vector=vectors, identity=None, parts=())
+
+
+def _catalogue_of_file(path: Path) -> Catalogue:
+    if not path.is_file():
+        raise StyleError(f"style {path}: no such file; give a file, or a name: {', '.join(load_catalogue().names)}")
+    return Catalogue(styles_of_file(path))
+
+
+def _find(text: str, catalogue: Catalogue) -> tuple[Catalogue, int]:
+    """The place of a name or a blend; a blend is added to the catalogue."""
+    if "+" not in text and ":" not in text:
+        return catalogue, catalogue.index_of(text)
+    blend = _blend(text, catalogue)
+    if blend.name not in catalogue.names:
+        catalogue = Catalogue((*catalogue.styles, blend))
+    return catalogue, catalogue.index_of(blend.name)
+
+
+def _blend(text: str, catalogue: Catalogue) -> Style:
+    """A style whose vector is the weighted mean of others (Dumoulin et al. 2017, section 3.3).
+
+    Raises:
+        StyleError: a part is unknown, cannot be used or lies in another network, or a weight is no number above 0.
+    """
+    parts = [_part(part, text, catalogue) for part in text.split("+")]
+    first = parts[0][0]
+    if len(parts) == 1:
+        raise StyleError(f"blend {text!r}: has one part only; for less of a style use --strength")
+    largest = max(weight for _, weight in parts)
+    total = sum(weight / largest for _, weight in parts)
+    shares = [weight / largest / total for _, weight in parts]
+    vectors = []
+    for style, _ in parts:
+        if style.vector is None:
+            raise StyleError(f"blend {text!r}: {style.name} is a network of its own; only styles of one can be blended")
+        if (style.checkpoint, style.model_file) != (first.checkpoint, first.model_file):
+            raise StyleError(
+                f"blend {text!r}: {first.name} is in {first.checkpoint}, {style.name} in {style.checkpoint}; "
+                "only styles of one network can be blended"
+            )
+        vectors.append(style.vector)
+    return replace(
+        first,
+        name="+".join(f"{style.name}:{share:.3g}" for (style, _), share in zip(parts, shares, strict=True)),
+        vector=np.average(vectors, axis=0, weights=shares).astype(np.float32),
+        file=None,
+        parts=tuple(style.name for style, _ in parts),
+    )
+
+
+def _part(part: str, text: str, catalogue: Catalogue) -> tuple[Style, float]:
+    """The style and the weight in "candy:0.6"; a weight that is left out is 1."""
+    name, separator, number = (word.strip() for word in part.partition(":"))
+    style = catalogue.styles[catalogue.index_of(name)]
+    try:
+        weight = float(number) if separator else 1.0
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise StyleError(f"blend {text!r}: weight {number!r} of {name} must be a number above 0, as in a:0.6+b:0.4")
+    if style.fault:
+        raise StyleError(style.fault)
+    return style, weight

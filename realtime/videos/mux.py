@@ -1,0 +1,132 @@
+"""Owns the finished film: the encoded pieces, joined by the tracks, chapters and words of their source.
+
+Must not know styles or threads, and encodes no picture.
+"""
+
+import heapq
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from neural_style.atomic_file import whole_file
+from realtime.errors import SinkError
+from realtime.media.codecs import Encoder, ordinary_priority
+from realtime.videos.segments import FilmFormat, SegmentRecord, add_film_stream, segment_paths
+from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
+
+_FAST_START = (".mp4", ".mov")
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What a finished film is made of.
+
+    Attributes:
+        folder: of the pieces.
+        records: of all of them.
+        source: the film whose other tracks are copied.
+        bounds: first and end time in units of the film's time base where only a part is wanted.
+    """
+
+    folder: Path
+    records: tuple[SegmentRecord, ...]
+    source: Path
+    bounds: tuple[int, int | None] | None
+
+
+def assemble(assembly: Assembly, target: Path, encoder: Encoder, film_format: FilmFormat, note: Note) -> None:
+    """Writes a film; it appears under its name only when it is whole.
+
+    Args:
+        assembly: what to join.
+        target: the file; its suffix chooses the container.
+        encoder: what the pieces were encoded with.
+        film_format: of the pieces.
+        note: is told what could not be copied as it is.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    suffix = target.suffix.lower()
+    try:
+        with whole_file(target) as partial, ExitStack() as opened:
+            source = opened.enter_context(av.open(str(assembly.source), metadata_errors="ignore"))
+            options = _container_options(suffix, source)
+            out = opened.enter_context(av.open(str(partial), "w", options=options))
+            out.metadata.update(source.metadata)
+            stream = add_film_stream(out, encoder, film_format)
+            with ordinary_priority():
+                stream.codec_context.open()  # the first packet would, too
+            tracks = Tracks(out, source, suffix, note, _window(assembly, film_format))
+            if assembly.bounds is None and source.chapters():
+                out.set_chapters(source.chapters())
+            pictures = _pictures(stream, assembly, film_format)
+            for _, _, packet in heapq.merge(pictures, tracks.packets(), key=lambda timed: timed[:2]):
+                out.mux_one(packet)
+    except (FFmpegError, OSError) as error:
+        reason = error.strerror or str(error)
+        raise SinkError(f"film {target}: cannot be written ({reason}); choose another place, or make room") from error
+
+
+def _container_options(suffix: str, source: InputContainer) -> dict[str, str]:
+    """MP4 and MOV hold either words of any name about the film, or a cover."""
+    if suffix not in _FAST_START:
+        return {}
+    has_cover = any(is_cover(stream) for stream in source.streams)
+    return {"movflags": "+faststart" if has_cover else "+faststart+use_metadata_tags"}
+
+
+def _window(assembly: Assembly, film_format: FilmFormat) -> Window:
+    if assembly.bounds is None:
+        return Window()
+    begin, end = assembly.bounds
+    return Window(begin * film_format.time_base, None if end is None else end * film_format.time_base)
+
+
+def _pictures(stream: VideoStream, assembly: Assembly, film_format: FilmFormat) -> Iterator[Timed]:
+    """The pictures of all pieces in the order of decoding, with times that fit together.
+
+    Each encoder counts its decoding times from its own beginning. They are computed anew: the
+    times of showing in order, as many places later as a picture is at most decoded before its turn.
+    """
+    time_base = film_format.time_base
+    times = [time for time, _ in _encoded(assembly, time_base)]
+    ordered = sorted(times)
+    places = {time: place for place, time in enumerate(ordered)}
+    delay = max(number - places[time] for number, time in enumerate(times))
+    step = min((later - earlier for earlier, later in pairwise(ordered)), default=1)
+    durations = {time: duration for record in assembly.records for time, duration in record.durations.items()}
+    shift = assembly.bounds[0] if assembly.bounds is not None else 0
+    for number, (time, packet) in enumerate(_encoded(assembly, time_base)):
+        decoded = ordered[number - delay] if number >= delay else ordered[0] - (delay - number) * step
+        packet.time_base = time_base
+        packet.pts, packet.dts, packet.duration = time - shift, decoded - shift, durations[time]
+        if number == len(times) - 1:  # MP4 takes the end of the film from here, and other durations from decoding times
+            shown = ordered[-1] + durations[ordered[-1]] - ordered[0]
+            packet.duration = shown - (decoded - (ordered[0] - delay * step))
+        packet.stream = stream
+        yield float((decoded - shift) * time_base), -1, packet
+
+
+def _encoded(assembly: Assembly, time_base: Fraction) -> Iterator[tuple[int, AnyPacket]]:
+    """The packets of all pieces with the times of their pictures.
+
+    In its file a piece counts in a finer unit, and from 0 on even when decoding begins before the
+    first picture; that one is always the first that is decoded.
+    """
+    for number, record in enumerate(assembly.records):
+        shift: int | None = None
+        with av.open(str(segment_paths(assembly.folder, number)[0])) as container:
+            for packet in container.demux(container.streams.video[0]):
+                if packet.size and packet.pts is not None:
+                    time = round(packet.pts * packet.time_base / time_base)
+                    shift = min(record.durations) - time if shift is None else shift
+                    yield time + shift, packet

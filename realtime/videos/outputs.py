@@ -1,0 +1,166 @@
+"""Owns which file becomes which: folders with their structure, one result for each style, nothing overwritten.
+
+Must not read or write any picture or film.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from realtime.errors import OptionError, SourceError
+from realtime.media.codecs import FILM_SUFFIXES
+from realtime.media.image_file import PICTURE_SUFFIXES, WRITABLE_SUFFIXES
+
+STANDARD = "-"
+READABLE_FILM_SUFFIXES = (
+    *FILM_SUFFIXES,
+    ".m4v",
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".m2ts",
+    ".wmv",
+    ".flv",
+    ".gif",
+    ".3gp",
+)
+"""What is taken for a film in a folder."""
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """One input and what it becomes.
+
+    Attributes:
+        source: a file; None is standard input.
+        targets: a file for each style, in their order; empty is standard output.
+        is_film: whether it is treated as a film, and not as a picture.
+    """
+
+    source: Path | None
+    targets: tuple[Path, ...]
+    is_film: bool
+
+
+def find_tasks(inputs: Sequence[str], output: str, styles: Sequence[str], overwrite: bool) -> list[FileTask]:
+    """Pairs inputs with outputs.
+
+    One file becomes the output itself, if that is no folder. Several inputs, or a folder, become files
+    in the output as a folder; what lies in a folder keeps its place and name. With several
+    styles the style's name is put before the suffix.
+
+    Args:
+        inputs: files, folders, or "-" for standard input.
+        output: a file, a folder, or "-" for standard output.
+        styles: their names.
+        overwrite: whether files that are there may be replaced.
+
+    Raises:
+        SourceError: an input is missing or cannot be read, or a folder holds nothing to stylize.
+        OptionError: an output is there already, two would be one file, or its kind cannot be written.
+    """
+    if STANDARD in (*inputs, output):
+        return [_standard_task(inputs, output, styles, overwrite)]
+    files = [found for text in inputs for found in _files_of(Path(text), Path(output))]
+    single = len(inputs) == 1 and not Path(inputs[0]).is_dir() and not _is_folder(output)
+    tasks = []
+    for source, place in files:
+        is_film = _is_film(source)
+        target = Path(output) if single else Path(output) / place
+        if not single:
+            target = target.with_suffix(_writable_suffix(source.suffix.lower(), is_film))
+        _check_suffix(target, is_film)
+        tasks.append(FileTask(source, _for_styles(target, styles), is_film))
+    _check_targets(tasks, overwrite)
+    return tasks
+
+
+def _standard_task(inputs: Sequence[str], output: str, styles: Sequence[str], overwrite: bool) -> FileTask:
+    if len(inputs) != 1:
+        raise OptionError(f"input {STANDARD}: standard input or output goes with one picture, got {len(inputs)} inputs")
+    if output == STANDARD:
+        if len(styles) != 1:
+            raise OptionError(f"output {STANDARD}: standard output takes one style, got {len(styles)}")
+        source = None if inputs[0] == STANDARD else _files_of(Path(inputs[0]), Path(output))[0][0]
+        return FileTask(source, (), is_film=False)
+    _check_suffix(Path(output), is_film=False)
+    task = FileTask(None, _for_styles(Path(output), styles), is_film=False)
+    _check_targets([task], overwrite)
+    return task
+
+
+def _files_of(path: Path, output: Path) -> list[tuple[Path, Path]]:
+    """The files of an input, and where each lies in the output's folder."""
+    if path.is_dir():
+        found = sorted(_walk(path, output))
+        if not found:
+            raise SourceError(f"input {path}: the folder holds no picture and no film")
+        return [(file, file.relative_to(path)) for file in found]
+    if not path.exists():
+        raise SourceError(f"input {path}: no such file")
+    if not path.is_file():
+        raise SourceError(f"input {path}: is neither a file nor a folder")
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"input {path}: may not be read; change its permissions")
+    return [(path, Path(path.name))]
+
+
+def _walk(folder: Path, output: Path) -> Iterator[Path]:
+    """Pictures and films below a folder; hidden ones and those in the output are left out."""
+
+    def fail(error: OSError) -> None:
+        raise SourceError(f"input {error.filename}: cannot be read ({error.strerror})")
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [n for n in folders if not n.startswith(".") and (Path(parent) / n).resolve() != output.resolve()]
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES + READABLE_FILM_SUFFIXES:
+                yield Path(parent) / name
+
+
+def _is_film(source: Path) -> bool:
+    return source.suffix.lower() not in PICTURE_SUFFIXES
+
+
+def _is_folder(output: str) -> bool:
+    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+
+
+def _writable_suffix(suffix: str, is_film: bool) -> str:
+    """The suffix of a result in a folder: the input's own, if such files can be written."""
+    if is_film:
+        return suffix if suffix in FILM_SUFFIXES else ".mp4"
+    return suffix if suffix in WRITABLE_SUFFIXES else ".jpg"
+
+
+def _check_suffix(target: Path, is_film: bool) -> None:
+    allowed = FILM_SUFFIXES if is_film else WRITABLE_SUFFIXES
+    if target.suffix.lower() not in allowed:
+        kind = "film" if is_film else "picture"
+        raise OptionError(f"output {target}: a {kind} must end in {', '.join(allowed)}; for a folder write {target}/")
+
+
+def _for_styles(target: Path, styles: Sequence[str]) -> tuple[Path, ...]:
+    if len(styles) == 1:
+        return (target,)
+    names = [style.replace(":", "_") for style in styles]
+    return tuple(target.with_name(f"{target.stem}_{name}{target.suffix}") for name in names)
+
+
+def _check_targets(tasks: Sequence[FileTask], overwrite: bool) -> None:
+    seen: dict[Path, Path | None] = {}
+    for task in tasks:
+        for target in task.targets:
+            if task.source is not None and target.exists() and target.samefile(task.source):
+                raise OptionError(f"output {target}: is the input itself; choose another name")
+            if target.is_dir():
+                raise OptionError(f"output {target}: is a folder; choose another name")
+            if target.exists() and not target.is_file():
+                raise OptionError(f"output {target}: is a device and not a file; choose another name")
+            if target.exists() and not overwrite:
+                raise OptionError(f"output {target}: is there already; use --overwrite, or choose another name")
+            if target in seen:
+                raise OptionError(f"output {target}: two inputs would become it, {seen[target]} and {task.source}")
+            seen[target] = task.source

@@ -1,0 +1,124 @@
+"""Owns the hidden folder beside a film in which its pieces grow, and what an interrupted run leaves for the next.
+
+Must not know how films are read, stylized or encoded.
+"""
+
+import glob
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from neural_style.atomic_file import partial_folder, whole_file
+from realtime.errors import OptionError, SinkError
+from realtime.postprocess import Smoothed
+from realtime.videos.segments import SegmentRecord, finished_segments, segment_paths
+
+_JOB = "job.json"
+
+
+class WorkFolder:
+    """A folder for the pieces of one film.
+
+    A private one belongs to this process and goes with it. One that is kept has a fixed name and
+    says what it was made with, so that the same command goes on where an earlier one stopped.
+
+    Args:
+        target: the film that is made.
+        job: what decides its pictures, in JSON types; None makes a private folder.
+
+    Attributes:
+        path: of the folder.
+
+    Raises:
+        OptionError: there is work of an earlier run that was made with other settings.
+        SinkError: the folder cannot be made.
+    """
+
+    def __init__(self, target: Path, job: dict[str, Any] | None) -> None:
+        self.path = partial_folder(target) if job is None else kept_path(target)
+        self._private = job is None
+        _remove_abandoned(target)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if job is not None:
+                self._check_job(job)
+        except OSError as error:
+            raise SinkError(
+                f"film {target}: cannot be written there ({error.strerror}); choose another place"
+            ) from error
+
+    def finished(self, at_most: int | None = None) -> list[SegmentRecord]:
+        """The pieces to go on from; those after `at_most` and what was begun are removed."""
+        records = finished_segments(self.path)[:at_most]
+        while records and not (self._state_path(len(records)).is_file()):
+            records.pop()
+        wanted = {path.name for number in range(len(records)) for path in segment_paths(self.path, number)}
+        wanted |= {_JOB, self._state_path(len(records)).name}
+        for path in self.path.iterdir():
+            if path.name not in wanted:
+                path.unlink()
+        return records
+
+    def save_state(self, pieces: int, smoothed: Smoothed | None) -> None:
+        """Keeps what smoothing remembers after so many pieces, before the last of them is finished."""
+        with whole_file(self._state_path(pieces)) as partial:
+            arrays = {} if smoothed is None else vars(smoothed)
+            np.savez(partial, **arrays)
+        for earlier in range(pieces - 2, -1, -1):
+            if not self._state_path(earlier).is_file():
+                break
+            self._state_path(earlier).unlink()
+
+    def load_state(self, pieces: int) -> Smoothed | None:
+        """What `save_state` kept."""
+        path = self._state_path(pieces)
+        if not path.is_file():
+            return None
+        with np.load(path) as arrays:
+            return Smoothed(**arrays) if arrays.files else None
+
+    def remove(self) -> None:
+        """Removes the folder with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def leave(self) -> None:
+        """Removes it unless it is there for the next run."""
+        if self._private or not any(self.path.glob("*.nut")):
+            self.remove()
+
+    def _state_path(self, pieces: int) -> Path:
+        return self.path / f"{pieces:05d}.npz"
+
+    def _check_job(self, job: dict[str, Any]) -> None:
+        path = self.path / _JOB
+        if not path.is_file():
+            with whole_file(path) as partial:
+                partial.write_text(json.dumps(job, indent=1), encoding="utf-8")
+            return
+        try:
+            earlier = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            earlier = {}
+        other = [name for name in sorted(job.keys() | earlier.keys()) if job.get(name) != earlier.get(name)]
+        if other:
+            raise OptionError(
+                f"resume: {self.path} was begun with another {', '.join(other)}; "
+                "give the same options and files as then, or remove that folder"
+            )
+
+
+def kept_path(target: Path) -> Path:
+    """Where a run with `--resume` keeps its work."""
+    return target.with_name(f".{target.name}.unfinished")
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Removes private folders whose process was killed."""
+    for folder in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
+        number = folder.name.split(".")[-2]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)

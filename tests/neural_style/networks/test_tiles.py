@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+from fakes import noise
+
+from neural_style.networks.fast_net import FastNet
+from neural_style.networks.tiles import stylize_in_tiles
+from neural_style.networks.transformer_net import TransformerNet
+from neural_style.weights.checkpoint import StyleNetwork
+
+
+def _network(family: str) -> StyleNetwork:
+    torch.manual_seed(0)
+    network: StyleNetwork = FastNet(("a",)) if family == "fast" else TransformerNet("a")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+        if isinstance(network, TransformerNet):
+            network.deconv3.conv2d.weight.mul_(20)
+    return network.eval()
+
+
+@pytest.mark.parametrize("family", ["fast", "transformer"])
+@pytest.mark.parametrize("size_wh", [(512, 384), (401, 275), (333, 130)])
+@torch.inference_mode()
+def test_parts_give_the_picture_of_the_whole(family: str, size_wh: tuple[int, int]) -> None:
+    network, picture = _network(family), noise(size_wh)
+    vector = network.style_vectors[:1] if isinstance(network, FastNet) else None
+    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    whole = network(pixels, vector)[0].clamp(0, 255).round().byte().permute(1, 2, 0).numpy()
+    assert whole.std() > 5
+    parts = stylize_in_tiles(network, picture, vector, 128)
+    assert np.abs(parts.astype(int) - whole.astype(int)).max() <= 1
+
+
+@torch.inference_mode()
+def test_the_network_is_left_as_it_was() -> None:
+    network, picture = _network("fast"), noise((300, 200))
+    assert isinstance(network, FastNet)
+    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    before = network(pixels)
+    stylize_in_tiles(network, picture, network.style_vectors[:1], 128)
+    assert torch.equal(network(pixels), before)
+
+
+@torch.inference_mode()
+def test_no_part_is_larger_than_asked_for_and_its_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, seen = _network("fast"), []
+    assert isinstance(network, FastNet)
+    network.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].shape[2:]))
+    stylize_in_tiles(network, noise((900, 500)), network.style_vectors[:1], 128)
+    assert max(max(size) for size in seen) == 128 + 2 * 96

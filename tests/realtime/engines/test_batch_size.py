@@ -1,0 +1,53 @@
+"""Tests of finding how many pictures to stylize together; time is a fake's.
+
+Must not measure anything.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from fakes import IdentityEngine, UnevenEngine, make_catalogue, noise
+from numpy.typing import NDArray
+
+from realtime.controls import Look
+from realtime.engines.batch_size import fastest_batch_size
+from realtime.style_catalogue import Style
+
+LOOK = Look(make_catalogue("a").styles[0], 1.0, keep_colors=False, smoothing=0.0)
+
+
+class TimedEngine(IdentityEngine):
+    """Takes a fake clock's time: seconds for each size of batch."""
+
+    def __init__(self, costs_s: Mapping[int, float]) -> None:
+        super().__init__()
+        self.costs_s, self.now_s = costs_s, 0.0
+
+    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+        self.now_s += self.costs_s[len(pictures)]
+        return super().stylize(pictures, style, strength)
+
+
+@pytest.mark.parametrize(
+    ("costs_s", "best"),
+    [
+        ({1: 0.1, 2: 0.2, 4: 0.4}, 1),
+        ({1: 0.1, 2: 0.19, 4: 0.38}, 1),  # 5 percent are not worth the wait
+        ({1: 0.1, 2: 0.12, 4: 0.24}, 2),
+        ({1: 0.1, 2: 0.12, 4: 0.16}, 4),
+        ({1: 0.9, 2: 0.9, 4: 0.9}, 1),  # too slow to find out
+    ],
+)
+def test_the_size_that_costs_least_for_each_picture(
+    costs_s: dict[int, float], best: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = TimedEngine(costs_s)
+    monkeypatch.setattr("time.perf_counter", lambda: engine.now_s)
+    assert fastest_batch_size(engine, LOOK, noise()) == best
+
+
+def test_an_engine_of_several_batches_at_once_gets_single_pictures_unmeasured() -> None:
+    engine = UnevenEngine(2)
+    assert fastest_batch_size(engine, LOOK, noise()) == 1
+    assert not engine.batches

@@ -1,0 +1,109 @@
+from pathlib import Path
+
+import pytest
+
+from realtime.errors import OptionError, SourceError
+from realtime.videos.outputs import FileTask, find_tasks
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.jpg", "b.mp4", "sub/c.png", "sub/d.avi", "sub/deep/e.heic", "notes.txt", ".hidden.jpg", ".x/f.jpg"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(b"-")
+    return tmp_path
+
+
+def _tasks(
+    folder: Path, *inputs: str, output: str = "out", styles: str = "s", overwrite: bool = False
+) -> list[FileTask]:
+    paths = [text if text == "-" else str(folder / text) for text in inputs]
+    place = output if output == "-" else f"{folder / output}{'/' if output.endswith('/') else ''}"
+    return find_tasks(paths, place, styles.split(","), overwrite)
+
+
+def test_one_file_becomes_the_output_itself(folder: Path) -> None:
+    (task,) = _tasks(folder, "in/a.jpg", output="b.png")
+    assert (task.source, task.targets, task.is_film) == (folder / "in/a.jpg", (folder / "b.png",), False)
+
+
+def test_one_file_goes_into_a_folder_by_its_name(folder: Path) -> None:
+    (folder / "there").mkdir()
+    for output in ("there", "new/"):
+        assert _tasks(folder, "in/b.mp4", output=output)[0].targets == (folder / output / "b.mp4",)
+
+
+def test_a_folder_keeps_its_structure_and_only_pictures_and_films_count(folder: Path) -> None:
+    tasks = _tasks(folder, "in")
+    targets = sorted(str(task.targets[0].relative_to(folder / "out")) for task in tasks)
+    assert targets == ["a.jpg", "b.mp4", "sub/c.png", "sub/d.mp4", "sub/deep/e.jpg"]
+    assert {task.targets[0].name for task in tasks if task.is_film} == {"b.mp4", "d.mp4"}
+
+
+def test_the_output_inside_of_the_input_is_not_read_again(folder: Path) -> None:
+    (folder / "in/out").mkdir()
+    (folder / "in/out/old.jpg").write_bytes(b"-")
+    assert len(_tasks(folder, "in", output="in/out")) == 5
+
+
+def test_several_styles_have_their_names_in_the_files(folder: Path) -> None:
+    assert _tasks(folder, "in/a.jpg", output="b.jpg", styles="candy,candy:0.6+udnie:0.4")[0].targets == (
+        folder / "b_candy.jpg",
+        folder / "b_candy_0.6+udnie_0.4.jpg",
+    )
+
+
+def test_standard_input_and_output(folder: Path) -> None:
+    assert _tasks(folder, "-", output="-") == [FileTask(None, (), is_film=False)]
+    assert _tasks(folder, "-", output="b.png") == [FileTask(None, (folder / "b.png",), is_film=False)]
+    assert _tasks(folder, "in/a.jpg", output="-") == [FileTask(folder / "in/a.jpg", (), is_film=False)]
+
+
+def test_what_is_there_is_not_overwritten_unless_asked(folder: Path) -> None:
+    (folder / "b.jpg").write_bytes(b"-")
+    with pytest.raises(OptionError, match=r"is there already; use --overwrite"):
+        _tasks(folder, "in/a.jpg", output="b.jpg")
+    assert len(_tasks(folder, "in/a.jpg", output="b.jpg", overwrite=True)) == 1
+
+
+def test_the_input_is_never_overwritten(folder: Path) -> None:
+    with pytest.raises(OptionError, match="the input itself"):
+        _tasks(folder, "in/a.jpg", output="in/a.jpg", overwrite=True)
+
+
+def test_two_inputs_that_become_one_file_are_refused(folder: Path) -> None:
+    (folder / "in/sub/a.jpg").write_bytes(b"-")
+    with pytest.raises(OptionError, match="two inputs would become it"):
+        _tasks(folder, "in/a.jpg", "in/sub/a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "said"),
+    [
+        (["gone.jpg"], "b.jpg", "no such file"),
+        (["in/notes.txt"], "b.jpg", "a film must end in"),
+        (["in/a.jpg"], "b.mp4", "a picture must end in"),
+        (["in/b.mp4"], "b", "a film must end in"),
+        (["-", "in/a.jpg"], "b.jpg", "one picture, got 2"),
+        (["in/a.jpg"], "in/sub/c.png", "is there already"),
+    ],
+)
+def test_what_cannot_be_is_one_line(inputs: list[str], output: str, said: str, folder: Path) -> None:
+    with pytest.raises((OptionError, SourceError), match=said):
+        _tasks(folder, *inputs, output=output)
+
+
+def test_an_empty_folder_is_told(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    with pytest.raises(SourceError, match="no picture and no film"):
+        _tasks(folder, "empty")
+
+
+def test_a_device_is_no_output(folder: Path) -> None:
+    with pytest.raises(OptionError, match="must end in"):
+        find_tasks([str(folder / "in/a.jpg")], "/dev/full", ["s"], overwrite=True)
+
+
+def test_standard_output_takes_one_style(folder: Path) -> None:
+    with pytest.raises(OptionError, match="one style, got 2"):
+        _tasks(folder, "-", output="-", styles="a,b")
