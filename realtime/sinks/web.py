@@ -63,11 +63,11 @@ class WebSink:
 
     def write(self, stylized: StylizedFrame) -> None:
         """See `Sink.write`; raises what ended the stylizing of senders' frames."""
-        if self._server is None or self._server.hub is None:
+        if self._server is None or self._server.broadcast is None:
             return
         if self._server.failure is not None:
             raise self._server.failure
-        self._server.hub.publish(stylized.frame.pixels, stylized.pixels)
+        self._server.broadcast.publish(stylized.frame.pixels, stylized.pixels)
         self._stats.frame_out(stylized.frame.capture_time_s)
 
     def close(self) -> str:

@@ -10,11 +10,11 @@ from realtime.frame import Image
 
 
 @dataclass(frozen=True)
-class Picture:
+class StylizedImage:
     """A painting and what it was made from.
 
     Attributes:
-        number: grows by one with each picture of a hub.
+        number: grows by one with each picture of a broadcast.
         original: uint8 (H, W, 3) RGB.
         pixels: uint8 (H, W, 3) RGB, the painting.
     """
@@ -24,7 +24,7 @@ class Picture:
     pixels: Image
 
 
-class Hub:
+class Broadcast:
     """The newest picture of one source, for everybody who shows it.
 
     Args:
@@ -33,14 +33,14 @@ class Hub:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._newest: Picture | None = None
+        self._newest: StylizedImage | None = None
         self._changed = asyncio.Event()
         self._closed = False
 
     def publish(self, original: Image, pixels: Image) -> None:
         """Replaces the picture, from any thread."""
         number = self._newest.number + 1 if self._newest else 1
-        self._newest = Picture(number, original, pixels)
+        self._newest = StylizedImage(number, original, pixels)
         self._wake()
 
     def close(self) -> None:
@@ -48,7 +48,7 @@ class Hub:
         self._closed = True
         self._wake()
 
-    async def newer(self, than: int) -> Picture | None:
+    async def newer(self, than: int) -> StylizedImage | None:
         """Waits for a picture with a larger number; None when there will be none."""
         while not self._closed:
             if self._newest is not None and self._newest.number > than:

@@ -27,7 +27,7 @@ from realtime.flow import EngineStage
 from realtime.options import LookOptions, WebOptions
 from realtime.stroke_size import StrokeEngine
 from realtime.style_catalogue import Catalogue, find_style
-from realtime.web.broadcast import Hub
+from realtime.web.broadcast import Broadcast
 from realtime.web.guard import Guard, hosts_of, is_loopback, problem
 from realtime.web.messages import MessageError, command_in, look_as_json, read_message, state_as_json, styles_as_json
 from realtime.web.senders import Studio
@@ -94,7 +94,7 @@ class WebServer:
         token = "" if local else secrets.token_urlsafe(24)
         name = "127.0.0.1" if local else socket.gethostname() if options.host in ("0.0.0.0", "::") else options.host
         self.url = f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/" + (f"?token={token}" if token else "")
-        self.hub: Hub | None = None
+        self.broadcast: Broadcast | None = None
         self.failure: BaseException | None = None
         self._peers: Peers | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -153,14 +153,14 @@ class WebServer:
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         shown = self._shown
         self._loop = asyncio.get_running_loop()
-        self.hub = Hub(self._loop)
+        self.broadcast = Broadcast(self._loop)
         studio = Studio(shown.engine, self._fail)
         self._peers = Peers(
-            studio, lambda: Controls(shown.catalogue, self._first_style(), shown.look), shown.show, self.hub
+            studio, lambda: Controls(shown.catalogue, self._first_style(), shown.look), shown.show, self.broadcast
         )
         self._started.set()
         yield
-        self.hub.close()
+        self.broadcast.close()
         await self._peers.close()
         studio.close()
 

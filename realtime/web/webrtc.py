@@ -22,7 +22,7 @@ from aiortc.mediastreams import MediaStreamError
 from realtime.controls import Command, Controls
 from realtime.frame import Image
 from realtime.stats import Stats
-from realtime.web.broadcast import Hub
+from realtime.web.broadcast import Broadcast
 from realtime.web.messages import MessageError, command_in, read_message, state_as_json
 from realtime.web.senders import Sender, SentFrame, Studio
 
@@ -77,20 +77,20 @@ def _loopback_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
 
 
 class _PaintedTrack(VideoStreamTrack):
-    """The newest picture of a hub; what the encoder has no time for is left out.
+    """The newest picture of a broadcast; what the encoder has no time for is left out.
 
     Attributes:
         split: what is left of this share of the width shows the original; for comparing.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, broadcast: Broadcast) -> None:
         super().__init__()
         self.split = 0.0
-        self._hub, self._shown, self._start_s = hub, 0, time.perf_counter()
+        self._broadcast, self._shown, self._start_s = broadcast, 0, time.perf_counter()
 
     async def recv(self) -> av.VideoFrame:
         """Waits for a picture that was not shown yet."""
-        picture = await self._hub.newer(self._shown)
+        picture = await self._broadcast.newer(self._shown)
         if picture is None or self.readyState != "live":
             self.stop()
             raise MediaStreamError
@@ -117,11 +117,11 @@ class Peers:
         studio: paints what senders send.
         make_controls: settings of a new sender.
         show: the server's own source.
-        show_hub: its pictures.
+        show_broadcast: its pictures.
     """
 
-    def __init__(self, studio: Studio, make_controls: Callable[[], Controls], show: Show, show_hub: Hub) -> None:
-        self._studio, self._make_controls, self._show, self._show_hub = studio, make_controls, show, show_hub
+    def __init__(self, studio: Studio, make_controls: Callable[[], Controls], show: Show, show_broadcast: Broadcast) -> None:
+        self._studio, self._make_controls, self._show, self._show_broadcast = studio, make_controls, show, show_broadcast
         self._peers: set[_Peer] = set()
 
     @property
@@ -148,7 +148,7 @@ class Peers:
             raise OfferError(f"sdp: must be a session description of at most {MAX_OFFER_CHARACTERS} characters")
         if len(self._peers) >= MAX_PEERS:
             raise PeersFullError
-        peer = _Peer(self._studio, self._make_controls() if mode == "send" else None, self._show, self._show_hub)
+        peer = _Peer(self._studio, self._make_controls() if mode == "send" else None, self._show, self._show_broadcast)
         self._peers.add(peer)
         peer.when_closed = self._peers.discard
         try:
@@ -168,15 +168,15 @@ class Peers:
 class _Peer:
     """One browser: it sends its camera and sees that painted, or sees the server's own source."""
 
-    def __init__(self, studio: Studio, controls: Controls | None, show: Show, show_hub: Hub) -> None:
+    def __init__(self, studio: Studio, controls: Controls | None, show: Show, show_broadcast: Broadcast) -> None:
         self.sends = controls is not None
         self.when_closed: Callable[[_Peer], None] = lambda _: None
         self._studio, self._show, self._controls = studio, show, controls
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._loop = asyncio.get_running_loop()
-        self._hub = Hub(self._loop) if controls is not None else show_hub
+        self._broadcast = Broadcast(self._loop) if controls is not None else show_broadcast
         self._stats = Stats() if controls is not None else show.stats
-        self._track = _PaintedTrack(self._hub)
+        self._track = _PaintedTrack(self._broadcast)
         self._sender = Sender(controls, self._publish, self._tell_error) if controls is not None else None
         self._channel: Any = None
         self._heard_s = time.monotonic()
@@ -205,7 +205,7 @@ class _Peer:
         self._closed = True
         if self._sender is not None:
             self._studio.remove(self._sender)
-            self._hub.close()
+            self._broadcast.close()
         self._track.stop()
         current = asyncio.current_task()
         for task in self._tasks - {current}:
@@ -269,7 +269,7 @@ class _Peer:
         await self.close()
 
     def _publish(self, original: Image, painting: Image, capture_time_s: float) -> None:
-        self._hub.publish(original, painting)
+        self._broadcast.publish(original, painting)
         self._stats.frame_out(capture_time_s)
 
     def _on_message(self, text: Any) -> None:

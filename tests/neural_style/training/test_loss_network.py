@@ -324,7 +324,7 @@ def test_auto_takes_a_vgg_that_was_downloaded_before(tmp_path: Path, monkeypatch
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert best_loss_network(None) == "efficientnet"
     assert "vgg19" in described("efficientnet", None)
-    folder = tmp_path / "hub" / "checkpoints"
+    folder = tmp_path / "broadcast" / "checkpoints"
     folder.mkdir(parents=True)
     for name in ("vgg16", "vgg19"):
         (folder / {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth"}[name]).touch()
