@@ -62,7 +62,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="name, blend as in candy:0.6+udnie:0.4, or weights file (default %(default)s)",
     )
     add("--strength", type=float, default=LookOptions.strength, help="0 to 1 (default %(default)s)")
-    add("--keep-colors", action="store_true", help="keep the colours of the camera's picture")
+    add("--keep-colors", action="store_true", help="keep the colours of the camera's image")
     add("--smoothing", type=float, default=LookOptions.smoothing, help="0 to 1, against flicker (default %(default)s)")
     add("--size", metavar="WxH", help="stylize at this size; clips are fitted inside it (default: their own)")
     add("--unpaced", action="store_true", help="read a file as fast as possible, dropping nothing")

@@ -1,4 +1,4 @@
-"""Files: pictures, films and folders to paintings: `python stylize.py INPUT... -o OUTPUT --style NAME`."""
+"""Files: images, videos and folders to paintings: `python stylize.py INPUT... -o OUTPUT --style NAME`."""
 
 import signal
 
@@ -32,35 +32,35 @@ from realtime.videos.job import run_files
 from realtime.videos.reporting import Teller, make_teller
 
 EXIT_DAMAGED = 3
-"""Everything was written, but of a damaged film something was lost."""
+"""Everything was written, but of a damaged video something was lost."""
 
-_STROKE_HELP = "how large strokes are, 0.5 to 4 (default 1); they grow with pictures, and not with films"
+_STROKE_HELP = "how large strokes are, 0.5 to 4 (default 1); they grow with images, and not with videos"
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of the options dataclasses."""
     parser = argparse.ArgumentParser(
-        description="Turn pictures, films and folders of them into paintings. No frame is dropped.",
-        epilog="Exit status: 0 done, 1 failed, 2 wrong command line, 3 a damaged film lost frames, 130 interrupted.",
+        description="Turn images, videos and folders of them into paintings. No frame is dropped.",
+        epilog="Exit status: 0 done, 1 failed, 2 wrong command line, 3 a damaged video lost frames, 130 interrupted.",
     )
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="pictures, films or folders; - is standard input")
+    add("inputs", nargs="+", metavar="INPUT", help="images, videos or folders; - is standard input")
     add("-o", "--output", required=True, help="file, or folder for several; - is standard output")
     add("--style", help=f"names and blends as a,b:0.6+c:0.4, or all (default {LookOptions.style}; of a sheet all)")
     add("--strength", type=float, default=LookOptions.strength, help="0 to 1 (default %(default)s)")
     add("--keep-colors", action="store_true", help="keep the colours of the original")
-    add("--smoothing", type=float, help="0 to 1, against flicker (default: 0 for pictures, 0.5 for films)")
-    add("--codec", choices=tuple(ENCODERS), help="of films (default: h264, or vp9 in .webm)")
-    add("--start", metavar="TIME", help="begin films here: seconds, MM:SS or HH:MM:SS")
-    add("--end", metavar="TIME", help="end films here")
+    add("--smoothing", type=float, help="0 to 1, against flicker (default: 0 for images, 0.5 for videos)")
+    add("--codec", choices=tuple(ENCODERS), help="of videos (default: h264, or vp9 in .webm)")
+    add("--start", metavar="TIME", help="begin videos here: seconds, MM:SS or HH:MM:SS")
+    add("--end", metavar="TIME", help="end videos here")
     add("--max-side", type=int, metavar="PX", help="shrink what is larger")
     add("--stroke", type=float, default=FileOptions.stroke, metavar="SIZE", help=_STROKE_HELP)
-    add("--tile", type=int, metavar="PX", help="stylize pictures in parts of this side, for those larger than memory")
-    add("--sheet", action="store_true", help="one contact sheet of all styles for each picture")
-    add("--resume", action="store_true", help="keep unfinished films, and go on with those of an earlier run")
+    add("--tile", type=int, metavar="PX", help="stylize images in parts of this side, for those larger than memory")
+    add("--sheet", action="store_true", help="one contact sheet of all styles for each image")
+    add("--resume", action="store_true", help="keep unfinished videos, and go on with those of an earlier run")
     add("--overwrite", action="store_true", help="replace files that are there")
     add("--json", action="store_true", help="tell what happens in lines of JSON, on standard output")
-    add("--stats", type=Path, metavar="FILE.json", help="write statistics of films at the end")
+    add("--stats", type=Path, metavar="FILE.json", help="write statistics of videos at the end")
     add("--network", choices=NETWORKS, default=FileOptions.network, help="size of the network (default: fine)")
     add("--engine", choices=ENGINE_NAMES, default=EngineOptions.engine)
     add("--refresh", action="store_true", help="with --engine auto, measure again what is fastest here")

@@ -1,4 +1,4 @@
-"""Trains styles from pictures: `python train_style.py --style-image a.jpg --content-dir photos --name a`."""
+"""Trains styles from images: `python train_style.py --style-image a.jpg --content-dir photos --name a`."""
 
 import signal
 
@@ -51,9 +51,9 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[TrainOptions, b
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Train one network for one or more styles.")
     add = parser.add_argument
-    add("--style-image", type=Path, action="append", required=True, help="picture to learn from (repeatable)")
-    add("--name", action="append", required=True, help="name of the style (one for each picture)")
-    add("--credit", action="append", default=[], metavar="SOURCE;LICENCE", help="origin and rights of each picture")
+    add("--style-image", type=Path, action="append", required=True, help="image to learn from (repeatable)")
+    add("--name", action="append", required=True, help="name of the style (one for each image)")
+    add("--credit", action="append", default=[], metavar="SOURCE;LICENCE", help="origin and rights of each image")
     add("--content-dir", type=Path, help="folder of photographs (default: ten that scikit-image ships)")
     add("-o", "--output", type=Path, help="file to write (default saved_models/NAME.safetensors)")
     add(
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=int, help=f"default {STEPS['style']} for a style, {STEPS['fast']} for a network")
     add("--batch-size", type=int, default=TrainOptions.batch_size)
     add("--crop", type=int, default=TrainOptions.crop_px, help="side of the training crops in px")
-    add("--style-size", type=int, default=TrainOptions.style_size_px, help="shorter side of the style picture in px")
+    add("--style-size", type=int, default=TrainOptions.style_size_px, help="shorter side of the style image in px")
     add("--learning-rate", type=float, default=TrainOptions.learning_rate)
     for term in fields(LossWeights):
         add(f"--{term.name}-weight", type=float, help="default: as found for the loss network")
@@ -106,7 +106,7 @@ def _options(chosen: argparse.Namespace) -> TrainOptions:
     weights = {term.name: getattr(chosen, f"{term.name}_weight") for term in fields(LossWeights)}
     given = {name: value for name, value in weights.items() if value is not None}
     return TrainOptions(
-        style_pictures=tuple(chosen.style_image),
+        style_images=tuple(chosen.style_image),
         credits=_credits(chosen.name, chosen.style_image, chosen.credit),
         content_dir=chosen.content_dir,
         output=chosen.output or folder / f"{chosen.name[0]}.safetensors",
@@ -143,9 +143,9 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def _credits(names: list[str], pictures: list[Path], texts: list[str]) -> tuple[StyleCredit, ...]:
-    if len(names) != len(pictures):
-        raise TrainingError(f"{len(pictures)} pictures but {len(names)} names; give each --style-image one --name")
+def _credits(names: list[str], images: list[Path], texts: list[str]) -> tuple[StyleCredit, ...]:
+    if len(names) != len(images):
+        raise TrainingError(f"{len(images)} images but {len(names)} names; give each --style-image one --name")
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
             raise TrainingError(f"style name {name!r}: use letters, digits, - and _ only")
@@ -153,7 +153,7 @@ def _credits(names: list[str], pictures: list[Path], texts: list[str]) -> tuple[
         raise TrainingError(f"style names {names}: each must be different")
     if texts and len(texts) != len(names):
         raise TrainingError(f"{len(names)} styles but {len(texts)} credits; give each style one --credit, or none")
-    parts = [text.partition(";") for text in texts] or [(p.name, "", "not stated") for p in pictures]
+    parts = [text.partition(";") for text in texts] or [(p.name, "", "not stated") for p in images]
     return tuple(
         StyleCredit(name, source.strip(), licence.strip() or "not stated")
         for name, (source, _, licence) in zip(names, parts, strict=True)

@@ -24,16 +24,16 @@ from export.quantization import to_fp16, to_int8
 from neural_style.atomic_file import whole_file
 from neural_style.errors import StylizationError
 from neural_style.networks.fast_net import FastNet
-from neural_style.photos import find_photos, packaged_photos, read_picture
+from neural_style.photos import find_photos, packaged_photos, read_image
 from neural_style.weights.checkpoint import StyleNetwork, content_hash, load_checkpoint
 from neural_style.weights.onnx_format import seal
 
 FORMAT_VERSION = 2
 
 CHECKED_SIZES_NHW = ((1, 64, 96), (1, 67, 101), (1, 5, 6), (1, 130, 33), (3, 48, 50))
-"""Batch, height and width of the pictures that the check compares: whole cells, odd, tiny, tall, a batch.
+"""Batch, height and width of the images that the check compares: whole cells, odd, tiny, tall, a batch.
 
-None is smaller than 5 px: the norms of a picture with equal rows divide rounding errors
+None is smaller than 5 px: the norms of an image with equal rows divide rounding errors
 by almost nothing, so that there even PyTorch in float32 and in float64 disagree.
 """
 
@@ -44,9 +44,9 @@ MAX_DIFFERENCE = {"fp32": 2.0, "fp16": 255.0, "int8": 255.0}
 MIN_PSNR_DB = {"fp32": 50.0, "fp16": 35.0, "int8": 27.0}
 
 _CALIBRATION_SIZE_WH = (320, 240)
-_CALIBRATION_PICTURES = 24
+_CALIBRATION_IMAGES = 24
 _CALIBRATION_FEEDS = 36
-"""Pictures and styles together; with each round through the pictures they meet other styles."""
+"""Images and styles together; with each round through the images they meet other styles."""
 
 Precision = Literal["fp32", "fp16", "int8"]
 Runtime = Literal["openvino", "onnxruntime"]
@@ -64,7 +64,7 @@ class ExportOptions:
     Attributes:
         precision: of convolutions.
         runtime: which int8 is for; ONNX Runtime needs more bytes and loses more quality.
-        floats: pictures as float32 (N, 3, H, W), 0..1.
+        floats: images as float32 (N, 3, H, W), 0..1.
         style: float32 (vector_size,), made part of the file; None keeps it an input.
         photo_dir: photographs to calibrate int8 with; None takes those of scikit-image.
     """
@@ -110,7 +110,7 @@ def export_checkpoint(
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
-        ExportError: the file's pictures differ from PyTorch's.
+        ExportError: the file's images differ from PyTorch's.
         MissingPackageError: int8 has no photographs to calibrate with.
         OSError: the file cannot be written.
     """
@@ -132,14 +132,14 @@ def export_network(
     Args:
         network: in float32, on the CPU.
         output: the file; it appears only when the check has passed.
-        style_credits: JSON list of the style pictures' sources and licences.
+        style_credits: JSON list of the style images' sources and licences.
         options: how.
 
     Returns:
         What the check measured.
 
     Raises:
-        ExportError: the file's pictures differ from PyTorch's, or its name does not end in .onnx.
+        ExportError: the file's images differ from PyTorch's, or its name does not end in .onnx.
         MissingPackageError: int8 has no photographs to calibrate with.
         OSError: the file cannot be written.
     """
@@ -186,7 +186,7 @@ def _metadata(network: StyleNetwork, form: GraphForm, style_credits: str, option
         "content_hash": content_hash({name: value.contiguous() for name, value in network.state_dict().items()}),
         "credits": style_credits,
         "frames": form.words,
-        "licence": "BSD-3-Clause for the network; pictures that styles were learned from: see credits",
+        "licence": "BSD-3-Clause for the network; images that styles were learned from: see credits",
     }
 
 
@@ -196,22 +196,22 @@ def compare_with_torch(
     options: ExportOptions | None = None,
     photographs: Sequence[Frames] = (),
 ) -> Parity:
-    """Runs pictures of several sizes through both, with every style and the identity.
+    """Runs images of several sizes through both, with every style and the identity.
 
     Args:
         network: in float32, on the CPU.
         model_file: what is compared with it.
         options: what it was written with.
-        photographs: uint8 (1, H, W, 3); with them, random pictures are only run and not compared,
-            because few bits are right for pictures like those that they were calibrated with.
+        photographs: uint8 (1, H, W, 3); with them, random images are only run and not compared,
+            because few bits are right for images like those that they were calibrated with.
     """
     options = options or ExportOptions()
     session = onnxruntime.InferenceSession(str(model_file), _quiet(), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
     differences = []
     for vector in _vectors(network, options):
-        random_pictures = [_smooth_noise(rng, *size) for size in CHECKED_SIZES_NHW]
-        for frames in [*random_pictures, *photographs]:
+        random_images = [_smooth_noise(rng, *size) for size in CHECKED_SIZES_NHW]
+        for frames in [*random_images, *photographs]:
             (exported,) = session.run(None, _feed(frames, vector, options))
             if exported.shape != (frames.transpose(0, 3, 1, 2) if options.floats else frames).shape:
                 raise ExportError(f"model file {model_file}: gives shape {exported.shape} for {frames.shape}")
@@ -270,15 +270,15 @@ def _as_bytes(exported: NDArray[Any], options: ExportOptions) -> NDArray[np.floa
 def _photographs(folder: Path | None) -> list[Frames]:
     """Photographs spread over a folder, each uint8 (1, 240, 320, 3)."""
     paths = packaged_photos() if folder is None else find_photos(folder)
-    chosen = paths[:: max(1, len(paths) // _CALIBRATION_PICTURES)][:_CALIBRATION_PICTURES]
+    chosen = paths[:: max(1, len(paths) // _CALIBRATION_IMAGES)][:_CALIBRATION_IMAGES]
     return list(_resized(chosen))
 
 
 def _resized(paths: Sequence[Path]) -> Iterator[Frames]:
     for path in paths:
-        picture = read_picture(path)
-        if picture is not None:
-            yield np.asarray(cv2.resize(picture, _CALIBRATION_SIZE_WH, interpolation=cv2.INTER_AREA), np.uint8)[None]
+        image = read_image(path)
+        if image is not None:
+            yield np.asarray(cv2.resize(image, _CALIBRATION_SIZE_WH, interpolation=cv2.INTER_AREA), np.uint8)[None]
 
 
 def _quiet() -> onnxruntime.SessionOptions:
@@ -295,7 +295,7 @@ def _rounded(values: Tensor) -> list[Any]:
 
 
 def _smooth_noise(rng: np.random.Generator, n: int, height: int, width: int) -> Frames:
-    """Random pictures with large shapes as well as pixels: uint8 (N, H, W, 3)."""
+    """Random images with large shapes as well as pixels: uint8 (N, H, W, 3)."""
     coarse = rng.integers(0, 256, (n, height // 16 + 1, width // 16 + 1, 3))
     large = coarse.repeat(16, axis=1).repeat(16, axis=2)[:, :height, :width]
     mixed = 0.7 * large + 0.3 * rng.integers(0, 256, (n, height, width, 3))

@@ -1,4 +1,4 @@
-"""Owns how the two networks are written as ONNX graphs, uint8 RGB pictures in and out.
+"""Owns how the two networks are written as ONNX graphs, uint8 RGB images in and out.
 
 Must not know files, command lines or sessions.
 
@@ -37,7 +37,7 @@ class GraphForm:
     """What goes in and out of a model.
 
     Attributes:
-        floats: pictures are float32 (N, 3, H, W), RGB, 0..1, in and out, instead of uint8 (N, H, W, 3), 0..255.
+        floats: images are float32 (N, 3, H, W), RGB, 0..1, in and out, instead of uint8 (N, H, W, 3), 0..255.
         style: float32 (vector_size,), a style that becomes part of the model; None leaves it an input.
     """
 
@@ -122,7 +122,7 @@ class _Graph:
             return self.add("Mul", padded, self.constant(255, np.float32))
         return self.add("Cast", padded, to=TensorProto.FLOAT)
 
-    def pictures(self, pixels: str) -> str:
+    def images(self, pixels: str) -> str:
         """The output from float (N, H', W', 3), 0..255: clamped, rounded half to even if bytes, cropped."""
         result = self.add("Clip", pixels, self.constant(0, np.float32), self.constant(255, np.float32))
         if self.form.floats:
@@ -222,15 +222,15 @@ def _fast_net(graph: _Graph, network: FastNet) -> str:
         graph.add("Sub", graph.pixels(padded), graph.constant(127.5, np.float32)),
         graph.add("Reshape", share, graph.constant([-1, 1, 1, 1])),
     )
-    return graph.pictures(graph.add("Add", whole, kept))
+    return graph.images(graph.add("Add", whole, kept))
 
 
 def _doubled_convolution(graph: _Graph, features: str, weight: Weights) -> str:
     """A reflected 3x3 convolution of features doubled by nearest neighbour: (N, C, H, W) to (N, D, 2 H, 2 W).
 
-    A row of the doubled picture sees two rows of the features, and the reflected row beyond the
+    A row of the doubled image sees two rows of the features, and the reflected row beyond the
     edge is the edge again. The 2x2 convolution has H + 1 rows: its row i holds the doubled rows
-    2 i - 1 and 2 i. So the picture that its channels are laid out to has one row too many on
+    2 i - 1 and 2 i. So the image that its channels are laid out to has one row too many on
     each side.
     """
     by_place = [weight_of_place(weight, 1 - row, 1 - column) for row in (0, 1) for column in (0, 1)]
@@ -309,4 +309,4 @@ def _transformer_net(graph: _Graph, network: TransformerNet) -> str:
     features = activated("deconv1", "in4", graph.double(features))
     features = activated("deconv2", "in5", graph.double(features))
     pixels = graph.convolution(features, weights["deconv3.conv2d.weight"], weights["deconv3.conv2d.bias"])
-    return graph.pictures(graph.add("Transpose", pixels, perm=_TO_CHANNELS_LAST))
+    return graph.images(graph.add("Transpose", pixels, perm=_TO_CHANNELS_LAST))

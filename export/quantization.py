@@ -1,4 +1,4 @@
-"""Owns writing a model with fewer bits: fp16 for GPUs, int8 calibrated on real pictures.
+"""Owns writing a model with fewer bits: fp16 for GPUs, int8 calibrated on real images.
 
 Must not know files that are kept, or command lines.
 """
@@ -20,7 +20,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 Feeds = Sequence[dict[str, NDArray[np.generic]]]
 
 _KEPT_IN_FP32 = ["InstanceNormalization", "Cast", "Clip", "Round", "Sub", "Mul", "Resize"]
-"""Norms because fp16 overflows in their sums, the rest because pictures of 0..255 would lose their last bit."""
+"""Norms because fp16 overflows in their sums, the rest because images of 0..255 would lose their last bit."""
 
 _RANGE_PERCENTILE = 99.9
 _EQUAL_RANGE = 100.0

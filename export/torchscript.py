@@ -24,8 +24,8 @@ class _Wrapped(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, pictures: Tensor, style_vectors: Tensor) -> Tensor:
-        result: Tensor = self.network(pictures, style_vectors)
+    def forward(self, images: Tensor, style_vectors: Tensor) -> Tensor:
+        result: Tensor = self.network(images, style_vectors)
         return result
 
 
@@ -37,7 +37,7 @@ def export_torchscript(checkpoint: Path, output: Path) -> str:
 
     Raises:
         CheckpointError: the checkpoint cannot be read.
-        ExportError: the file's pictures differ from the network's, or its name does not end in .pt.
+        ExportError: the file's images differ from the network's, or its name does not end in .pt.
         OSError: the file cannot be written.
     """
     if output.suffix != ".pt":
@@ -46,10 +46,10 @@ def export_torchscript(checkpoint: Path, output: Path) -> str:
     generator = torch.Generator().manual_seed(0)
 
     def inputs(n: int, height: int, width: int) -> tuple[Tensor, ...]:
-        pictures = torch.rand(n, 3, height, width, generator=generator) * 255
+        images = torch.rand(n, 3, height, width, generator=generator) * 255
         if isinstance(network, FastNet):
-            return pictures, network.style_vectors[:1].detach().expand(n, -1)
-        return (pictures,)
+            return images, network.style_vectors[:1].detach().expand(n, -1)
+        return (images,)
 
     module = _Wrapped(network) if isinstance(network, FastNet) else network
     with torch.inference_mode(), warnings.catch_warnings(), whole_file(output) as partial:

@@ -1,6 +1,6 @@
-"""Owns contact sheets: labelled pictures in the cells of a table.
+"""Owns contact sheets: labelled images in the cells of a table.
 
-Must not know networks, figures or what the pictures show.
+Must not know networks, figures or what the images show.
 """
 
 import errno
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from neural_style.atomic_file import whole_file
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 CELL_WH = (256, 224)
 _LABEL_PX = 22
@@ -23,27 +23,27 @@ _MARGIN_PX = 3
 
 @dataclass(frozen=True)
 class Cell:
-    """A label and the picture below it, small enough to be kept in numbers.
+    """A label and the image below it, small enough to be kept in numbers.
 
     Attributes:
         label: one line; drawn in ASCII.
-        picture: uint8 (h, w, 3) RGB that fits into a cell, or None where the cell stays empty.
+        image: uint8 (h, w, 3) RGB that fits into a cell, or None where the cell stays empty.
     """
 
     label: str
-    picture: Picture | None
+    image: Image | None
 
 
-def make_cell(label: str, picture: Picture) -> Cell:
-    """Shrinks a picture, uint8 (H, W, 3) RGB, to fit into a cell; smaller ones stay as they are."""
+def make_cell(label: str, image: Image) -> Cell:
+    """Shrinks an image, uint8 (H, W, 3) RGB, to fit into a cell; smaller ones stay as they are."""
     room = (CELL_WH[0] - 2 * _MARGIN_PX, CELL_WH[1] - _LABEL_PX - _MARGIN_PX)
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     scale = min(1.0, room[0] / width, room[1] / height)
     size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return Cell(label, np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8))
+    return Cell(label, np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8))
 
 
-def draw_sheet(rows: Sequence[Sequence[Cell]]) -> Picture:
+def draw_sheet(rows: Sequence[Sequence[Cell]]) -> Image:
     """Draws cells on white; short rows end empty.
 
     Returns:
@@ -65,20 +65,20 @@ def write_sheet(path: Path, rows: Sequence[Sequence[Cell]]) -> None:
     """
     encoded, content = cv2.imencode(path.suffix, cv2.cvtColor(draw_sheet(rows), cv2.COLOR_RGB2BGR))
     if not encoded:
-        raise OSError(errno.EIO, "the picture could not be encoded", str(path))
+        raise OSError(errno.EIO, "the image could not be encoded", str(path))
     with whole_file(path) as partial:
         partial.write_bytes(content.tobytes())
 
 
-def _draw_cell(corner: Picture, cell: Cell) -> None:
+def _draw_cell(corner: Image, cell: Cell) -> None:
     """Draws at the upper left of an array, uint8 (H, W, 3)."""
     label = _that_fits(cell.label)
     patch = np.ascontiguousarray(corner[:_LABEL_PX, : CELL_WH[0]])
     cv2.putText(patch, label, (_MARGIN_PX, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
     corner[:_LABEL_PX, : CELL_WH[0]] = patch
-    if cell.picture is not None:
-        height, width = cell.picture.shape[:2]
-        corner[_LABEL_PX : _LABEL_PX + height, _MARGIN_PX : _MARGIN_PX + width] = cell.picture
+    if cell.image is not None:
+        height, width = cell.image.shape[:2]
+        corner[_LABEL_PX : _LABEL_PX + height, _MARGIN_PX : _MARGIN_PX + width] = cell.image
 
 
 def _that_fits(label: str) -> str:

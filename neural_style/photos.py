@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from neural_style.errors import MissingPackageError, TrainingError
 
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
-MAX_VALIDATION_PICTURES = 50
+MAX_VALIDATION_IMAGES = 50
 
 _PACKAGED_PHOTOS = (
     "astronaut.png",
@@ -26,8 +26,8 @@ _PACKAGED_PHOTOS = (
 )
 
 
-def read_picture(path: Path) -> NDArray[np.uint8] | None:
-    """Reads a picture file as uint8 (H, W, 3) RGB, or None when it cannot be decoded."""
+def read_image(path: Path) -> NDArray[np.uint8] | None:
+    """Reads an image file as uint8 (H, W, 3) RGB, or None when it cannot be decoded."""
     try:
         encoded = np.fromfile(path, np.uint8)
         bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
@@ -37,16 +37,16 @@ def read_picture(path: Path) -> NDArray[np.uint8] | None:
 
 
 def find_photos(folder: Path) -> list[Path]:
-    """All picture files in a folder and its subfolders, sorted.
+    """All image files in a folder and its subfolders, sorted.
 
     Raises:
-        TrainingError: the folder is missing or holds no picture.
+        TrainingError: the folder is missing or holds no image.
     """
     if not folder.is_dir():
         raise TrainingError(f"content folder {folder}: is not a folder; give one that holds photographs")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise TrainingError(f"content folder {folder}: holds no picture ({', '.join(sorted(PICTURE_SUFFIXES))})")
+        raise TrainingError(f"content folder {folder}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
     return paths
 
 
@@ -60,7 +60,7 @@ def packaged_photos() -> list[Path]:
 
 
 def packaged_photo(name: str) -> Path:
-    """A picture file in scikit-image's wheel.
+    """An image file in scikit-image's wheel.
 
     Raises:
         MissingPackageError: scikit-image is not installed.
@@ -77,5 +77,5 @@ def packaged_photo(name: str) -> Path:
 
 def hold_out(paths: list[Path]) -> tuple[list[Path], list[Path]]:
     """Splits photographs into those to train on and, the last tenth by name (50 at most), those to judge with."""
-    held_out = min(MAX_VALIDATION_PICTURES, len(paths) // 10)
+    held_out = min(MAX_VALIDATION_IMAGES, len(paths) // 10)
     return (paths[:-held_out], paths[-held_out:]) if held_out else (paths, paths[:4])

@@ -62,7 +62,7 @@ class ChangeLook:
     Attributes:
         style: a name or a blend such as "candy:0.6+udnie:0.4".
         strength: 0..1.
-        keep_colors: paint with the colours of the camera's picture.
+        keep_colors: paint with the colours of the camera's image.
         smoothing: 0..1.
         mirror: swap left and right.
     """
@@ -115,12 +115,12 @@ def help_lines() -> list[str]:
 
 @dataclass(frozen=True)
 class Look:
-    """What the next picture looks like.
+    """What the next image looks like.
 
     Attributes:
         style: whose network and vector.
-        strength: 0 is the camera's picture, 1 the painting.
-        keep_colors: paint with the colours of the camera's picture.
+        strength: 0 is the camera's image, 1 the painting.
+        keep_colors: paint with the colours of the camera's image.
         smoothing: 0..1, see `realtime.postprocess`.
         mirror: swap left and right.
     """
@@ -134,12 +134,12 @@ class Look:
 
 @dataclass(frozen=True)
 class Panel:
-    """What is shown around the picture, and whether it stands still.
+    """What is shown around the image, and whether it stands still.
 
     Attributes:
         overlay: the figures.
         help: the keys.
-        frozen: the picture stands still.
+        frozen: the image stands still.
         typed: into the list of styles; None while it is closed.
     """
 
@@ -167,7 +167,7 @@ class Controls:
 
     @property
     def look(self) -> Look:
-        """The look of the next picture."""
+        """The look of the next image."""
         with self._lock:
             return self._look
 
@@ -179,7 +179,7 @@ class Controls:
 
     @property
     def lines(self) -> list[str]:
-        """What is shown over the whole picture: the list of styles while it is open, or the help, or nothing."""
+        """What is shown over the whole image: the list of styles while it is open, or the help, or nothing."""
         with self._lock:
             if self._panel.typed is not None:
                 return list_lines(self._catalogue.names, self._panel.typed, self._look.style.name)

@@ -9,7 +9,7 @@ from realtime.frame import Image
 
 
 class Finisher:
-    """Smooths, keeps colours and fades paintings of one film or camera, as a look asks for.
+    """Smooths, keeps colours and fades paintings of one video or camera, as a look asks for.
 
     Attributes:
         smoothed: what smoothing remembers of the last painting; None where it begins anew.
@@ -24,7 +24,7 @@ class Finisher:
         self.smoothed, self._look = smoothed, _kept(look)
 
     def finish(self, pixels: Image, original: Image, look: Look) -> Image:
-        """Gives the picture to show.
+        """Gives the image to show.
 
         Args:
             pixels: uint8 (H, W, 3) RGB, the painting as the engine gave it.

@@ -17,7 +17,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Frame:
-    """One captured picture.
+    """One captured image.
 
     Attributes:
         pixels: uint8 (H, W, 3), RGB, 0..255.

@@ -39,7 +39,7 @@ class EngineOptions:
         max_wait_ms: how long an incomplete batch waits for its next frame.
         refresh: with "auto", measure again what is fastest.
         provider: what ONNX Runtime runs on a GPU with; "auto" is CUDA.
-        shrinks: where a GPU's memory is too small, stylize fewer frames together or pictures in parts, and say so;
+        shrinks: where a GPU's memory is too small, stylize fewer frames together or images in parts, and say so;
             not where the user said how many.
         parallel_batches: how many the caller will ask for at once; an engine that can do it takes
             longer for each, and less for all.
@@ -72,13 +72,13 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class LookOptions:
-    """What the picture looks like at the start; keys change it later.
+    """What the image looks like at the start; keys change it later.
 
     Attributes:
         style: a name of the catalogue, a blend of names, or the path of a weights file.
-        strength: 0 is the camera's picture, 1 the painting.
-        keep_colors: paint with the colours of the camera's picture.
-        smoothing: 0 is off; up to 1 the last picture stays longer where the input did not change.
+        strength: 0 is the camera's image, 1 the painting.
+        keep_colors: paint with the colours of the camera's image.
+        smoothing: 0 is off; up to 1 the last image stays longer where the input did not change.
     """
 
     style: str = "candy"
@@ -170,19 +170,19 @@ class FileOptions:
         output: a file, a folder, or "-" for standard output.
         styles: names and blends with commas between, or "all".
         look: strength and colours; its style counts for nothing.
-        smoothing: 0..1 for all; None is 0 for pictures and the live default for films.
-        codec: of films; None is the usual one of the container.
-        start_s: first moment of films that is wanted.
+        smoothing: 0..1 for all; None is 0 for images and the live default for videos.
+        codec: of videos; None is the usual one of the container.
+        start_s: first moment of videos that is wanted.
         end_s: the moment after the last; None is their end.
-        max_side_px: larger pictures and films are shrunk to it.
-        stroke: how large strokes are, 0.5 to 4; in pictures relative to the picture, in films in pixels.
-        tile_px: side of the parts in which pictures are stylized; None is in one.
+        max_side_px: larger images and videos are shrunk to it.
+        stroke: how large strokes are, 0.5 to 4; in images relative to the image, in videos in pixels.
+        tile_px: side of the parts in which images are stylized; None is in one.
         batch_size: frames stylized together; None finds out what is fastest.
-        sheet: one contact sheet of all styles for each picture.
-        resume: keep unfinished films, and go on with those of an earlier run.
+        sheet: one contact sheet of all styles for each image.
+        resume: keep unfinished videos, and go on with those of an earlier run.
         overwrite: replace files that are there.
         json: tell what happens in lines of JSON.
-        stats: write statistics of films to this JSON file at the end.
+        stats: write statistics of videos to this JSON file at the end.
         network: which of the shipped networks; "auto" is fine.
         engine: what runs the networks.
     """

@@ -51,7 +51,7 @@ def draw_help(pixels: Image, lines: list[str]) -> Image:
 
 
 def _text_scale(pixels: Image) -> float:
-    """Text is a thirtieth of the picture's height, but never too small to read."""
+    """Text is a thirtieth of the image's height, but never too small to read."""
     height_px, width_px, _ = pixels.shape
     return max(0.35, float(min(height_px / 30, width_px / 40)) / 22)
 

@@ -1,4 +1,4 @@
-"""Owns what happens to a stylized picture before it is shown: pure functions of pixels.
+"""Owns what happens to a stylized image before it is shown: pure functions of pixels.
 
 Must not know engines, styles or sinks.
 """
@@ -15,14 +15,14 @@ SCENE_CUT_DIFFERENCE = 30.0
 """Mean difference of two inputs (0..255) above which they are of different scenes."""
 
 MAX_SMOOTHING_WEIGHT = 0.95
-"""Weight of the previous painting at smoothing 1; below 1, so that a still picture arrives in the end."""
+"""Weight of the previous painting at smoothing 1; below 1, so that a still image arrives in the end."""
 
 _STILL_DIFFERENCE = 5.0
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
 def fade(original: Image, stylized: Image, strength: float) -> Image:
-    """Mixes the camera's picture and the painting; strength 0..1, uint8 (H, W, 3) RGB all three."""
+    """Mixes the camera's image and the painting; strength 0..1, uint8 (H, W, 3) RGB all three."""
     if strength >= 1.0:
         return stylized
     if strength <= 0.0:
@@ -31,7 +31,7 @@ def fade(original: Image, stylized: Image, strength: float) -> Image:
 
 
 def keep_colors(original: Image, stylized: Image) -> Image:
-    """Brightness of the painting with the colours of the camera's picture, uint8 (H, W, 3) RGB.
+    """Brightness of the painting with the colours of the camera's image, uint8 (H, W, 3) RGB.
 
     Luminance transfer in YCrCb after Gatys et al. 2016, arXiv 1606.05897, section 5.
     """

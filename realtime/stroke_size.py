@@ -64,19 +64,19 @@ class StrokeEngine:
         width, height = painted_size_wh((shape[2], shape[1]), self._stroke, self._pixels)
         return self._engine.prepare((shape[0], height, width, 3), style)
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
-        own_wh = pictures.shape[2], pictures.shape[1]
+        own_wh = images.shape[2], images.shape[1]
         size_wh = painted_size_wh(own_wh, self._stroke, self._pixels)
         if size_wh == own_wh:
-            return self._engine.stylize(pictures, style, strength)
-        sized = np.stack([resized_for_painting(picture, self._stroke, self._pixels) for picture in pictures])
+            return self._engine.stylize(images, style, strength)
+        sized = np.stack([resized_for_painting(image, self._stroke, self._pixels) for image in images])
         paintings = self._engine.stylize(sized, style, strength)
         if size_wh[0] > own_wh[0]:
             return np.stack([_resized(painting, own_wh) for painting in paintings])
         shown = strength if style.fades_by_vector else 1.0
-        pairs = zip(paintings, pictures, strict=True)
-        return np.stack([upsample_painting(painting, picture, shown) for painting, picture in pairs])
+        pairs = zip(paintings, images, strict=True)
+        return np.stack([upsample_painting(painting, image, shown) for painting, image in pairs])
 
     def close(self) -> None:
         """See `Engine.close`; the engine behind stays open."""

@@ -131,7 +131,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, str], Vector, Vector]:
 
 
 def _identity(header: dict[str, str], identity_trunk: Vector) -> Vector:
-    """The vector that gives back the picture, as `FastNet.identity_vector`: a silent head, all of the photograph."""
+    """The vector that gives back the image, as `FastNet.identity_vector`: a silent head, all of the photograph."""
     head_width = int(json.loads(header["shape"])["head_width"])
     return np.concatenate([identity_trunk, np.zeros(2 * head_width), np.ones(1)]).astype(np.float32)
 

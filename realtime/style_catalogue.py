@@ -175,11 +175,11 @@ def find_style(text: str, catalogue: Catalogue) -> Style:
 
 
 def together(styles: Sequence[Style], strengths: Sequence[float]) -> Style:
-    """Styles of one network as one, whose vector has a row for each picture of a batch: float32 (N, vector_size).
+    """Styles of one network as one, whose vector has a row for each image of a batch: float32 (N, vector_size).
 
     Args:
-        styles: that fade by vector, one for each picture.
-        strengths: 0..1, one for each picture; engines take the result at strength 1.
+        styles: that fade by vector, one for each image.
+        strengths: 0..1, one for each image; engines take the result at strength 1.
     """
     rows = [style.vector_at(strength) for style, strength in zip(styles, strengths, strict=True)]
     vectors = np.stack([row for row in rows if row is not None])

@@ -76,14 +76,14 @@ class Card:
         self.ceilings = {"fp16 products Gop/s": products, "copy GB/s": copies}
         for name, size_wh, batch_size in product(self._networks, self._sizes_wh, _BATCH_SIZES):
             self._say(f"{name}, {size_wh[0]}x{size_wh[1]}, batch {batch_size}")
-            pictures = first_frames(self._clip, size_wh, batch_size)
-            cost, pixels = cost_per_pixel(copy.deepcopy(self._networks[name]), size_wh), pictures[..., 0].size
+            images = first_frames(self._clip, size_wh, batch_size)
+            cost, pixels = cost_per_pixel(copy.deepcopy(self._networks[name]), size_wh), images[..., 0].size
             try:
-                runners = [self._runner(name, pictures.shape) for _ in range(_AT_ONCE)]
+                runners = [self._runner(name, images.shape) for _ in range(_AT_ONCE)]
                 vector = _vector(self._networks[name])
-                runners[0].run(pictures, vector)
+                runners[0].run(images, vector)
                 times_ms = runners[0].resident_ms(_RUNS)
-                host_fps = _host_fps(runners, pictures, vector)
+                host_fps = _host_fps(runners, images, vector)
             except RuntimeError as error:
                 self._say(f"left out: {name}, {size_wh[0]}x{size_wh[1]}, batch {batch_size}: {error}")
                 continue
@@ -154,11 +154,11 @@ class Card:
         words = f"twelve styles from scratch, by {_TRAINED_STEPS - _FIRST_STEPS} steps"
         with safe_open(_FAST, framework="np") as stored:
             recipe = json.loads(stored.metadata()["training"])
-        pictures = (packaged_photos() * 2)[:12]
+        images = (packaged_photos() * 2)[:12]
         with TemporaryDirectory(prefix="training_") as folder:
             options = TrainOptions(
-                style_pictures=tuple(pictures),
-                credits=tuple(StyleCredit(f"style {number}", "", "") for number in range(len(pictures))),
+                style_images=tuple(images),
+                credits=tuple(StyleCredit(f"style {number}", "", "") for number in range(len(images))),
                 content_dir=None,
                 output=Path(folder) / "styles.safetensors",
                 network="fast",
@@ -205,18 +205,18 @@ def _vector(network: StyleNetwork) -> NDArray[np.float32] | None:
     return network.style_vectors[0].float().cpu().numpy() if isinstance(network, FastNet) else None
 
 
-def _host_fps(runners: list[CudaRunner], pictures: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> float:
+def _host_fps(runners: list[CudaRunner], images: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> float:
     """Frames per second from and to the computer's memory, a thread for each runner."""
-    batches = max(2 * len(runners), _HOST_FRAMES // len(pictures))
+    batches = max(2 * len(runners), _HOST_FRAMES // len(images))
 
     def work(runner: CudaRunner) -> None:
         for _ in range(batches // len(runners)):
-            runner.run(pictures, vector)
+            runner.run(images, vector)
 
     for runner in runners:
-        runner.run(pictures, vector)
+        runner.run(images, vector)
     with ThreadPoolExecutor(len(runners)) as pool:
         start_s = time.perf_counter()
         list(pool.map(work, runners))
         elapsed_s = time.perf_counter() - start_s
-    return batches // len(runners) * len(runners) * len(pictures) / elapsed_s
+    return batches // len(runners) * len(runners) * len(images) / elapsed_s

@@ -28,7 +28,7 @@ from speed.machine import describe_machine
 from speed.options import BenchmarkOptions
 from speed.processes import Remote
 from speed.results import PUBLIC_NETWORK, Figures, Row
-from speed.worker import Opened, PictureKey, Setup, Subject
+from speed.worker import ImageKey, Opened, Setup, Subject
 
 _VARIANTS: dict[EngineName, tuple[Precision, ...]] = {
     "torch": ("fp32", "bf16", "fp16"),
@@ -48,7 +48,7 @@ class _Lane:
     opened: Opened
     times_ms: dict[str, list[list[float]]] = field(default_factory=dict)
     loops_fps: dict[str, list[float]] = field(default_factory=dict)
-    pictures: dict[str, Image] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=dict)
     failed: bool = False
 
 
@@ -72,8 +72,8 @@ class Measurement:
         self._options, self._say, self._progress, self._keep = options, say, progress, keep
         self._clip = options.clip or SAMPLE_CLIP
         self._lanes: list[_Lane] = []
-        self._references: dict[PictureKey, Image] = {}
-        self._costs: dict[PictureKey, Cost] = {}
+        self._references: dict[ImageKey, Image] = {}
+        self._costs: dict[ImageKey, Cost] = {}
         self._machine = describe_machine()
         self._ceilings: dict[str, float] = {}
 
@@ -94,7 +94,7 @@ class Measurement:
             if not any(lane.setup.engine for lane in self._lanes):
                 raise EngineError("nothing that was asked for can be measured here; see the lines above")
             self._progress("comparing with fp32")
-            self._take_pictures()
+            self._take_images()
             self._count_costs(catalogues)
             self._run_rounds(stack)
         return self.figures()
@@ -128,14 +128,14 @@ class Measurement:
             self._say(f"left out: {reason}")
         self._lanes.append(_Lane(setup, remote, opened))
 
-    def _take_pictures(self) -> None:
+    def _take_images(self) -> None:
         """Keeps what each engine makes of the first frame, and what one in fp32 makes of it."""
         for lane in self._lanes:
-            lane.pictures = {style: lane.remote.ask("picture", style) for style in lane.opened.styles}
+            lane.images = {style: lane.remote.ask("image", style) for style in lane.opened.styles}
             if lane.opened.info.precision == "fp32" and lane.setup.engine:
-                self._keep_references(lane.setup, lane.pictures)
+                self._keep_references(lane.setup, lane.images)
         for lane in self._lanes:
-            if lane.setup.engine and any(lane.setup.picture_of(s) not in self._references for s in lane.opened.styles):
+            if lane.setup.engine and any(lane.setup.image_of(s) not in self._references for s in lane.opened.styles):
                 for engine in ("torch", "onnx"):
                     self._take_references(replace(lane.setup, engine=engine, precision="fp32", batch_size=1))
 
@@ -148,12 +148,12 @@ class Measurement:
             return
         opened: Opened = remote.ask("found")
         if opened.info.precision == "fp32":
-            self._keep_references(setup, {style: remote.ask("picture", style) for style in opened.styles})
+            self._keep_references(setup, {style: remote.ask("image", style) for style in opened.styles})
         remote.close()
 
-    def _keep_references(self, setup: Setup, pictures: dict[str, Image]) -> None:
-        for style, picture in pictures.items():
-            self._references.setdefault(setup.picture_of(style), picture)
+    def _keep_references(self, setup: Setup, images: dict[str, Image]) -> None:
+        for style, image in images.items():
+            self._references.setdefault(setup.image_of(style), image)
 
     def _count_costs(self, catalogues: dict[NetworkName, Catalogue]) -> None:
         checkpoints = {
@@ -167,11 +167,11 @@ class Measurement:
             for style in lane.opened.styles:
                 path = checkpoints.get((lane.setup.network, style))
                 if lane.setup.engine is None:
-                    self._costs[lane.setup.picture_of(style)] = cost_per_pixel(TransformerNet(PUBLIC_NETWORK), size_wh)
+                    self._costs[lane.setup.image_of(style)] = cost_per_pixel(TransformerNet(PUBLIC_NETWORK), size_wh)
                 elif path is not None:
                     if (path, size_wh) not in known:
                         known[path, size_wh] = cost_per_pixel(load_checkpoint(path), size_wh)
-                    self._costs[lane.setup.picture_of(style)] = known[path, size_wh]
+                    self._costs[lane.setup.image_of(style)] = known[path, size_wh]
 
     def _run_rounds(self, stack: ExitStack) -> None:
         device = next((d for lane in self._lanes if (d := lane.opened.info.device) != "cpu"), "cpu")
@@ -220,7 +220,7 @@ class Measurement:
         times_ms = [time_ms for times in rounds_ms for time_ms in times]
         medians_ms = [median(times) for times in rounds_ms]
         p50_ms, p95_ms, p99_ms = (float(value) for value in np.percentile(times_ms, (50, 95, 99)))
-        loops_fps, cost = lane.loops_fps.get(style), self._costs.get(setup.picture_of(style))
+        loops_fps, cost = lane.loops_fps.get(style), self._costs.get(setup.image_of(style))
         pixels_per_s = setup.size_wh[0] * setup.size_wh[1] * setup.batch_size / (p50_ms / 1000)
         mean_difference, psnr_db = self._difference(lane, style)
         return Row(
@@ -256,11 +256,11 @@ class Measurement:
         return per_s / 1e9 / best if best else None
 
     def _difference(self, lane: _Lane, style: str) -> tuple[float | None, float | None]:
-        """Mean distance and PSNR in dB to the picture in fp32, None for fp32 itself or where there is none."""
-        exact = self._references.get(lane.setup.picture_of(style))
-        if exact is None or exact is lane.pictures.get(style):
+        """Mean distance and PSNR in dB to the image in fp32, None for fp32 itself or where there is none."""
+        exact = self._references.get(lane.setup.image_of(style))
+        if exact is None or exact is lane.images.get(style):
             return None, None
-        distance = lane.pictures[style].astype(np.float64) - exact
+        distance = lane.images[style].astype(np.float64) - exact
         mean_square = float((distance**2).mean())
         psnr_db = 10 * math.log10(255**2 / mean_square) if mean_square else None
         return float(np.abs(distance).mean()), psnr_db

@@ -21,8 +21,8 @@ from rich.table import Table
 from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import Cell, write_sheet
 from neural_style.judging.inputs import find_paintings, held_out_photos, read_exhibit
-from neural_style.judging.judge import Judge, Picture, compare, structural_similarity, with_short_side
-from neural_style.photos import packaged_photo, read_picture
+from neural_style.judging.judge import Image, Judge, compare, structural_similarity, with_short_side
+from neural_style.photos import packaged_photo, read_image
 from realtime.engines import open_engine
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, OptionError, StylizationError
@@ -49,10 +49,10 @@ class Quality:
         engine: its name.
         precision: what it computes in.
         style: name.
-        psnr_db: peak signal-to-noise ratio to the picture in fp32.
+        psnr_db: peak signal-to-noise ratio to the image in fp32.
         ssim: structural similarity of luminance to it; 1 is equal.
         style_distance: to the painting, as `neural_style.judging.evaluate` judges.
-        exact_style_distance: the same of the picture in fp32.
+        exact_style_distance: the same of the image in fp32.
     """
 
     engine: str
@@ -64,7 +64,7 @@ class Quality:
     exact_style_distance: float
 
 
-def judge_variants(style_dir: Path, photos: Sequence[Picture], progress: Progress) -> list[Quality]:
+def judge_variants(style_dir: Path, photos: Sequence[Image], progress: Progress) -> list[Quality]:
     """Judges every engine and precision that differs from PyTorch in fp32, and can be had, in all styles.
 
     Args:
@@ -78,7 +78,7 @@ def judge_variants(style_dir: Path, photos: Sequence[Picture], progress: Progres
     catalogue, judge = load_catalogue(), Judge()
     styles = [style for style in catalogue.styles if not style.fault and style.vector is not None]
     paths = find_paintings(style_dir, tuple(style.name for style in styles))
-    paintings = [read_exhibit(path, "painting").picture for path in paths]
+    paintings = [read_exhibit(path, "painting").image for path in paths]
     exact, engines = open_engine(catalogue, _EXACT), open_variants()
     looks = [judge.look(photo) for photo in photos]
     found = []
@@ -120,7 +120,7 @@ def open_variants() -> list[Engine]:
     return engines
 
 
-def side_by_side(photos: Sequence[Picture]) -> list[list[Cell]]:
+def side_by_side(photos: Sequence[Image]) -> list[list[Cell]]:
     """A row for each photograph and a flat ramp: fp32, then each variant and what it changed, enlarged."""
     catalogue, engines = load_catalogue(), open_variants()
     exact = open_engine(catalogue, _EXACT)
@@ -137,32 +137,32 @@ def side_by_side(photos: Sequence[Picture]) -> list[list[Cell]]:
     return rows
 
 
-def packaged_examples() -> list[Picture]:
+def packaged_examples() -> list[Image]:
     """Photographs that may be shown, small enough to be seen pixel by pixel: uint8 (196, 250, 3) RGB each."""
-    pictures = [read_picture(packaged_photo(name)) for name in ("astronaut.png", "chelsea.png", "coffee.png")]
+    images = [read_image(packaged_photo(name)) for name in ("astronaut.png", "chelsea.png", "coffee.png")]
     return [
-        np.asarray(cv2.resize(picture, _SHOWN_WH, interpolation=cv2.INTER_AREA), np.uint8)
-        for picture in pictures[:_SHOWN_STYLES]
-        if picture is not None
+        np.asarray(cv2.resize(image, _SHOWN_WH, interpolation=cv2.INTER_AREA), np.uint8)
+        for image in images[:_SHOWN_STYLES]
+        if image is not None
     ]
 
 
-def _ramp() -> Picture:
-    """A picture as flat as a sky, where bands would show: uint8 (196, 250, 3) RGB."""
+def _ramp() -> Image:
+    """An image as flat as a sky, where bands would show: uint8 (196, 250, 3) RGB."""
     width, height = _SHOWN_WH
     across = np.linspace(110, 190, width)[None, :, None] + np.linspace(0, 12, height)[:, None, None]
     return np.asarray(across.repeat(3, axis=2), np.uint8)
 
 
-def _luminance(picture: Picture) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32)
+def _luminance(image: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
 
 
 def make_table(found: list[Quality], photos: int) -> Table:
     """A line for each engine and precision, over all styles and photographs."""
     table = Table(
         title=f"difference from torch fp32, photographs: {photos}",
-        caption="style distance: of the picture, through that of fp32; worst: of the styles",
+        caption="style distance: of the image, through that of fp32; worst: of the styles",
     )
     table.add_column("engine")
     for name in ("PSNR dB", "SSIM", "style distance", "worst", "in"):
@@ -201,13 +201,13 @@ def main(arguments: list[str] | None = None) -> int:
         if (chosen.style_dir is None) != (chosen.photo_dir is None):
             raise OptionError("figures need both folders: give --style-dir and --photo-dir")
         if chosen.style_dir is None and chosen.sheet is None:
-            raise OptionError("nothing to do: give --style-dir and --photo-dir for figures, or --sheet for pictures")
+            raise OptionError("nothing to do: give --style-dir and --photo-dir for figures, or --sheet for images")
         if chosen.sheet is not None:
             write_sheet(chosen.sheet, side_by_side(packaged_examples()))
         if chosen.style_dir is not None:
             paths = held_out_photos(chosen.photo_dir, max(1, chosen.photos))
             with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
-                photos = [read_exhibit(path, "photograph").picture for path in paths]
+                photos = [read_exhibit(path, "photograph").image for path in paths]
                 found = judge_variants(chosen.style_dir, photos, progress)
             Console().print(make_table(found, len(photos)))
             if chosen.json is not None:

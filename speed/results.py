@@ -47,8 +47,8 @@ class Row:
         bytes_per_pixel: what its convolutions read and write, each number once in this precision.
         products_share: share of the rate of a large matrix product in this precision.
         copy_share: share of the rate of a large copy.
-        mean_difference: mean distance, 0..255, from the picture in fp32; None if that is this one.
-        psnr_db: peak signal-to-noise ratio to the picture in fp32.
+        mean_difference: mean distance, 0..255, from the image in fp32; None if that is this one.
+        psnr_db: peak signal-to-noise ratio to the image in fp32.
     """
 
     style: str

@@ -40,7 +40,7 @@ def cost_table(figures: Figures) -> Table:
     caption = (
         "first ms: from nothing to the first batch; MAC, bytes: for one pixel, by the network's definition;\n"
         f"products, copy: share of what the machine can do at best ({ceilings});\n"
-        "difference: mean of 0..255, and PSNR, to the picture in fp32"
+        "difference: mean of 0..255, and PSNR, to the image in fp32"
     )
     columns: dict[str, Callable[[Row], str]] = {
         "first ms": lambda row: f"{row.first_frame_ms:.0f}",

@@ -147,10 +147,10 @@ def _watch(url: str, controls: Controls, seconds: float) -> dict[str, Any]:
 
 
 def _changed_ms(means: list[Any], started_ms: float) -> float | None:
-    """When the picture first came nearer to what it is at the end than to what it was at the beginning."""
-    pictures = [(seen_ms, np.array(values, float)) for seen_ms, values in means]
-    first, last = pictures[0][1], pictures[-1][1]
-    for seen_ms, values in pictures:
+    """When the image first came nearer to what it is at the end than to what it was at the beginning."""
+    images = [(seen_ms, np.array(values, float)) for seen_ms, values in means]
+    first, last = images[0][1], images[-1][1]
+    for seen_ms, values in images:
         if np.abs(values - last).mean() < np.abs(values - first).mean():
             return float(seen_ms) - started_ms
     return None

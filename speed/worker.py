@@ -39,7 +39,7 @@ _LOOP_FRAMES = 16, 120
 _STATUS = Path("/proc/self/status")
 
 
-PictureKey = tuple[tuple[int, int], str, str]
+ImageKey = tuple[tuple[int, int], str, str]
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Setup:
     clip: Path
     clip_in_size: Path
 
-    def picture_of(self, style: str) -> PictureKey:
-        """What decides a style's picture, whichever engine paints it."""
+    def image_of(self, style: str) -> ImageKey:
+        """What decides a style's image, whichever engine paints it."""
         return self.size_wh, self.network, style
 
     def __str__(self) -> str:
@@ -114,7 +114,7 @@ class Subject:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._pictures = first_frames(setup.clip, setup.size_wh, setup.batch_size)
+        self._images = first_frames(setup.clip, setup.size_wh, setup.batch_size)
         start_s = time.perf_counter()
         self._catalogue, places = open_style_list(setup.styles, setup.network)
         self._engine = self._open_engine()
@@ -131,11 +131,11 @@ class Subject:
             except StyleError as error:
                 left_out.append(str(error))
         for style in list(self._styles.values())[:1]:
-            self._engine.stylize(self._pictures, style)
+            self._engine.stylize(self._images, style)
         first_frame_ms = (time.perf_counter() - start_s) * 1000
         for style in self._styles.values():
             for _ in range(WARM_UP_RUNS):
-                self._engine.stylize(self._pictures, style)
+                self._engine.stylize(self._images, style)
         memory_mb, gpu_memory_mb = _peak_memory_mb(), _peak_gpu_memory_mb()
         network = next((style.network for style in self._styles.values()), setup.network)
         self.opened = Opened(
@@ -146,18 +146,18 @@ class Subject:
         """What was found when the engine was opened."""
         return self.opened
 
-    def picture(self, style: str) -> NDArray[np.uint8]:
+    def image(self, style: str) -> NDArray[np.uint8]:
         """What the engine makes of the first frame of the clip: uint8 (H, W, 3) RGB."""
-        painting: NDArray[np.uint8] = self._engine.stylize(self._pictures[:1], self._styles[style])[0]
+        painting: NDArray[np.uint8] = self._engine.stylize(self._images[:1], self._styles[style])[0]
         return painting
 
     def turn(self, style: str, runs: int) -> list[float]:
         """Times in ms of so many runs, or as many as a second holds; one before them is not timed."""
-        self._engine.stylize(self._pictures, self._styles[style])
+        self._engine.stylize(self._images, self._styles[style])
         times_ms: list[float] = []
         while not times_ms or (len(times_ms) < runs and sum(times_ms) < _TURN_S * 1000):
             start_s = time.perf_counter()
-            self._engine.stylize(self._pictures, self._styles[style])
+            self._engine.stylize(self._images, self._styles[style])
             times_ms.append((time.perf_counter() - start_s) * 1000)
         return times_ms
 

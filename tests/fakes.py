@@ -42,7 +42,7 @@ def solid(colour: tuple[int, int, int], size_wh: tuple[int, int] = (64, 48)) -> 
 
 
 def noise(size_wh: tuple[int, int] = (64, 48), seed: int = 0) -> Image:
-    """A picture with soft shapes of all colours: uint8 (H, W, 3) RGB."""
+    """An image with soft shapes of all colours: uint8 (H, W, 3) RGB."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     return np.asarray(cv2.resize(coarse, size_wh, interpolation=cv2.INTER_CUBIC), np.uint8)
 
@@ -86,9 +86,9 @@ class FakeCapture:
     """A scripted `cv2.VideoCapture`.
 
     Args:
-        script: what each `read` does: a picture (BGR) is given, None is no picture, an
+        script: what each `read` does: an image (BGR) is given, None is no image, an
             exception is raised, and an event is waited for before the next step. After
-            the last step there is no picture any more.
+            the last step there is no image any more.
         rate_fps: what the driver says.
 
     Attributes:
@@ -211,13 +211,13 @@ class IdentityEngine:
         self.prepared.append(shape)
         return 0.0
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
-        self.batches.append((len(pictures), style.name))
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+        self.batches.append((len(images), style.name))
         self.strengths.append(strength)
-        return self._paint(pictures, style)
+        return self._paint(images, style)
 
-    def _paint(self, pictures: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
-        return pictures.copy()
+    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+        return images.copy()
 
     def close(self) -> None:
         self.opened = False
@@ -226,17 +226,17 @@ class IdentityEngine:
 class InvertingEngine(IdentityEngine):
     """Paints the negative."""
 
-    def _paint(self, pictures: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
-        return 255 - pictures
+    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+        return 255 - images
 
 
 class VectorEngine(IdentityEngine):
     """Paints everything in the value of the style's vector at that strength."""
 
-    def _paint(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+    def _paint(self, images: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
         vector = style.vector_at(self.strengths[-1])
         assert vector is not None
-        return np.full_like(pictures, round(float(vector[0])))
+        return np.full_like(images, round(float(vector[0])))
 
 
 class SlowEngine(IdentityEngine):
@@ -246,9 +246,9 @@ class SlowEngine(IdentityEngine):
         super().__init__()
         self._seconds = seconds
 
-    def _paint(self, pictures: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         time.sleep(self._seconds)
-        return pictures.copy()
+        return images.copy()
 
 
 class UnevenEngine(IdentityEngine):
@@ -264,7 +264,7 @@ class UnevenEngine(IdentityEngine):
         self.most = self._now = 0
         self._fails_after, self._lock = fails_after, threading.Lock()
 
-    def _paint(self, pictures: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         with self._lock:
             self._now += 1
             self.most = max(self.most, self._now)
@@ -274,7 +274,7 @@ class UnevenEngine(IdentityEngine):
             self._now -= 1
         if self._fails_after is not None and number > self._fails_after:
             raise EngineError("engine uneven: out of paint")
-        return 255 - pictures
+        return 255 - images
 
 
 class FailingEngine(IdentityEngine):
@@ -284,17 +284,17 @@ class FailingEngine(IdentityEngine):
         super().__init__()
         self._after, self._error = after, error
 
-    def _paint(self, pictures: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         if len(self.batches) > self._after:
             raise self._error
-        return pictures.copy()
+        return images.copy()
 
 
 class HalvingEngine(IdentityEngine):
     """Breaks the promise that the output has the size of the input."""
 
-    def _paint(self, pictures: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
-        return pictures[:, ::2, ::2].copy()
+    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+        return images[:, ::2, ::2].copy()
 
 
 class CollectingSink:
@@ -399,33 +399,33 @@ class ClipFormat:
     tag: int | None = None
 
 
-def write_clip(path: Path, pictures: Sequence[Image], clip_format: ClipFormat | None = None) -> Path:
+def write_clip(path: Path, images: Sequence[Image], clip_format: ClipFormat | None = None) -> Path:
     """Encodes H.264 in 4:2:0, nearly lossless, from uint8 (H, W, 3) RGB."""
     chosen = clip_format or ClipFormat()
-    times_s = chosen.times_s or tuple(i / chosen.rate_fps for i in range(len(pictures)))
+    times_s = chosen.times_s or tuple(i / chosen.rate_fps for i in range(len(images)))
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=chosen.rate_fps)
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.options = {"preset": "ultrafast", "crf": "4"}
         context = stream.codec_context
         context.time_base = _TIME_BASE
         context.colorspace, context.color_range = chosen.tag or chosen.matrix, chosen.color_range
-        for pixels, time_s in zip(pictures, times_s, strict=True):
-            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+        for pixels, time_s in zip(images, times_s, strict=True):
+            image = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
                 format="yuv420p", dst_colorspace=chosen.matrix, dst_color_range=chosen.color_range
             )
-            picture.pts, picture.time_base = round(time_s / _TIME_BASE), _TIME_BASE
-            container.mux(stream.encode(picture))
+            image.pts, image.time_base = round(time_s / _TIME_BASE), _TIME_BASE
+            container.mux(stream.encode(image))
         container.mux(stream.encode(None))
     return path
 
 
 @dataclass(frozen=True)
 class DecodedClip:
-    """What a player finds in a file: pictures uint8 (H, W, 3) RGB, times in s, and the codec's name."""
+    """What a player finds in a file: images uint8 (H, W, 3) RGB, times in s, and the codec's name."""
 
-    pictures: list[Image]
+    images: list[Image]
     times_s: list[float]
     codec: str
     size_wh: tuple[int, int]
@@ -436,7 +436,7 @@ def read_clip(path: Path) -> DecodedClip:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))
-        pictures = [
+        images = [
             np.asarray(
                 frame.reformat(
                     format="rgb24", src_colorspace=frame.colorspace, dst_color_range=ColorRange.JPEG
@@ -446,7 +446,7 @@ def read_clip(path: Path) -> DecodedClip:
             for frame in frames
         ]
         times_s = [float(frame.time or 0.0) for frame in frames]
-        return DecodedClip(pictures, times_s, stream.codec_context.name, (stream.width, stream.height))
+        return DecodedClip(images, times_s, stream.codec_context.name, (stream.width, stream.height))
 
 
 class FakeCudaRunner:
@@ -465,8 +465,8 @@ class FakeCudaRunner:
         return [1.0, 2.0, 9.0] if runs else []
 
     @torch.inference_mode()
-    def run(self, pictures: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
-        assert pictures.shape == self.shape
-        frames = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
-        stylized = self.network(frames, None if vector is None else torch.from_numpy(rows_of(vector, len(pictures))))
+    def run(self, images: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
+        assert images.shape == self.shape
+        frames = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+        stylized = self.network(frames, None if vector is None else torch.from_numpy(rows_of(vector, len(images))))
         return np.asarray(stylized.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy(), np.uint8)

@@ -58,8 +58,8 @@ def main() -> None:
     """Writes the sample clip."""
     from skimage import data
 
-    pictures = [getattr(data, name)() for name in ("astronaut", "coffee", "chelsea")]
-    photographs = [np.asarray(picture[:, :, :3], np.uint8) for picture in pictures]
+    images = [getattr(data, name)() for name in ("astronaut", "coffee", "chelsea")]
+    photographs = [np.asarray(image[:, :, :3], np.uint8) for image in images]
     with av.open(str(SAMPLE_CLIP), "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(_RATE_FPS))
         stream.width, stream.height = _SIZE_WH
@@ -69,10 +69,10 @@ def main() -> None:
         context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         for pixels in _frames(photographs):
-            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+            image = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
                 format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
             )
-            container.mux(stream.encode(picture))
+            container.mux(stream.encode(image))
         container.mux(stream.encode(None))
 
 

@@ -1,4 +1,4 @@
-"""A training so small that it takes no time: pictures, options, a trunk and a stand-in for the loss network.
+"""A training so small that it takes no time: images, options, a trunk and a stand-in for the loss network.
 
 Must not know any test.
 """
@@ -31,15 +31,15 @@ class FakeLossNetwork(LossNetwork):
         self.seen: list[tuple[int, ...]] = []
         self.broken = False
 
-    def forward(self, pictures: Tensor) -> Features:
-        if not pictures.requires_grad:
-            self.seen += [tuple(round(c) for c in p.mean((1, 2)).tolist()) for p in pictures.float()]
-        features = F.relu(F.conv2d(pictures.float() / 128 - 1, self.filters.float(), stride=4))
+    def forward(self, images: Tensor) -> Features:
+        if not images.requires_grad:
+            self.seen += [tuple(round(c) for c in p.mean((1, 2)).tolist()) for p in images.float()]
+        features = F.relu(F.conv2d(images.float() / 128 - 1, self.filters.float(), stride=4))
         return Features([features], [features * torch.nan if self.broken else features])
 
 
 def write_noise(path: Path, seed: int) -> Path:
-    """Writes a picture of 80 x 70 random pixels, and its folder when that is missing."""
+    """Writes an image of 80 x 70 random pixels, and its folder when that is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 256, (70, 80, 3), dtype=np.uint8)
     assert cv2.imwrite(str(path), pixels)
@@ -60,11 +60,11 @@ def write_trunk(path: Path, styles: str = "xyz", seed: int = 0) -> Path:
 def small_options(
     folder: Path, output: str = "out.safetensors", styles: str = "a", photos: int = 2, network: NetworkKind = "fast"
 ) -> TrainOptions:
-    """Four steps with one photograph each; each letter of `styles` is a style, and the pictures are written."""
+    """Four steps with one photograph each; each letter of `styles` is a style, and the images are written."""
     for i in range(photos):
         write_noise(folder / "photos" / f"{i:02}.png", seed=i)
     return TrainOptions(
-        style_pictures=tuple(write_noise(folder / f"{name}.png", seed=ord(name)) for name in styles),
+        style_images=tuple(write_noise(folder / f"{name}.png", seed=ord(name)) for name in styles),
         credits=tuple(StyleCredit(name, f"painter of {name}", "public domain") for name in styles),
         content_dir=folder / "photos",
         output=folder / output,

@@ -85,10 +85,10 @@ def test_a_clip_becomes_a_painted_clip_with_statistics(folder: Path, clip: Path,
     assert sorted(path.name for path in folder.iterdir()) == ["out.mp4", "s.json"]
 
     painted = read_clip(folder / "out.mp4")
-    assert (len(painted.pictures), painted.size_wh, painted.codec) == (12, (96, 64), "h264")
+    assert (len(painted.images), painted.size_wh, painted.codec) == (12, (96, 64), "h264")
     assert painted.times_s == pytest.approx([i / 10 for i in range(12)], abs=2e-3)
-    original = read_clip(clip).pictures
-    for before, after in zip(original, painted.pictures, strict=False):
+    original = read_clip(clip).images
+    for before, after in zip(original, painted.images, strict=False):
         assert difference(before, after) > 5
 
     stats = json.loads((folder / "s.json").read_text())
@@ -118,10 +118,10 @@ def test_style_strength_size_and_batches_are_used(folder: Path, clip: Path) -> N
     assert "style mosaic" in done.stdout
     assert done.stdout.splitlines()[0].endswith("size 48x32")
     unpainted = read_clip(folder / "out.mkv")
-    assert len(unpainted.pictures) == 20
-    # At strength 0 the picture comes out as it went in, so this also compares colours from end to end.
-    small = [resize_to_fit(picture, (48, 48)) for picture in read_clip(clip).pictures]
-    for before, after in zip(small, unpainted.pictures, strict=True):
+    assert len(unpainted.images) == 20
+    # At strength 0 the image comes out as it went in, so this also compares colours from end to end.
+    small = [resize_to_fit(image, (48, 48)) for image in read_clip(clip).images]
+    for before, after in zip(small, unpainted.images, strict=True):
         assert difference(before, after) < 12
         assert difference(np.ascontiguousarray(before[:, :, ::-1]), after) > 25
 
@@ -287,7 +287,7 @@ def test_a_page_is_served_until_ctrl_c_and_other_machines_need_its_token(folder:
 
 def _broken_clip(folder: Path) -> Path:
     path = folder / "broken.mp4"
-    path.write_text("this is a diary, and no film")
+    path.write_text("this is a diary, and no video")
     return path
 
 
@@ -419,7 +419,7 @@ def test_a_blend_is_painted_and_named(folder: Path, clip: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert ", style candy:0.25+mosaic:0.75, " in done.stdout.splitlines()[0]
     assert json.loads((folder / "s.json").read_text())["style"] == "candy:0.25+mosaic:0.75"
-    for before, after in zip(read_clip(clip).pictures, read_clip(folder / "out.mp4").pictures, strict=False):
+    for before, after in zip(read_clip(clip).images, read_clip(folder / "out.mp4").images, strict=False):
         assert difference(before, after) > 5
 
 
@@ -448,7 +448,7 @@ def test_an_interrupted_run_completes_its_recording_and_prints_the_figures(folde
     count = int(re.match(r"wrote out\.mp4: (\d+) frames, 64x48$", wrote)[1])  # type: ignore[index]
     assert re.match(rf"{count} frames out, \d+ in, \d+ dropped, ", summary)
     assert sorted(path.name for path in folder.iterdir()) == ["out.mp4", "s.json"]
-    assert len(read_clip(folder / "out.mp4").pictures) == count
+    assert len(read_clip(folder / "out.mp4").images) == count
     assert json.loads((folder / "s.json").read_text())["frames_out"] == count
 
 
@@ -476,7 +476,7 @@ def test_a_clip_that_breaks_in_the_middle_keeps_what_was_painted(folder: Path, t
     assert "Traceback" not in done.stderr
     names = [path.name for path in folder.iterdir()]
     assert names == (["out.mp4"] if done.returncode == 0 else ["out.incomplete.mp4"])
-    assert len(read_clip(folder / names[0]).pictures) >= 5
+    assert len(read_clip(folder / names[0]).images) >= 5
 
 
 def test_a_recording_never_replaces_its_own_source(folder: Path, clip: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from fakes import difference, noise
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from video_corpus import FilmKind, make_film, take_apart
+from video_corpus import VideoKind, make_video, take_apart
 
 import stylize
 from realtime.style_catalogue import load_catalogue
@@ -31,7 +31,7 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "photo.png"
 
 
-def picture(path: Path) -> NDArray[np.uint8]:
+def image(path: Path) -> NDArray[np.uint8]:
     with Pillow.open(path) as opened:
         return np.array(opened, np.uint8)
 
@@ -40,17 +40,17 @@ def run(*arguments: str | Path) -> int:
     return stylize.main([*FAST, *map(str, arguments)])
 
 
-def test_a_picture_becomes_a_painting(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_image_becomes_a_painting(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(photo, "-o", photo.with_name("out.png")) == 0
-    painted = picture(photo.with_name("out.png"))
+    painted = image(photo.with_name("out.png"))
     assert painted.shape == (80, 96, 3)
     assert difference(painted, noise((96, 80))) > 10
     assert "wrote" in capsys.readouterr().out
 
 
-def test_strength_0_is_the_picture(photo: Path) -> None:
+def test_strength_0_is_the_image(photo: Path) -> None:
     assert run(photo, "-o", photo.with_name("out.png"), "--strength", "0") == 0
-    assert difference(picture(photo.with_name("out.png")), noise((96, 80))) < 1
+    assert difference(image(photo.with_name("out.png")), noise((96, 80))) < 1
 
 
 def test_one_file_for_each_style(photo: Path) -> None:
@@ -59,45 +59,45 @@ def test_one_file_for_each_style(photo: Path) -> None:
     assert photo.with_name("out_udnie.jpg").is_file()
 
 
-def test_a_sheet_of_a_large_picture_shows_the_strokes_of_the_whole_picture(tmp_path: Path) -> None:
+def test_a_sheet_of_a_large_image_shows_the_strokes_of_the_whole_image(tmp_path: Path) -> None:
     Pillow.fromarray(noise((2400, 1800))).save(tmp_path / "a.png")
     assert run(tmp_path / "a.png", "-o", tmp_path / "candy.png") == 0
     assert run(tmp_path / "a.png", "-o", tmp_path / "sheet.png", "--sheet", "--style", "candy") == 0
-    shown = picture(tmp_path / "sheet.png")[22 : 22 + 187, 256 + 3 : 256 + 3 + 250]
-    whole = np.asarray(cv2.resize(picture(tmp_path / "candy.png"), (250, 188), interpolation=cv2.INTER_AREA), np.uint8)
+    shown = image(tmp_path / "sheet.png")[22 : 22 + 187, 256 + 3 : 256 + 3 + 250]
+    whole = np.asarray(cv2.resize(image(tmp_path / "candy.png"), (250, 188), interpolation=cv2.INTER_AREA), np.uint8)
     assert difference(shown, whole[:187]) < 9 < difference(shown, noise((250, 188))[:187])
 
 
 def test_a_sheet_shows_all_styles(photo: Path) -> None:
     assert run(photo, "-o", photo.with_name("sheet.png"), "--sheet") == 0
     rows = -(-(1 + len(load_catalogue())) // 5)
-    assert picture(photo.with_name("sheet.png")).shape == (rows * 224, 5 * 256, 3)
+    assert image(photo.with_name("sheet.png")).shape == (rows * 224, 5 * 256, 3)
 
 
 def test_the_longer_side_is_limited(photo: Path) -> None:
     assert run(photo, "-o", photo.with_name("out.png"), "--max-side", "48") == 0
-    assert picture(photo.with_name("out.png")).shape == (40, 48, 3)
+    assert image(photo.with_name("out.png")).shape == (40, 48, 3)
 
 
-def test_parts_give_the_same_picture(tmp_path: Path) -> None:
+def test_parts_give_the_same_image(tmp_path: Path) -> None:
     Pillow.fromarray(noise((400, 300))).save(tmp_path / "a.png")
     for name, extra in (("whole", []), ("parts", ["--tile", "128"])):
         assert (
             stylize.main([str(tmp_path / "a.png"), "-o", str(tmp_path / f"{name}.png"), "--engine", "torch", *extra])
             == 0
         )
-    whole, parts = (picture(tmp_path / f"{name}.png").astype(int) for name in ("whole", "parts"))
+    whole, parts = (image(tmp_path / f"{name}.png").astype(int) for name in ("whole", "parts"))
     assert np.abs(whole - parts).max() <= 1
 
 
-def test_strokes_grow_with_the_picture_and_the_choice(tmp_path: Path) -> None:
+def test_strokes_grow_with_the_image_and_the_choice(tmp_path: Path) -> None:
     Pillow.fromarray(noise((1600, 1200))).save(tmp_path / "a.png")
     names = {"small": ("--stroke", "0.5"), "plain": (), "large": ("--stroke", "3")}
     for name, extra in names.items():
         assert run(tmp_path / "a.png", "-o", tmp_path / f"{name}.png", *extra) == 0
-    pictures = [picture(tmp_path / f"{name}.png") for name in names]
-    assert {each.shape for each in pictures} == {(1200, 1600, 3)}
-    detail = [_fine_detail(each) for each in pictures]
+    images = [image(tmp_path / f"{name}.png") for name in names]
+    assert {each.shape for each in images} == {(1200, 1600, 3)}
+    detail = [_fine_detail(each) for each in images]
     assert detail[0] > 1.03 * detail[1] > 1.06 * detail[2]
 
 
@@ -106,13 +106,13 @@ def _fine_detail(pixels: NDArray[np.uint8]) -> float:
     return float(np.abs(pixels[:, 5:].astype(int) - pixels[:, :-5]).mean())
 
 
-def test_stroke_goes_with_all_other_options_of_pictures(tmp_path: Path) -> None:
+def test_stroke_goes_with_all_other_options_of_images(tmp_path: Path) -> None:
     alpha = np.tile(np.linspace(0, 255, 1600).astype(np.uint8), (1200, 1))
     original = noise((1600, 1200))
     Pillow.fromarray(np.dstack([original, alpha])).save(tmp_path / "a.png")
     options = ("--stroke", "2", "--strength", "0.5", "--keep-colors", "--max-side", "1400", "--tile", "256")
     assert stylize.main([str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), "--engine", "torch", *options]) == 0
-    painted = picture(tmp_path / "b.png")
+    painted = image(tmp_path / "b.png")
     assert painted.shape == (1050, 1400, 4)
     assert np.abs(painted[..., 3].astype(int)[0] - np.linspace(0, 255, 1400)).max() < 3
     shrunk = cv2.resize(original, (1400, 1050), interpolation=cv2.INTER_AREA)
@@ -122,11 +122,11 @@ def test_stroke_goes_with_all_other_options_of_pictures(tmp_path: Path) -> None:
     assert difference(colours[0][..., 0], colours[1][..., 0]) > 3
 
 
-def test_strokes_of_films_are_of_pixels_and_can_be_larger(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "in", FilmKind(size_wh=(160, 120)))
+def test_strokes_of_videos_are_of_pixels_and_can_be_larger(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in", VideoKind(size_wh=(160, 120)))
     for name, extra in (("plain", []), ("one", ["--stroke", "1"]), ("large", ["--stroke", "3"])):
         assert run(source, "-o", tmp_path / f"{name}.mkv", "--codec", "ffv1", *extra) == 0
-    plain, one, large = (take_apart(tmp_path / f"{name}.mkv").pictures[0] for name in ("plain", "one", "large"))
+    plain, one, large = (take_apart(tmp_path / f"{name}.mkv").images[0] for name in ("plain", "one", "large"))
     assert np.array_equal(plain, one)
     assert plain.shape == large.shape
     assert _fine_detail(large) < 0.9 * _fine_detail(plain)
@@ -140,8 +140,8 @@ def test_standard_input_to_standard_output(photo: Path) -> None:
     assert b"wrote standard output" in done.stderr
 
 
-def test_a_film_keeps_its_times_and_sound(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "in", FilmKind(sound_s=0.5))
+def test_a_video_keeps_its_times_and_sound(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in", VideoKind(sound_s=0.5))
     assert run(source, "-o", tmp_path / "out.mp4", "--stats", tmp_path / "stats.json") == 0
     before, after = take_apart(source), take_apart(tmp_path / "out.mp4")
     assert (after.times, after.sounds) == (before.times, before.sounds)
@@ -151,7 +151,7 @@ def test_a_film_keeps_its_times_and_sound(tmp_path: Path) -> None:
 
 
 def test_an_encoder_does_not_talk_in_between(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "in", FilmKind())
+    source = make_video(tmp_path / "in", VideoKind())
     command = [sys.executable, str(ROOT / "stylize.py"), str(source), "-o", str(tmp_path / "out.mp4")]
     done = subprocess.run([*command, "--codec", "av1", *FAST], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -159,16 +159,16 @@ def test_an_encoder_does_not_talk_in_between(tmp_path: Path) -> None:
 
 
 def test_scripts_are_told_in_lines_of_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = make_film(tmp_path / "in", FilmKind())
+    source = make_video(tmp_path / "in", VideoKind())
     assert run(source, "-o", tmp_path / "out.mp4", "--json") == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (events[0]["event"], events[-1]["event"]) == ("begin", "done")
     assert (events[-1]["frames"], events[-1]["lost"], events[-1]["targets"]) == (8, 0, [str(tmp_path / "out.mp4")])
 
 
-def test_a_damaged_film_has_its_own_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    kind = FilmKind(".mkv", count=60, options={"preset": "veryfast", "g": "10"}, size_wh=(160, 120))
-    source = make_film(tmp_path / "in", kind)
+def test_a_damaged_video_has_its_own_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kind = VideoKind(".mkv", count=60, options={"preset": "veryfast", "g": "10"}, size_wh=(160, 120))
+    source = make_video(tmp_path / "in", kind)
     source.write_bytes(source.read_bytes()[:-9000])
     assert run(source, "-o", tmp_path / "out.mkv") == stylize.EXIT_DAMAGED
     assert "lost" in capsys.readouterr().out
@@ -177,7 +177,7 @@ def test_a_damaged_film_has_its_own_status(tmp_path: Path, capsys: pytest.Captur
 def test_one_failure_does_not_stop_the_others(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = photo.parent / "many"
     folder.mkdir()
-    (folder / "a.png").write_text("no picture")
+    (folder / "a.png").write_text("no image")
     photo.rename(folder / "b.png")
     assert run(folder, "-o", folder.parent / "out") == 1
     assert [path.name for path in (folder.parent / "out").iterdir()] == ["b.png"]
@@ -214,11 +214,11 @@ def test_what_cannot_be_done_is_one_line(
 
 @contextmanager
 def _started(source: Path, target: Path, *extra: str) -> Iterator["subprocess.Popen[str]"]:
-    """The command in a process of its own, with pieces of few pictures and an engine that takes its time."""
+    """The command in a process of its own, with pieces of few images and an engine that takes its time."""
     program = (
-        "import sys, time, realtime.videos.stylize_video as film, realtime.videos.job as run, stylize\n"
+        "import sys, time, realtime.videos.stylize_video as video, realtime.videos.job as run, stylize\n"
         "sys.path.insert(0, 'tests')\nfrom fakes import SlowEngine\n"
-        "film.SEGMENT_FRAMES = run.SEGMENT_FRAMES = 10\n"
+        "video.SEGMENT_FRAMES = run.SEGMENT_FRAMES = 10\n"
         "run.open_engine = lambda *rest: SlowEngine(0.02)\n"
         "sys.exit(stylize.main(sys.argv[1:]))"
     )
@@ -250,8 +250,8 @@ def _wait_for_pieces(folder: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_film_is_completed_by_the_same_command(number: signal.Signals, tmp_path: Path) -> None:
-    source = make_film(tmp_path / "in", FilmKind(count=60, sound_s=1.0))
+def test_an_interrupted_video_is_completed_by_the_same_command(number: signal.Signals, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in", VideoKind(count=60, sound_s=1.0))
     whole, parted = tmp_path / "whole.mp4", tmp_path / "parted.mp4"
     assert _run_to_the_end(source, whole, "--resume") == (0, "")
     with _started(source, parted, "--resume") as process:
@@ -268,11 +268,11 @@ def test_an_interrupted_film_is_completed_by_the_same_command(number: signal.Sig
     one, other = take_apart(whole), take_apart(parted)
     assert one.times == other.times == take_apart(source).times
     assert one.sounds == other.sounds
-    assert all(np.array_equal(a, b) for a, b in zip(one.pictures, other.pictures, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(one.images, other.images, strict=True))
 
 
 def test_an_interrupt_without_resume_leaves_nothing(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "in", FilmKind(count=60))
+    source = make_video(tmp_path / "in", VideoKind(count=60))
     with _started(source, tmp_path / "out.mp4") as process:
         deadline_s = time.perf_counter() + 60
         while not list(tmp_path.glob(".out.mp4.*/*.nut")) and time.perf_counter() < deadline_s:
@@ -282,7 +282,7 @@ def test_an_interrupt_without_resume_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_work_of_other_options_is_not_gone_on_with(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "in", FilmKind(count=60))
+    source = make_video(tmp_path / "in", VideoKind(count=60))
     with _started(source, tmp_path / "out.mp4", "--resume") as process:
         _wait_for_pieces(kept_path(tmp_path / "out.mp4"), 1)
         assert _interrupted(process, signal.SIGINT)[0] == 130
@@ -294,7 +294,7 @@ def test_work_of_other_options_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = make_film(tmp_path / "in", FilmKind())
+    source = make_video(tmp_path / "in", VideoKind())
     usage = os.statvfs(tmp_path)
     assert usage.f_bavail > 0
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("U", (), {"free": 1000})())

@@ -29,7 +29,7 @@ Run = Callable[..., int]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder `photos`, two style pictures and a trunk."""
+    """A folder `photos`, two style images and a trunk."""
     for seed, name in enumerate(("photos/1.png", "photos/2.png", "a.png", "b.png")):
         write_noise(tmp_path / name, seed)
     write_trunk(tmp_path / "trunk.safetensors")
@@ -98,7 +98,7 @@ def test_defaults_are_those_of_the_options(monkeypatch: pytest.MonkeyPatch) -> N
     assert not resume
     assert options.output == SAVED_MODELS / "waves.safetensors"
     trunk = SAVED_MODELS / "fast.safetensors"
-    expected = TrainOptions(options.style_pictures, options.credits, options.content_dir, options.output, trunk=trunk)
+    expected = TrainOptions(options.style_images, options.credits, options.content_dir, options.output, trunk=trunk)
     assert options == expected
     assert options.network == "style"
     (credit,) = options.credits
@@ -191,9 +191,9 @@ def test_without_photographs_of_ones_own_the_command_says_what_it_uses(
     assert "--content-dir" not in capsys.readouterr().out
 
 
-def test_more_pictures_than_names_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_images_than_names_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--style-image", "a.png", "--style-image", "b.png", "--name", "waves") == 1
-    assert "2 pictures but 1 names" in _error_line(capsys)
+    assert "2 images but 1 names" in _error_line(capsys)
 
 
 def test_one_name_for_two_styles_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,16 +263,16 @@ def test_the_first_style_is_trained_into_an_empty_catalogue(run: Run, saved_mode
 
 
 def test_fewer_credits_than_styles_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    pictures = ["--style-image", "a.png", "--style-image", "b.png", "--name", "waves", "--name", "night"]
-    assert run(*pictures, "--credit", "one") == 1
+    images = ["--style-image", "a.png", "--style-image", "b.png", "--name", "waves", "--name", "night"]
+    assert run(*images, "--credit", "one") == 1
     assert "2 styles but 1 credits" in _error_line(capsys)
 
 
 @pytest.mark.parametrize("name", ["gone.png", "photos", "text.png"])
-def test_an_unreadable_style_picture_is_named(run: Run, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Path("text.png").write_text("no picture")
+def test_an_unreadable_style_image_is_named(run: Run, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("text.png").write_text("no image")
     assert run("--style-image", name, "--name", "waves", "-o", "out.safetensors") == 1
-    assert f"style picture {name}" in _error_line(capsys)
+    assert f"style image {name}" in _error_line(capsys)
     assert not Path("out.safetensors").exists()
 
 
@@ -368,5 +368,5 @@ def test_a_wrong_command_line_exits_with_2(run: Run, arguments: list[str], capsy
 
 
 def test_values_that_do_not_fit_together_are_a_training_error() -> None:
-    with pytest.raises(TrainingError, match="2 pictures but 1 names"):
+    with pytest.raises(TrainingError, match="2 images but 1 names"):
         parse_arguments(["--style-image", "a", "--style-image", "b", "--name", "c", "--content-dir", "d"])

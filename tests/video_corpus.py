@@ -1,4 +1,4 @@
-"""Makes small films of many kinds, and takes films apart.
+"""Makes small videos of many kinds, and takes videos apart.
 
 Must not know any test.
 """
@@ -23,15 +23,15 @@ _SOUND_RATE = 48000
 
 
 @dataclass(frozen=True)
-class FilmKind:
-    """How a film is made.
+class VideoKind:
+    """How a video is made.
 
     Attributes:
         suffix: of its container.
         encoder: FFmpeg's name.
         pixel_format: as encoded.
         options: of the encoder.
-        count: pictures.
+        count: images.
         size_wh: as encoded.
         times: in units of the time base; None is one after the other.
         time_base: seconds of a unit.
@@ -57,19 +57,19 @@ class FilmKind:
     tags: ColourTags = field(default_factory=ColourTags)
 
 
-def pictures_of(kind: FilmKind) -> list[Image]:
-    """What a film of a kind shows, before it is encoded."""
+def images_of(kind: VideoKind) -> list[Image]:
+    """What a video of a kind shows, before it is encoded."""
     return [noise(kind.size_wh, seed) for seed in range(kind.count)]
 
 
-def make_film(path: Path, kind: FilmKind, pictures: Sequence[Image] | None = None) -> Path:
-    """Writes a film; the path's suffix is the kind's."""
+def make_video(path: Path, kind: VideoKind, images: Sequence[Image] | None = None) -> Path:
+    """Writes a video; the path's suffix is the kind's."""
     path = path.with_suffix(kind.suffix)
     step = round(1 / (RATE * kind.time_base))
     times = kind.times or tuple(place * step for place in range(kind.count))
     from_rgb = FromRgb(kind.tags, kind.pixel_format, even=False)
     with av.open(str(path), "w") as out:
-        out.metadata["title"] = "a film"
+        out.metadata["title"] = "a video"
         stream = out.add_stream(kind.encoder, rate=RATE)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = kind.size_wh
@@ -90,11 +90,11 @@ def make_film(path: Path, kind: FilmKind, pictures: Sequence[Image] | None = Non
             else None
         )
         for pixels, time, following in zip(
-            pictures or pictures_of(kind), times, (*times[1:], times[-1] + step), strict=True
+            images or images_of(kind), times, (*times[1:], times[-1] + step), strict=True
         ):
-            picture = from_rgb(pixels)
-            picture.pts, picture.time_base, picture.duration = time, kind.time_base, following - time
-            out.mux(stream.encode(picture))
+            image = from_rgb(pixels)
+            image.pts, image.time_base, image.duration = time, kind.time_base, following - time
+            out.mux(stream.encode(image))
         out.mux(stream.encode(None))
         if sound is not None:
             samples = round(kind.sound_s * _SOUND_RATE)
@@ -110,14 +110,14 @@ def make_film(path: Path, kind: FilmKind, pictures: Sequence[Image] | None = Non
 
 @dataclass(frozen=True)
 class TakenApart:
-    """What is in a film.
+    """What is in a video.
 
     Attributes:
-        times: of its pictures, in seconds, exact.
-        end: when its last picture has been shown, in seconds; of MP4 and MOV, which know it, else 0.
-        pictures: uint8 (H, W, 3) RGB, as shown.
+        times: of its images, in seconds, exact.
+        end: when its last image has been shown, in seconds; of MP4 and MOV, which know it, else 0.
+        images: uint8 (H, W, 3) RGB, as shown.
         tags: of its colours.
-        codec: of its pictures.
+        codec: of its images.
         sounds: (time in s, hash of the content) of the sound's packets.
         bits: of a component.
         metadata: of the file.
@@ -125,7 +125,7 @@ class TakenApart:
 
     times: list[Fraction]
     end: Fraction
-    pictures: list[Image]
+    images: list[Image]
     tags: ColourTags
     codec: str
     sounds: list[tuple[Fraction, str]]
@@ -134,7 +134,7 @@ class TakenApart:
 
 
 def take_apart(path: Path) -> TakenApart:
-    """Reads a whole film with PyAV alone."""
+    """Reads a whole video with PyAV alone."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))

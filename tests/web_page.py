@@ -37,11 +37,11 @@ class ColourEngine(IdentityEngine):
 
     COLOURS = ((220, 30, 30), (30, 220, 30), (30, 30, 220))
 
-    def _paint(self, pictures: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
-        painted = np.empty_like(pictures)
+    def _paint(self, images: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+        painted = np.empty_like(images)
         assert style.vector is not None
-        places = np.broadcast_to(style.vector.reshape(-1), len(pictures)) if style.vector.size > 1 else None
-        for at in range(len(pictures)):
+        places = np.broadcast_to(style.vector.reshape(-1), len(images)) if style.vector.size > 1 else None
+        for at in range(len(images)):
             place = round(float(places[at] if places is not None else style.vector[0]) / 10)
             painted[at] = self.COLOURS[place % 3]
         return painted
@@ -136,7 +136,7 @@ class WebPage(PageAddress):
 
 
 class Camera(VideoStreamTrack):
-    """A grey picture that a client sends, in some size."""
+    """A grey image that a client sends, in some size."""
 
     def __init__(self, size_wh: tuple[int, int] = (96, 64)) -> None:
         super().__init__()
@@ -178,20 +178,20 @@ class Client:
             await self.connection.setRemoteDescription(RTCSessionDescription(answer.json["sdp"], "answer"))
         return answer
 
-    async def picture(self) -> Image:
-        """The next picture that arrives: uint8 (H, W, 3) RGB."""
+    async def image(self) -> Image:
+        """The next image that arrives: uint8 (H, W, 3) RGB."""
         frame = await asyncio.wait_for(self.track.recv(), PATIENCE_S)
         return np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
     async def until(self, colour: tuple[int, int, int], at: tuple[float, float] = (0.5, 0.5)) -> Image:
-        """Waits until a place of the picture, as shares of height and width, has about some colour."""
+        """Waits until a place of the image, as shares of height and width, has about some colour."""
         until_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < until_s:
-            picture = await self.picture()
-            pixel = picture[int(at[0] * picture.shape[0]), int(at[1] * picture.shape[1])]
+            image = await self.image()
+            pixel = image[int(at[0] * image.shape[0]), int(at[1] * image.shape[1])]
             if np.abs(pixel.astype(int) - colour).max() < 40:
-                return picture
-        raise AssertionError(f"no picture had {colour} at {at}; the last had {pixel.tolist()}")
+                return image
+        raise AssertionError(f"no image had {colour} at {at}; the last had {pixel.tolist()}")
 
     async def say(self, message: dict[str, Any]) -> None:
         await wait_for(lambda: self.channel.readyState == "open")

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from neural_style.contact_sheet import Cell, make_cell, write_sheet
 from neural_style.errors import EvaluationError
-from neural_style.judging.flicker import Picture, Unrounded, mean_of_known, measure_motion, noise_gain, pair_error
+from neural_style.judging.flicker import Image, Unrounded, mean_of_known, measure_motion, noise_gain, pair_error
 from neural_style.judging.grid import grid_figures
 from neural_style.judging.inputs import Exhibit, find_paintings, held_out_photos, read_exhibit, read_frames
 from neural_style.judging.judge import Impression, Judge, compare, resized_to, with_short_side
@@ -24,26 +24,26 @@ from neural_style.judging.strokes import Strokes, stroke_diversity, stroke_fit
 from neural_style.networks.fast_net import FastNet
 from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
 
-_NOISY_PICTURES = 4
+_NOISY_IMAGES = 4
 
 
 class Painter:
-    """One style of a network, as a function of a picture."""
+    """One style of a network, as a function of an image."""
 
     def __init__(self, network: StyleNetwork, style: int) -> None:
         self._network = network
         self._vector = network.style_vectors[style : style + 1] if isinstance(network, FastNet) else None
 
     @torch.inference_mode()
-    def unrounded(self, picture: Unrounded) -> Unrounded:
+    def unrounded(self, image: Unrounded) -> Unrounded:
         """Stylizes float32 (H, W, 3) RGB, 0..255; what comes out may lie outside of 0..255."""
-        pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]  # (1, 3, H, W)
+        pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]  # (1, 3, H, W)
         stylized = self._network(pixels) if self._vector is None else self._network(pixels, self._vector)
         return np.asarray(stylized[0].permute(1, 2, 0).numpy(), np.float32)
 
-    def __call__(self, picture: Picture) -> Picture:
+    def __call__(self, image: Image) -> Image:
         """Stylizes uint8 (H, W, 3) RGB."""
-        return self.unrounded(picture.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
+        return self.unrounded(image.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
 
 
 class Evaluation:
@@ -67,24 +67,24 @@ class Evaluation:
         self._photos = [read_exhibit(path, "photograph") for path in self._photo_paths()]
         self._others = self._read_others()
         self._judge = Judge(options.quick)
-        self._photo_looks = [self._judge.look(photo.picture) for photo in self._photos]
+        self._photo_looks = [self._judge.look(photo.image) for photo in self._photos]
         self._aims: dict[int, list[Impression]] = {}
         self._scores = [StyleScore(style) for style in self.styles]
         self._strokes: list[list[Strokes]] = [[] for _ in self._photos]
         self._others_strokes: dict[int, Strokes] = {}
-        self._noisy: list[Picture] = []
+        self._noisy: list[Image] = []
 
     def run(self, progress: Progress) -> Scorecard:
         """Measures everything, once; writes the contact sheet and the JSON file that were asked for."""
         clips = [self._judge_clip(path, progress) for path in self.options.clips]
-        noisy = self._noisy or [photo.picture for photo in self._photos[:_NOISY_PICTURES]]
-        columns = [[Cell("", None), *(make_cell(photo.name, photo.picture) for photo in self._photos)]]
-        for style in progress.track(range(len(self.styles)), description="pictures"):
-            columns.append(self._judge_pictures(style))
+        noisy = self._noisy or [photo.image for photo in self._photos[:_NOISY_IMAGES]]
+        columns = [[Cell("", None), *(make_cell(photo.name, photo.image) for photo in self._photos)]]
+        for style in progress.track(range(len(self.styles)), description="images"):
+            columns.append(self._judge_images(style))
             if not self.options.quick:
                 self._scores[style].noise_gain = noise_gain(self._painters[style].unrounded, noisy)
         photos = [photo.name for photo in self._photos]
-        grids = [grid_figures(photo.picture, photo.picture) for photo in self._photos]
+        grids = [grid_figures(photo.image, photo.image) for photo in self._photos]
         card = Scorecard(
             self.options.model.name, self.options.quick, photos, grids, clips, self._scores, self._diversity()
         )
@@ -100,20 +100,20 @@ class Evaluation:
         return folder if options.photo is None else [options.photo, *folder]
 
     def _read_others(self) -> dict[str, Exhibit]:
-        return {style: read_exhibit(path, "picture by others") for style, path in self.options.against}
+        return {style: read_exhibit(path, "image by others") for style, path in self.options.against}
 
-    def _judge_pictures(self, style: int) -> list[Cell]:
+    def _judge_images(self, style: int) -> list[Cell]:
         """Judges one style on all photographs; returns its column of the contact sheet."""
         score = self._scores[style]
-        column = [make_cell(score.name, self._paintings[style].picture)]
+        column = [make_cell(score.name, self._paintings[style].image)]
         for place, (photo, photo_look) in enumerate(zip(self._photos, self._photo_looks, strict=True)):
-            aims = self._aims_at(min(photo.picture.shape[:2]))
-            stylized = self._painters[style](photo.picture)
+            aims = self._aims_at(min(photo.image.shape[:2]))
+            stylized = self._painters[style](photo.image)
             look = self._judge.look(stylized)
             score.ours.append(compare(look, photo_look, aims[style]))
             score.unchanged.append(compare(photo_look, photo_look, aims[style]))
             score.fits.append(stroke_fit(look.strokes, [aim.strokes for aim in aims], style))
-            score.grids.append(grid_figures(stylized, photo.picture))
+            score.grids.append(grid_figures(stylized, photo.image))
             self._strokes[place].append(look.strokes)
             column.append(make_cell(score.name, stylized))
         if score.name in self._others:
@@ -121,10 +121,10 @@ class Evaluation:
         return column
 
     def _judge_others(self, style: int) -> Cell:
-        """Judges a picture by others of the first photograph; returns its cell of the contact sheet."""
-        photo, score = self._photos[0].picture, self._scores[style]
+        """Judges an image by others of the first photograph; returns its cell of the contact sheet."""
+        photo, score = self._photos[0].image, self._scores[style]
         others, aims = self._others[score.name], self._aims_at(min(photo.shape[:2]))
-        fitted = resized_to(others.picture, (photo.shape[1], photo.shape[0]))
+        fitted = resized_to(others.image, (photo.shape[1], photo.shape[0]))
         look = self._judge.look(fitted)
         fit = stroke_fit(look.strokes, [aim.strokes for aim in aims], style)
         score.others = Others(others.name, compare(look, self._photo_looks[0], aims[style]), fit)
@@ -134,13 +134,13 @@ class Evaluation:
     def _aims_at(self, short_side_px: int) -> list[Impression]:
         """What the judge sees in the paintings at the size of a photograph, looked at once."""
         if short_side_px not in self._aims:
-            sized = [with_short_side(painting.picture, short_side_px) for painting in self._paintings]
-            self._aims[short_side_px] = [self._judge.look(picture) for picture in sized]
+            sized = [with_short_side(painting.image, short_side_px) for painting in self._paintings]
+            self._aims[short_side_px] = [self._judge.look(image) for image in sized]
         return self._aims[short_side_px]
 
     def _diversity(self) -> Diversity:
         """How much strokes differ between styles, on each photograph, and beside those by others on the first."""
-        aims = [[aim.strokes for aim in self._aims_at(min(photo.picture.shape[:2]))] for photo in self._photos]
+        aims = [[aim.strokes for aim in self._aims_at(min(photo.image.shape[:2]))] for photo in self._photos]
         ours = [stroke_diversity(*pair) for pair in zip(self._strokes, aims, strict=True)]
         beside = sorted(self._others_strokes)
         paintings = [aims[0][style] for style in beside]
@@ -158,8 +158,8 @@ class Evaluation:
             EvaluationError: the clip cannot be read, or has no error that flicker could be compared with.
         """
         errors: list[list[float]] = [[] for _ in range(1 + len(self._painters))]
-        previous: list[Picture] = []
-        count, noisy_every = 0, math.ceil(self.options.max_frames / _NOISY_PICTURES)
+        previous: list[Image] = []
+        count, noisy_every = 0, math.ceil(self.options.max_frames / _NOISY_IMAGES)
         task = progress.add_task(path.name, total=self.options.max_frames)
         for frame in read_frames(path, self.options.max_frames):
             if count % noisy_every == 0:
@@ -175,7 +175,7 @@ class Evaluation:
         if not own_error > 0:
             raise EvaluationError(
                 f"clip {path}: its own warping error is {own_error}, which none can be compared with; "
-                "give one of a camera, whose picture neither stands still nor jumps"
+                "give one of a camera, whose image neither stands still nor jumps"
             )
         for score, error in zip(self._scores, stylized_errors, strict=True):
             score.warping.append(error / own_error)

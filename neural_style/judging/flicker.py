@@ -1,4 +1,4 @@
-"""Owns the figures of a moving picture: how much it flickers beyond what it shows, and how much it makes of noise.
+"""Owns the figures of a moving image: how much it flickers beyond what it shows, and how much it makes of noise.
 
 Must not know networks, files or styles; whoever paints hands over a function or the frames.
 """
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 Unrounded = NDArray[np.float32]
 
 NOISE_SIGMA = 4.0
@@ -34,7 +34,7 @@ class FrameMotion:
     known: NDArray[np.bool_]
 
 
-def measure_motion(previous: Picture, current: Picture) -> FrameMotion:
+def measure_motion(previous: Image, current: Image) -> FrameMotion:
     """Optical flow of luminance (DIS, medium preset; Kroeger et al. 2016) and where it can be trusted.
 
     The masks are those of Ruder et al. 2016 (arXiv 1604.08610, section 4.2), which Lai et
@@ -66,12 +66,12 @@ def measure_motion(previous: Picture, current: Picture) -> FrameMotion:
     return FrameMotion(x, y, inside & ~hidden & ~boundary)
 
 
-def clip_motion(frames: Iterable[Picture]) -> list[FrameMotion]:
+def clip_motion(frames: Iterable[Image]) -> list[FrameMotion]:
     """`measure_motion` of every frame but the first and the one before it."""
     return [measure_motion(previous, current) for previous, current in pairwise(frames)]
 
 
-def pair_error(previous: Picture, current: Picture, motion: FrameMotion) -> float:
+def pair_error(previous: Image, current: Image, motion: FrameMotion) -> float:
     """How far a frame is from the one before, moved along.
 
     Args:
@@ -90,7 +90,7 @@ def pair_error(previous: Picture, current: Picture, motion: FrameMotion) -> floa
     return float(squares.sum(1).mean())
 
 
-def warping_error(frames: Sequence[Picture], motions: Sequence[FrameMotion]) -> float:
+def warping_error(frames: Sequence[Image], motions: Sequence[FrameMotion]) -> float:
     """E_warp of Lai et al. 2018 (arXiv 1808.00449, section 4): mean of `pair_error` over a clip.
 
     Divide that of a stylized clip by that of the clip itself: what remains is flicker.
@@ -117,19 +117,19 @@ def mean_of_known(values: Sequence[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def noise_gain(paint: Callable[[Unrounded], Unrounded], pictures: Sequence[Picture]) -> float:
-    """How much a painter enlarges the noise of a camera: |S(x + n1) - S(x + n2)| / |n1 - n2|, mean over pictures.
+def noise_gain(paint: Callable[[Unrounded], Unrounded], images: Sequence[Image]) -> float:
+    """How much a painter enlarges the noise of a camera: |S(x + n1) - S(x + n2)| / |n1 - n2|, mean over images.
 
     Both noises are independent, Gaussian and of `NOISE_SIGMA`, and the same for every painter.
-    Nothing is rounded or cut off to 0..255, so that 1 means: as noisy as the picture that came in.
+    Nothing is rounded or cut off to 0..255, so that 1 means: as noisy as the image that came in.
 
     Args:
         paint: takes and gives float32 (H, W, 3) RGB, 0..255.
-        pictures: uint8 (H, W, 3) RGB, at least one.
+        images: uint8 (H, W, 3) RGB, at least one.
     """
     rng, gains = np.random.default_rng(0), []
-    for picture in pictures:
-        first, second = (rng.normal(0.0, NOISE_SIGMA, picture.shape).astype(np.float32) for _ in range(2))
-        change = paint(picture + first) - paint(picture + second)
+    for image in images:
+        first, second = (rng.normal(0.0, NOISE_SIGMA, image.shape).astype(np.float32) for _ in range(2))
+        change = paint(image + first) - paint(image + second)
         gains.append(float(np.linalg.norm(change) / np.linalg.norm(first - second)))
     return float(np.mean(gains))

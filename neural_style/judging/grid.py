@@ -1,11 +1,11 @@
-"""Owns the figure of a grid: what repeats every 4 or 8 pixels in the flat parts of a stylized picture."""
+"""Owns the figure of a grid: what repeats every 4 or 8 pixels in the flat parts of a stylized image."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 PERIODS_PX = (4, 8)
 """Of the cells and blocks that networks with strides of 2 and 4 compute in, and of JPEG's blocks."""
@@ -38,7 +38,7 @@ class GridFigures:
         return max(self.period_4, self.period_8)
 
 
-def grid_figures(stylized: Picture, photograph: Picture) -> GridFigures:
+def grid_figures(stylized: Image, photograph: Image) -> GridFigures:
     """Measures what repeats every 4 or 8 px where the photograph is flat.
 
     With P the periodogram of windows of 64 x 64 px (Hann; Welch 1967), each divided by its own mean over
@@ -55,7 +55,7 @@ def grid_figures(stylized: Picture, photograph: Picture) -> GridFigures:
     """
     if stylized.shape != photograph.shape or min(stylized.shape[:2]) < _WINDOW_PX:
         raise ValueError(
-            f"grid: got pictures of shapes {stylized.shape} and {photograph.shape}; expected equal ones, "
+            f"grid: got images of shapes {stylized.shape} and {photograph.shape}; expected equal ones, "
             f"sides at least {_WINDOW_PX} px"
         )
     spectra = [_spectrum(stylized[top:, left:]) for top, left in _flattest(photograph)]
@@ -67,7 +67,7 @@ def grid_figures(stylized: Picture, photograph: Picture) -> GridFigures:
     return GridFigures(*(_ratio(power, places) for places in (of_four, of_eight)))
 
 
-def _flattest(photograph: Picture) -> list[tuple[int, int]]:
+def _flattest(photograph: Image) -> list[tuple[int, int]]:
     """Upper left corners of the windows with the least variance, of those that don't share all their pixels."""
     height, width = photograph.shape[:2]
     corners = [
@@ -80,13 +80,13 @@ def _flattest(photograph: Picture) -> list[tuple[int, int]]:
     return [corners[place] for place in np.argsort(variances, kind="stable")[:count]]
 
 
-def _window(picture: Picture) -> NDArray[np.float64]:
-    return picture[:_WINDOW_PX, :_WINDOW_PX].astype(np.float64)
+def _window(image: Image) -> NDArray[np.float64]:
+    return image[:_WINDOW_PX, :_WINDOW_PX].astype(np.float64)
 
 
-def _spectrum(picture: Picture) -> NDArray[np.float64]:
+def _spectrum(image: Image) -> NDArray[np.float64]:
     """The periodogram of the first window, float64 (64, 64), of mean 1 above the frequency of 1 / 16 per pixel."""
-    pixels = _window(picture)
+    pixels = _window(image)
     hann = np.hanning(_WINDOW_PX + 1)[:-1]
     weighted = (pixels - pixels.mean(axis=(0, 1))) * (hann[:, None] * hann)[..., None]
     power = (np.abs(np.fft.fft2(weighted, axes=(0, 1))) ** 2).sum(axis=2)

@@ -1,4 +1,4 @@
-"""Owns what is laid before the judge: paintings by style, photographs, pictures by others, frames of clips.
+"""Owns what is laid before the judge: paintings by style, photographs, images by others, frames of clips.
 
 Must not know networks or figures.
 """
@@ -14,39 +14,39 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorRange
 
 from neural_style.errors import EvaluationError
-from neural_style.judging.judge import Picture
+from neural_style.judging.judge import Image
 from neural_style.judging.judge_network import MIN_SIDE_PX
-from neural_style.photos import PICTURE_SUFFIXES, find_photos, hold_out, read_picture
+from neural_style.photos import IMAGE_SUFFIXES, find_photos, hold_out, read_image
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A picture and what it is called.
+    """An image and what it is called.
 
     Attributes:
         name: the file's.
-        picture: uint8 (H, W, 3) RGB.
+        image: uint8 (H, W, 3) RGB.
     """
 
     name: str
-    picture: Picture
+    image: Image
 
 
 def find_paintings(folder: Path, styles: tuple[str, ...]) -> list[Path]:
-    """The painting of each style: the picture file of its name.
+    """The painting of each style: the image file of its name.
 
     Raises:
         EvaluationError: there is no such folder, or a style has no painting there.
     """
     if not folder.is_dir():
         raise EvaluationError(f"style folder {folder}: is not a folder; give the one that holds the paintings")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     by_style = {path.stem: path for path in reversed(files)}
     missing = [style for style in styles if style not in by_style]
     if missing:
         raise EvaluationError(
             f"style folder {folder}: holds no painting of {', '.join(missing)}; "
-            f"put a picture named {missing[0]}.jpg, .png or alike there"
+            f"put an image named {missing[0]}.jpg, .png or alike there"
         )
     return [by_style[style] for style in styles]
 
@@ -55,7 +55,7 @@ def held_out_photos(folder: Path, count: int) -> list[Path]:
     """Photographs that training in this folder does not see, spread evenly over their names.
 
     Raises:
-        TrainingError: the folder is missing or holds no picture.
+        TrainingError: the folder is missing or holds no image.
     """
     held_out = hold_out(find_photos(folder))[1]
     # Names sort by what is shown: neighbours are alike, so the first ones would not speak for all.
@@ -64,27 +64,27 @@ def held_out_photos(folder: Path, count: int) -> list[Path]:
 
 
 def read_exhibit(path: Path, what: str) -> Exhibit:
-    """Reads a picture.
+    """Reads an image.
 
     Args:
         path: the file.
         what: what it is, for the error: "photograph".
 
     Raises:
-        EvaluationError: it is missing, is no picture, or is too small to be judged.
+        EvaluationError: it is missing, is no image, or is too small to be judged.
     """
     if not path.is_file():
         raise EvaluationError(f"{what} {path}: no such file")
-    picture = read_picture(path)
-    if picture is None:
-        raise EvaluationError(f"{what} {path}: cannot be read as a picture; give a JPEG, PNG or WebP file")
-    height, width = picture.shape[:2]
+    image = read_image(path)
+    if image is None:
+        raise EvaluationError(f"{what} {path}: cannot be read as an image; give a JPEG, PNG or WebP file")
+    height, width = image.shape[:2]
     if min(height, width) < MIN_SIDE_PX:
         raise EvaluationError(f"{what} {path}: is {width}x{height} px; both sides must be {MIN_SIDE_PX} px or more")
-    return Exhibit(path.name, picture)
+    return Exhibit(path.name, image)
 
 
-def read_frames(path: Path, max_frames: int) -> Iterator[Picture]:
+def read_frames(path: Path, max_frames: int) -> Iterator[Image]:
     """Decodes the first frames of a clip, each uint8 (H, W, 3) RGB.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Owns the figures of a stylized picture: distance to its painting, to its photograph, and between their colours.
+"""Owns the figures of a stylized image: distance to its painting, to its photograph, and between their colours.
 
 Must not know who painted, or files.
 """
@@ -16,7 +16,7 @@ from neural_style.errors import EvaluationError
 from neural_style.judging.judge_network import MIN_SIDE_PX, JudgeNetwork
 from neural_style.judging.strokes import Strokes, strokes_of
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 _PARTS_LAYER, _THINGS_LAYER = 5, 7
 """288 channels at an eighth of the resolution see parts and where they are, 528 at a sixteenth what things are."""
@@ -29,8 +29,8 @@ _QUANTILES = 512
 
 
 @dataclass(frozen=True)
-class PictureFigures:
-    """How far a stylized picture is from what it should be; 0 is equal in all of them.
+class ImageFigures:
+    """How far a stylized image is from what it should be; 0 is equal in all of them.
 
     Attributes:
         style_features: mean over layers of (|m - m*| / |m*| + |C - C*| / |C*|) / 2, with m the mean
@@ -66,11 +66,11 @@ class PictureFigures:
 
 @dataclass(frozen=True)
 class Impression:
-    """What the judge keeps of a picture.
+    """What the judge keeps of an image.
 
     Attributes:
         moments: mean, float32 (C,), and covariance, float32 (C, C), of the channels of each layer,
-            first of the picture as it is, then of it enlarged twice unless the look is quick.
+            first of the image as it is, then of it enlarged twice unless the look is quick.
         strokes: without colour, see `neural_style.judging.strokes`.
         content: float32 (1, C, h, w) of two layers, instance-normalized features.
         patches: float32 (directions, quantiles) for each scale.
@@ -87,10 +87,10 @@ class Impression:
 
 
 class Judge:
-    """Looks at pictures. Two looks at a picture give the same impression.
+    """Looks at images. Two looks at an image give the same impression.
 
     Args:
-        quick: leave out the enlarged picture, which takes most of the time. Figures compare only
+        quick: leave out the enlarged image, which takes most of the time. Figures compare only
             with those of looks of the same kind.
 
     Raises:
@@ -105,32 +105,32 @@ class Judge:
         self._directions = F.normalize(directions, dim=1)
 
     @torch.inference_mode()
-    def look(self, picture: Picture) -> Impression:
-        """Sees a picture at its size and enlarged twice, where brush strokes fill the view.
+    def look(self, image: Image) -> Impression:
+        """Sees an image at its size and enlarged twice, where brush strokes fill the view.
 
         Args:
-            picture: uint8 (H, W, 3) RGB.
+            image: uint8 (H, W, 3) RGB.
 
         Raises:
             EvaluationError: it is too small.
         """
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         if min(height, width) < MIN_SIDE_PX:
             raise EvaluationError(
-                f"picture of {width}x{height} px: too small to be judged; both sides must be {MIN_SIDE_PX} px or more"
+                f"image of {width}x{height} px: too small to be judged; both sides must be {MIN_SIDE_PX} px or more"
             )
-        pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float()  # (1, 3, H, W)
+        pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float()  # (1, 3, H, W)
         layers = self._network(pixels)
         content = F.instance_norm(layers[_PARTS_LAYER]), F.instance_norm(layers[_THINGS_LAYER])
         moments = [_moments(layer) for layer in layers]
         if not self._quick:
             enlarged = F.interpolate(pixels, scale_factor=2.0, mode="bilinear", align_corners=False)
             moments += [_moments(layer) for layer in self._network(enlarged)]
-        strokes = strokes_of(self._network, picture)
-        return Impression(moments, strokes, content, self._patches(pixels), _colours(picture), _luminance(picture))
+        strokes = strokes_of(self._network, image)
+        return Impression(moments, strokes, content, self._patches(pixels), _colours(image), _luminance(image))
 
-    def figures(self, stylized: Picture, photograph: Picture, painting: Picture) -> PictureFigures:
-        """Compares a stylized picture with the photograph it shows and the painting it imitates.
+    def figures(self, stylized: Image, photograph: Image, painting: Image) -> ImageFigures:
+        """Compares a stylized image with the photograph it shows and the painting it imitates.
 
         Args:
             stylized: uint8 (H, W, 3) RGB; resized when it has not the photograph's size.
@@ -145,12 +145,12 @@ class Judge:
         return compare(self.look(fitted), self.look(photograph), self.look(scaled))
 
     def _patches(self, pixels: Tensor) -> list[NDArray[np.float32]]:
-        """Quantile functions of a picture's patches along fixed random directions, at one, a half and a quarter.
+        """Quantile functions of an image's patches along fixed random directions, at one, a half and a quarter.
 
         Optimal transport along a line matches what has the same rank, so the mean absolute
         difference of two quantile functions is a one-dimensional Wasserstein distance, and the mean over
         directions the sliced one (Rabin et al. 2011; Bonneel et al. 2015; of textures Heitz et al. 2021,
-        arXiv 2006.07229). Quantiles let pictures of different sizes be compared.
+        arXiv 2006.07229). Quantiles let images of different sizes be compared.
         """
         pyramid = pixels / 255.0
         quantiles = []
@@ -167,15 +167,15 @@ class Judge:
         return quantiles
 
 
-def compare(stylized: Impression, photograph: Impression, painting: Impression) -> PictureFigures:
-    """Compares impressions; the photograph has the size of the stylized picture, and the painting its shorter side."""
+def compare(stylized: Impression, photograph: Impression, painting: Impression) -> ImageFigures:
+    """Compares impressions; the photograph has the size of the stylized image, and the painting its shorter side."""
     layers = zip(stylized.moments, painting.moments, strict=True)
     scales = zip(stylized.patches, painting.patches, strict=True)
     parts, things = (
         float((ours - own).square().mean()) for ours, own in zip(stylized.content, photograph.content, strict=True)
     )
     errors = [_relative_error(ours, aim) for pair in layers for ours, aim in zip(*pair, strict=True)]
-    return PictureFigures(
+    return ImageFigures(
         style_features=float(np.mean(errors)),
         style_patches=float(np.mean([np.abs(ours - aim).mean() for ours, aim in scales])),
         content_parts=parts,
@@ -206,20 +206,20 @@ def structural_similarity(first: NDArray[np.float32], second: NDArray[np.float32
     return float((luminance * (2 * covariance + c2) / (variances + c2)).mean())
 
 
-def resized_to(picture: Picture, size_wh: tuple[int, int]) -> Picture:
-    """Brings a picture, uint8 (H, W, 3), to another width and height by INTER_AREA, which averages where it shrinks."""
-    if picture.shape[1::-1] == size_wh:
-        return picture
-    return np.asarray(cv2.resize(picture, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+def resized_to(image: Image, size_wh: tuple[int, int]) -> Image:
+    """Brings an image, uint8 (H, W, 3), to another width and height by INTER_AREA, which averages where it shrinks."""
+    if image.shape[1::-1] == size_wh:
+        return image
+    return np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def with_short_side(picture: Picture, short_side_px: int) -> Picture:
-    """Resizes a picture, uint8 (H, W, 3), keeping its shape."""
-    height, width = picture.shape[:2]
+def with_short_side(image: Image, short_side_px: int) -> Image:
+    """Resizes an image, uint8 (H, W, 3), keeping its shape."""
+    height, width = image.shape[:2]
     scale = short_side_px / min(height, width)
     size_wh = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, size_wh, interpolation=method), np.uint8)
+    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)
 
 
 def _moments(layer: Tensor) -> tuple[Tensor, Tensor]:
@@ -234,11 +234,11 @@ def _relative_error(value: Tensor, aim: Tensor) -> float:
     return float((value - aim).norm() / aim.norm().clamp_min(1e-6))
 
 
-def _luminance(picture: Picture) -> NDArray[np.float32]:
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.float32)
+def _luminance(image: Image) -> NDArray[np.float32]:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
 
 
-def _colours(picture: Picture) -> NDArray[np.float32]:
+def _colours(image: Image) -> NDArray[np.float32]:
     """Quantile functions of L, a and b; the mean difference of two is a Wasserstein distance, as of patches."""
-    lab = cv2.cvtColor(picture.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB).reshape(-1, 3)
+    lab = cv2.cvtColor(image.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB).reshape(-1, 3)
     return np.asarray(np.quantile(lab, np.linspace(0, 1, _QUANTILES), axis=0), np.float32)

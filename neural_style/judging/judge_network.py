@@ -53,17 +53,17 @@ class JudgeNetwork(nn.Module):
             ) from error
         self.requires_grad_(False)
 
-    def forward(self, pictures: Tensor) -> list[Tensor]:
-        """Looks at pictures.
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Looks at images.
 
         Args:
-            pictures: float32 (N, 3, H, W), RGB, 0..255; sides of `MIN_SIDE_PX` or more.
+            images: float32 (N, 3, H, W), RGB, 0..255; sides of `MIN_SIDE_PX` or more.
 
         Returns:
             float32 (N, C, h, w), 0..6, `NUM_LAYERS` of them from shallow to deep: 32 to 528
             channels at a half to a sixteenth of the resolution.
         """
-        features = F.relu6(self.stem(F.pad((pictures - 127.0) / 128.0, (1, 1, 1, 1), mode="reflect")))
+        features = F.relu6(self.stem(F.pad((images - 127.0) / 128.0, (1, 1, 1, 1), mode="reflect")))
         layers = [features]
         for index, block in enumerate(self.blocks):
             features, expanded = block(features)

@@ -18,7 +18,7 @@ from neural_style.contact_sheet import Cell, make_cell, write_sheet
 from neural_style.errors import CheckpointError, StylizationError
 from neural_style.judging.evaluation import Painter
 from neural_style.judging.judge import with_short_side
-from neural_style.photos import packaged_photo, read_picture
+from neural_style.photos import packaged_photo, read_image
 from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
 from neural_style.weights.onnx_format import ModelFile, read_model_file
@@ -59,7 +59,7 @@ def style_rows(network: StyleNetwork) -> list[list[Cell]]:
     painters = [(name, Painter(network, style)) for style, name in enumerate(network.style_names)]
     rows = []
     for name in _PHOTOS:
-        photograph = read_picture(packaged_photo(name))
+        photograph = read_image(packaged_photo(name))
         if photograph is None:
             raise StylizationError(f"photograph {name}: scikit-image is damaged; install it again")
         sized = with_short_side(photograph, _PHOTO_SIDE_PX)
@@ -115,7 +115,7 @@ def write_card(folder: Path, figures: list[dict[str, Any]], photos_note: str) ->
     for path in [*headers, *sorted(folder.glob("*.onnx"))]:
         holds = _same_for(read_model_file(path)) if path.suffix == ".onnx" else _styles_in(headers[path])
         lines.append(f"| `{path.name}` | {path.stat().st_size / 1000:.0f} | {holds} |")
-    lines += ["", "## Styles", "", "| style | learned from | rights in that picture |", "|---|---|---|"]
+    lines += ["", "## Styles", "", "| style | learned from | rights in that image |", "|---|---|---|"]
     rows = [
         f"| {credit['name']} | {credit['source']} | {credit['licence']} |"
         for header in headers.values()
@@ -146,7 +146,7 @@ def _same_for(file: ModelFile) -> str:
 
 
 _USE = [
-    "Meant for stylizing moving pictures of about 320 to 1280 px width. The size of the strokes is fixed in pixels: a",
+    "Meant for stylizing moving images of about 320 to 1280 px width. The size of the strokes is fixed in pixels: a",
     "larger one gets finer strokes. `stylize.py` and the page therefore paint photographs as at one megapixel and",
     "bring them back to full size. Strength below 1 is a vector between the network's identity and the style.",
     "",
@@ -162,7 +162,7 @@ def _figure_lines(figures: dict[str, Any]) -> list[str]:
         + (f" and the beginning of {', '.join(clips)}" if clips else "")
         + f". Its network, {figures['judge']}, is not the one that trained the styles. Distances: 0 is equal. E_warp "
         "is given for each clip relative to the clip's own, and noise relative to the camera's: 1 is as steady as the "
-        "input. An unchanged picture wins flicker and content, and loses style. Fit is the distance of strokes without "
+        "input. An unchanged image wins flicker and content, and loses style. Fit is the distance of strokes without "
         "colour to the own painting's, over that to others'; grid what repeats every 4 px in flat parts, 1 is nothing. "
         f"Strokes differ {_shown(figures['diversity']['mean'], 2)} times as much between styles as between paintings.",
         "",

@@ -21,7 +21,7 @@ class EvaluateOptions:
         photo_dir: photographs; those that training keeps out are used.
         photo: one photograph, before those.
         photos: how many of `photo_dir` at most.
-        against: pictures by others of `photo`, by style.
+        against: images by others of `photo`, by style.
         clips: what flicker is measured on.
         max_frames: of each clip, from its beginning.
         quick: leave out what takes most of the time; style figures then compare only with quick ones.
@@ -46,7 +46,7 @@ class EvaluateOptions:
         if self.photo_dir is None and self.photo is None:
             raise EvaluationError("photographs: got none; give a folder, a file or both")
         if self.against and self.photo is None:
-            raise EvaluationError("--against: compares pictures of one photograph; give it with --photo FILE")
+            raise EvaluationError("--against: compares images of one photograph; give it with --photo FILE")
         if self.photos < 1:
             raise EvaluationError(f"photos {self.photos}: must be at least 1")
         if self.max_frames < 2:
@@ -73,8 +73,8 @@ def parse_arguments(arguments: list[str] | None) -> EvaluateOptions:
     add("--photo-dir", type=Path, metavar="FOLDER", help="photographs; the held-out ones are judged")
     add("--photo", type=Path, metavar="FILE", help="one photograph, instead or before those")
     add("--photos", type=int, default=default.photos, metavar="N", help="held-out photographs (default %(default)s)")
-    add("--against", type=_style_and_picture, action="append", default=[], metavar="STYLE=PICTURE",
-        help="a picture by others of --photo in that style, judged beside ours (repeatable)")  # fmt: skip
+    add("--against", type=_style_and_image, action="append", default=[], metavar="STYLE=IMAGE",
+        help="an image by others of --photo in that style, judged beside ours (repeatable)")  # fmt: skip
     add("--clip", type=Path, action="append", default=[], metavar="FILE", help="measure flicker on it (repeatable)")
     add("--max-frames", type=int, default=default.max_frames, metavar="N", help="of a clip (default %(default)s)")
     add("--quick", action="store_true", help="leave out the enlarged view and noise; style figures are other ones")
@@ -84,7 +84,7 @@ def parse_arguments(arguments: list[str] | None) -> EvaluateOptions:
     if chosen["photo_dir"] is None and chosen["photo"] is None:
         parser.error("nothing to judge: give --photo-dir FOLDER, --photo FILE or both")
     if chosen["against"] and chosen["photo"] is None:
-        parser.error("--against compares pictures of one photograph: give it with --photo FILE")
+        parser.error("--against compares images of one photograph: give it with --photo FILE")
     clips, against = tuple(chosen.pop("clip")), tuple(chosen.pop("against"))
     return EvaluateOptions(**chosen, clips=clips, against=against)
 
@@ -93,8 +93,8 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
-def _style_and_picture(text: str) -> tuple[str, Path]:
-    style, separator, picture = text.partition("=")
-    if not (style and separator and picture):
-        raise argparse.ArgumentTypeError(f"{text!r}: write STYLE=PICTURE, as candy=theirs.jpg")
-    return style, Path(picture)
+def _style_and_image(text: str) -> tuple[str, Path]:
+    style, separator, image = text.partition("=")
+    if not (style and separator and image):
+        raise argparse.ArgumentTypeError(f"{text!r}: write STYLE=IMAGE, as candy=theirs.jpg")
+    return style, Path(image)

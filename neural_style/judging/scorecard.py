@@ -15,17 +15,17 @@ import numpy as np
 from neural_style.atomic_file import whole_file
 from neural_style.judging.flicker import mean_of_known
 from neural_style.judging.grid import GridFigures
-from neural_style.judging.judge import PictureFigures
+from neural_style.judging.judge import ImageFigures
 
 _JUDGE = "EfficientNet-Lite2"
 
 
 @dataclass(frozen=True)
 class Others:
-    """A picture by others: its file's name, its figures and its fit (`neural_style.judging.strokes.stroke_fit`)."""
+    """An image by others: its file's name, its figures and its fit (`neural_style.judging.strokes.stroke_fit`)."""
 
     file: str
-    figures: PictureFigures
+    figures: ImageFigures
     fit: float
 
 
@@ -54,14 +54,14 @@ class StyleScore:
         unchanged: of the photographs themselves, a yardstick: who changes nothing has these.
         fits: of the stylized photographs, see `neural_style.judging.strokes.stroke_fit`.
         grids: of the stylized photographs.
-        others: of a picture by others of the first photograph.
+        others: of an image by others of the first photograph.
         warping: E_warp(stylized) / E_warp(clip) of each clip.
         noise_gain: see `neural_style.judging.flicker.noise_gain`.
     """
 
     name: str
-    ours: list[PictureFigures] = field(default_factory=list)
-    unchanged: list[PictureFigures] = field(default_factory=list)
+    ours: list[ImageFigures] = field(default_factory=list)
+    unchanged: list[ImageFigures] = field(default_factory=list)
     fits: list[float] = field(default_factory=list)
     grids: list[GridFigures] = field(default_factory=list)
     others: Others | None = None
@@ -80,9 +80,9 @@ class Diversity:
 
     Attributes:
         by_photograph: see `neural_style.judging.strokes.stroke_diversity`.
-        beside: the styles of which there are pictures by others.
+        beside: the styles of which there are images by others.
         ours_beside: of these styles, on the first photograph.
-        others: of the pictures by others.
+        others: of the images by others.
     """
 
     by_photograph: list[float]
@@ -119,14 +119,14 @@ class Scorecard:
     diversity: Diversity
 
 
-def as_numbers(figures: PictureFigures) -> dict[str, float]:
+def as_numbers(figures: ImageFigures) -> dict[str, float]:
     """All figures by name, the two combined ones first."""
     combined = {"style_distance": figures.style_distance, "content_distance": figures.content_distance}
     return {**combined, **asdict(figures)}
 
 
-def mean_numbers(figures: Sequence[PictureFigures]) -> dict[str, float]:
-    """The mean of each figure over pictures."""
+def mean_numbers(figures: Sequence[ImageFigures]) -> dict[str, float]:
+    """The mean of each figure over images."""
     rows = [as_numbers(each) for each in figures]
     return {name: mean_of_known([row[name] for row in rows]) for name in rows[0]}
 
@@ -176,7 +176,7 @@ def unchanged_numbers(score: StyleScore) -> dict[str, float]:
 
 
 def mean_grid(grids: Sequence[GridFigures]) -> dict[str, float]:
-    """The mean of the grid figures over pictures."""
+    """The mean of the grid figures over images."""
     return {
         "grid_4_px": mean_of_known([grid.period_4 for grid in grids]),
         "grid_8_px": mean_of_known([grid.period_8 for grid in grids]),
@@ -184,7 +184,7 @@ def mean_grid(grids: Sequence[GridFigures]) -> dict[str, float]:
 
 
 def others_numbers(score: StyleScore) -> tuple[dict[str, float], dict[str, float]]:
-    """Figures of the picture by others, and ours of the same photograph over them; both empty without."""
+    """Figures of the image by others, and ours of the same photograph over them; both empty without."""
     if score.others is None:
         return {}, {}
     theirs = as_numbers(score.others.figures) | {"fit": score.others.fit}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neural_style.judging.judge_network import JudgeNetwork
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 STROKE_LAYERS = slice(1, 7)
 """The judge's layers but the shallowest, which sees edges, and the deepest, which sees things."""
@@ -20,36 +20,36 @@ STROKE_LAYERS = slice(1, 7)
 
 @dataclass(frozen=True)
 class Strokes:
-    """How the channels of the judging network go together in a picture without colour.
+    """How the channels of the judging network go together in an image without colour.
 
     Attributes:
-        grams: float32 (C, C) for each of `STROKE_LAYERS`, of Frobenius norm 1; zeros of a flat picture.
+        grams: float32 (C, C) for each of `STROKE_LAYERS`, of Frobenius norm 1; zeros of a flat image.
     """
 
     grams: list[Tensor]
 
 
 @torch.inference_mode()
-def strokes_of(network: JudgeNetwork, picture: Picture) -> Strokes:
-    """Looks at a picture's strokes.
+def strokes_of(network: JudgeNetwork, image: Image) -> Strokes:
+    """Looks at an image's strokes.
 
     With F (C, pixels) the features of a layer of the equalised luminance, less the mean of each channel,
     its Gram matrix is G = F F' / |F F'|, which knows neither brightness, contrast nor colours.
 
     Args:
         network: the judging network.
-        picture: uint8 (H, W, 3) RGB, sides of `MIN_SIDE_PX` or more.
+        image: uint8 (H, W, 3) RGB, sides of `MIN_SIDE_PX` or more.
     """
-    grey = torch.from_numpy(equalized_luminance(picture)).expand(1, 3, -1, -1)  # (1, 3, H, W)
+    grey = torch.from_numpy(equalized_luminance(image)).expand(1, 3, -1, -1)  # (1, 3, H, W)
     return Strokes([_gram(layer) for layer in network(grey)[STROKE_LAYERS]])
 
 
-def equalized_luminance(picture: Picture) -> NDArray[np.float32]:
-    """The luminance of a picture, uint8 (H, W, 3) RGB, with a uniform histogram: float32 (H, W), 0..255.
+def equalized_luminance(image: Image) -> NDArray[np.float32]:
+    """The luminance of an image, uint8 (H, W, 3) RGB, with a uniform histogram: float32 (H, W), 0..255.
 
     Each pixel is its mid-rank among all: 255 (P(Y < y) + P(Y = y) / 2). Equal pixels stay equal.
     """
-    luminance = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    luminance = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     share = np.bincount(luminance.ravel(), minlength=256) / luminance.size
     ranks = np.asarray(255.0 * (share.cumsum() - share / 2), np.float32)
     return np.asarray(ranks[luminance])
@@ -62,7 +62,7 @@ def stroke_distance(first: Strokes, second: Strokes) -> float:
 
 
 def stroke_diversity(stylized: Sequence[Strokes], paintings: Sequence[Strokes]) -> float:
-    """How much stylized pictures of one photograph differ, over how much their paintings do.
+    """How much stylized images of one photograph differ, over how much their paintings do.
 
     The ratio of the mean distances over all pairs; 1: styles are as different as the paintings, 0: all have
     the same strokes; nan with fewer than two.
@@ -83,7 +83,7 @@ def stroke_fit(stylized: Strokes, paintings: Sequence[Strokes], own: int) -> flo
     0: the painting's own strokes; 1: no nearer to it than to any other.
 
     Args:
-        stylized: a stylized picture.
+        stylized: a stylized image.
         paintings: of all styles.
         own: the index of its painting among them.
     """

@@ -47,7 +47,7 @@ FAST, FINE = FastNetShape(), FastNetShape(head_width=32, num_inner_blocks=5)
 
 
 NORM_EPSILON = 1e-2
-"""Far under the variance of features on a picture, far over that of their rounding errors on one colour."""
+"""Far under the variance of features on an image, far over that of their rounding errors on one colour."""
 
 KERNEL_SIZE = 4.0
 """The largest of settled kernels, as the root of the sum of squares: features vary by about 10 then."""
@@ -61,7 +61,7 @@ class ConditionalInstanceNorm(nn.Module):
         self.channels, self.eps = channels, NORM_EPSILON
 
     def forward(self, features: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        """Normalizes each channel of each picture over its pixels.
+        """Normalizes each channel of each image over its pixels.
 
         Args:
             features: float (N, C, H, W).
@@ -76,7 +76,7 @@ class ConditionalInstanceNorm(nn.Module):
 
 
 class FastNet(nn.Module):
-    """Stylizes pictures with a small network at a quarter of their resolution.
+    """Stylizes images with a small network at a quarter of their resolution.
 
     Space-to-depth by 4, a 3x3 convolution, residual blocks of two dense 3x3
     convolutions (Johnson et al. 2016), nearest 2x with a 3x3 convolution, then a
@@ -86,9 +86,9 @@ class FastNet(nn.Module):
     convolution of stride 2, residual blocks at an eighth of the resolution, nearest 2x and
     a 3x3 convolution, and is added to what the stem gave: it sees 250 px instead of 70.
 
-    What comes out is added to the picture that came in, times one number of the style,
+    What comes out is added to the image that came in, times one number of the style,
     its share of the photograph. A style may learn to keep a little; the identity vector
-    keeps all and has a silent head, so it gives back the picture exactly, and a vector
+    keeps all and has a silent head, so it gives back the image exactly, and a vector
     between it and a style paints that style at part of its strength.
 
     Attributes:
@@ -152,13 +152,13 @@ class FastNet(nn.Module):
 
     @property
     def identity_vector(self) -> Tensor:
-        """The style vector that gives back the picture that came in: float (vector_size,)."""
+        """The style vector that gives back the image that came in: float (vector_size,)."""
         silent_head = self.identity_trunk.new_zeros(2 * self.shape.head_width)
         return torch.cat([self.identity_trunk, silent_head, self.identity_trunk.new_ones(1)])
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Makes features small without changing a picture, so that few bits hold them.
+        """Makes features small without changing an image, so that few bits hold them.
 
         Training leaves two things to drift because the next norm takes them out again, and they
         end up many times larger than what they carry: what the last norm of a block adds to
@@ -204,11 +204,11 @@ class FastNet(nn.Module):
         one_cell = weight[::4].clone()
         weight.copy_(one_cell.repeat_interleave(4, dim=0))
 
-    def forward(self, pictures: Tensor, style_vectors: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, style_vectors: Tensor | None = None) -> Tensor:
         """Stylizes a batch.
 
         Args:
-            pictures: float32 (N, 3, H, W), RGB, 0..255; any height and width. They are
+            images: float32 (N, 3, H, W), RGB, 0..255; any height and width. They are
                 scaled before they are rounded to the weights' dtype.
             style_vectors: float (N, vector_size) or (1, vector_size); without it
                 the first style is used.
@@ -216,11 +216,11 @@ class FastNet(nn.Module):
         Returns:
             float32 (N, 3, H, W), RGB, not clamped to 0..255.
         """
-        height, width = pictures.shape[2:]
+        height, width = images.shape[2:]
         if style_vectors is None:
             style_vectors = self.style_vectors[:1]
-        modulations = self._split(style_vectors[:, :-1].to(self.stem.weight.dtype).expand(pictures.shape[0], -1))
-        scaled = _pad_to_cells(pictures, self.shape) / 127.5 - 1.0
+        modulations = self._split(style_vectors[:, :-1].to(self.stem.weight.dtype).expand(images.shape[0], -1))
+        scaled = _pad_to_cells(images, self.shape) / 127.5 - 1.0
         cells = scaled.to(self.stem.weight.dtype)
         features = F.pixel_unshuffle(cells, SPACE_TO_DEPTH_PX)  # (N, 48, H/4, W/4)
         features = F.relu(self._conv_norm(self.stem, features, 0, modulations))
@@ -266,9 +266,9 @@ def _reflect(features: Tensor) -> Tensor:
     return F.pad(features, (1, 1, 1, 1), mode="reflect")
 
 
-def _pad_to_cells(pictures: Tensor, shape: FastNetShape) -> Tensor:
+def _pad_to_cells(images: Tensor, shape: FastNetShape) -> Tensor:
     """Repeats the last row and column until both sides are whole cells, at least two of them."""
-    height, width = pictures.shape[2:]
+    height, width = images.shape[2:]
     bottom = max(shape.min_side_px - height, -height % shape.cell_px)
     right = max(shape.min_side_px - width, -width % shape.cell_px)
-    return F.pad(pictures, (0, right, 0, bottom), mode="replicate")
+    return F.pad(images, (0, right, 0, bottom), mode="replicate")

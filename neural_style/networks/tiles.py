@@ -1,4 +1,4 @@
-"""Owns stylizing a picture in parts, with the same result as in one: for pictures larger than memory.
+"""Owns stylizing an image in parts, with the same result as in one: for images larger than memory.
 
 Must not know files or engines.
 """
@@ -25,7 +25,7 @@ _Norm = ConditionalInstanceNorm | nn.InstanceNorm2d
 
 @dataclass(frozen=True)
 class _Tile:
-    """A part of a picture: rows and columns that it paints, and those that it sees."""
+    """A part of an image: rows and columns that it paints, and those that it sees."""
 
     top: int
     bottom: int
@@ -41,8 +41,8 @@ class _EnoughError(Exception):
     """The norm whose statistics were wanted has been reached."""
 
 
-class _WholePictureNorms:
-    """Makes a network's instance norms use statistics of a whole picture, gathered part by part, norm after norm."""
+class _WholeImageNorms:
+    """Makes a network's instance norms use statistics of a whole image, gathered part by part, norm after norm."""
 
     def __init__(self, network: nn.Module) -> None:
         self.modules: list[_Norm] = [module for module in network.modules() if isinstance(module, _Norm)]
@@ -92,18 +92,18 @@ class _WholePictureNorms:
 
 
 def stylize_in_tiles(
-    network: StyleNetwork, picture: NDArray[np.uint8], vector: Tensor | None, tile_px: int
+    network: StyleNetwork, image: NDArray[np.uint8], vector: Tensor | None, tile_px: int
 ) -> NDArray[np.uint8]:
-    """Stylizes one picture of any size in parts of at most `tile_px` a side.
+    """Stylizes one image of any size in parts of at most `tile_px` a side.
 
     The parts are passed through the network once for each instance norm, up to that norm, to
-    gather its mean and variance over the whole picture, and once more to paint. So the result
-    is that of the whole picture up to rounding, for the memory of one part and about
+    gather its mean and variance over the whole image, and once more to paint. So the result
+    is that of the whole image up to rounding, for the memory of one part and about
     half as many times the work as there are norms.
 
     Args:
         network: on its device; computes in the dtype of its weights.
-        picture: uint8 (H, W, 3) RGB.
+        image: uint8 (H, W, 3) RGB.
         vector: float (1, vector_size) on the network's device; None for a network without.
         tile_px: side of a part; rounded down to a multiple of 8.
 
@@ -111,12 +111,12 @@ def stylize_in_tiles(
         uint8 (H, W, 3) RGB.
     """
     device = next(network.parameters()).device
-    tiles = _tiles(picture.shape[0], picture.shape[1], max(8, tile_px // 8 * 8))
-    norms, painted = _WholePictureNorms(network), np.empty_like(picture)
+    tiles = _tiles(image.shape[0], image.shape[1], max(8, tile_px // 8 * 8))
+    norms, painted = _WholeImageNorms(network), np.empty_like(image)
 
     def paint(tile: _Tile) -> Tensor:
         norms.look_at(lambda features: _inside(features, tile))
-        seen = picture[tile.seen_top : tile.seen_bottom, tile.seen_left : tile.seen_right]
+        seen = image[tile.seen_top : tile.seen_bottom, tile.seen_left : tile.seen_right]
         pixels = torch.from_numpy(np.ascontiguousarray(seen)).to(device)  # (h, w, 3)
         return network(pixels.permute(2, 0, 1)[None].float(), vector)  # type: ignore[no-any-return]
 
@@ -150,7 +150,7 @@ def _tiles(height: int, width: int, side: int) -> list[_Tile]:
 
 
 def _inside(features: Tensor, tile: _Tile) -> Tensor:
-    """The part of a layer (1, C, h, w) that a tile paints; at the picture's end with what the network padded."""
+    """The part of a layer (1, C, h, w) that a tile paints; at the image's end with what the network padded."""
     rows = _span(features.shape[2], tile.top, tile.bottom, tile.seen_top, tile.seen_bottom)
     columns = _span(features.shape[3], tile.left, tile.right, tile.seen_left, tile.seen_right)
     return features[:, :, rows, columns]

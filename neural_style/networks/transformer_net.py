@@ -74,11 +74,11 @@ class TransformerNet(nn.Module):
         """Always 0: the style is in the weights."""
         return 0
 
-    def forward(self, pictures: Tensor, style_vectors: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, style_vectors: Tensor | None = None) -> Tensor:
         """Stylizes a batch.
 
         Args:
-            pictures: float32 (N, 3, H, W), RGB, 0..255; any height and width.
+            images: float32 (N, 3, H, W), RGB, 0..255; any height and width.
             style_vectors: ignored; present so that both networks are called alike.
 
         Returns:
@@ -86,8 +86,8 @@ class TransformerNet(nn.Module):
             sides rounded up to multiples of four; the rows and columns past the
             input's size are cut off.
         """
-        height, width = pictures.shape[2:]
-        features = _pad_to_minimum(pictures).to(self.conv1.conv2d.weight.dtype)
+        height, width = images.shape[2:]
+        features = _pad_to_minimum(images).to(self.conv1.conv2d.weight.dtype)
         features = F.relu(self.in1(self.conv1(features)))
         features = F.relu(self.in2(self.conv2(features)))
         features = F.relu(self.in3(self.conv3(features)))
@@ -103,10 +103,10 @@ def _double(features: Tensor) -> Tensor:
     return F.interpolate(features, scale_factor=2.0, mode="nearest")
 
 
-def _pad_to_minimum(pictures: Tensor) -> Tensor:
-    """Repeats the last row and column of pictures too small for the network to take."""
-    bottom = max(0, MIN_SIDE_PX - pictures.shape[2])
-    right = max(0, MIN_SIDE_PX - pictures.shape[3])
+def _pad_to_minimum(images: Tensor) -> Tensor:
+    """Repeats the last row and column of images too small for the network to take."""
+    bottom = max(0, MIN_SIDE_PX - images.shape[2])
+    right = max(0, MIN_SIDE_PX - images.shape[3])
     if bottom == 0 and right == 0:
-        return pictures
-    return F.pad(pictures, (0, right, 0, bottom), mode="replicate")
+        return images
+    return F.pad(images, (0, right, 0, bottom), mode="replicate")

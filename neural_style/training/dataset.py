@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from neural_style.errors import TrainingError
-from neural_style.photos import read_picture
+from neural_style.photos import read_image
 
 _MAX_CROPS_PER_SIDE = 3.5
 """The largest size of a photograph's shorter side, in crops: 256 px are then a part of an image of 900 px."""
@@ -19,21 +19,21 @@ _MAX_CROPS_PER_SIDE = 3.5
 _log = logging.getLogger(__name__)
 
 
-def read_style_picture(path: Path, short_side_px: int) -> Tensor:
-    """Reads a style picture, resized so that its shorter side is `short_side_px`.
+def read_style_image(path: Path, short_side_px: int) -> Tensor:
+    """Reads a style image, resized so that its shorter side is `short_side_px`.
 
     Returns:
         float (1, 3, H, W), RGB, 0..255.
 
     Raises:
-        TrainingError: the file is missing or is not a picture.
+        TrainingError: the file is missing or is not an image.
     """
     if not path.is_file():
-        raise TrainingError(f"style picture {path}: no such file")
-    picture = read_picture(path)
-    if picture is None:
-        raise TrainingError(f"style picture {path}: cannot be read as a picture; give a JPEG, PNG or WebP file")
-    return _to_tensor(_resize_short_side(picture, short_side_px))[None]
+        raise TrainingError(f"style image {path}: no such file")
+    image = read_image(path)
+    if image is None:
+        raise TrainingError(f"style image {path}: cannot be read as an image; give a JPEG, PNG or WebP file")
+    return _to_tensor(_resize_short_side(image, short_side_px))[None]
 
 
 class PhotoCrops(Dataset[Tensor]):
@@ -44,7 +44,7 @@ class PhotoCrops(Dataset[Tensor]):
     from all of it to a small part, as frames of cameras and large images do.
 
     Args:
-        paths: picture files; one that cannot be read is named once and left out.
+        paths: image files; one that cannot be read is named once and left out.
         crop_px: side of the square crops.
         length: number of items.
         seed: of the drawing.
@@ -63,34 +63,32 @@ class PhotoCrops(Dataset[Tensor]):
         rng = np.random.default_rng((self._seed, index))
         for number in rng.permutation(len(self.paths)):
             path = self.paths[number]
-            picture = None if path in self._unreadable else read_picture(path)
-            if picture is not None:
-                return _to_tensor(self._crop(picture, rng))
+            image = None if path in self._unreadable else read_image(path)
+            if image is not None:
+                return _to_tensor(self._crop(image, rng))
             if path not in self._unreadable:
                 self._unreadable.add(path)
-                _log.warning("skipped %s: cannot be read as a picture", path)
-        raise TrainingError(
-            f"content folder {self.paths[0].parent}: none of its {len(self.paths)} pictures can be read"
-        )
+                _log.warning("skipped %s: cannot be read as an image", path)
+        raise TrainingError(f"content folder {self.paths[0].parent}: none of its {len(self.paths)} images can be read")
 
-    def _crop(self, picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    def _crop(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         crop = self._crop_px
         wanted = round(crop * _MAX_CROPS_PER_SIDE ** rng.uniform())
-        resized = _resize_short_side(picture, wanted)
+        resized = _resize_short_side(image, wanted)
         top = rng.integers(resized.shape[0] - crop + 1)
         left = rng.integers(resized.shape[1] - crop + 1)
         cropped = resized[top : top + crop, left : left + crop]
         return cropped[:, ::-1] if rng.random() < 0.5 else cropped
 
 
-def _resize_short_side(picture: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:
-    height, width = picture.shape[:2]
+def _resize_short_side(image: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
     scale = short_side_px / min(height, width)
     size_wh = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, size_wh, interpolation=method), np.uint8)
+    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)
 
 
-def _to_tensor(picture: NDArray[np.uint8]) -> Tensor:
+def _to_tensor(image: NDArray[np.uint8]) -> Tensor:
     """uint8 (H, W, 3) to float (3, H, W), values unchanged."""
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))).float()
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()

@@ -68,32 +68,32 @@ def covariance(features: Tensor) -> Tensor:
     return gram(features - features.mean((2, 3), keepdim=True))
 
 
-def sorted_colours(pictures: Tensor) -> Tensor:
+def sorted_colours(images: Tensor) -> Tensor:
     """Colours along fixed directions of the colour cube, in order: a quantile function for each direction.
 
-    Two pictures' mean square difference of these is the squared sliced Wasserstein
+    Two images' mean square difference of these is the squared sliced Wasserstein
     distance of their colours (Rabin et al. 2011).
 
     Args:
-        pictures: float (N, 3, H, W), 0..255.
+        images: float (N, 3, H, W), 0..255.
 
     Returns:
         float32 (N, directions, samples), of values scaled to 0..1.
     """
     generator = torch.Generator().manual_seed(0)
-    directions = F.normalize(torch.randn(_COLOUR_DIRECTIONS, 3, generator=generator), dim=1).to(pictures.device)
-    flat = pictures.flatten(2).float() / 255.0  # (N, 3, H * W)
+    directions = F.normalize(torch.randn(_COLOUR_DIRECTIONS, 3, generator=generator), dim=1).to(images.device)
+    flat = images.flatten(2).float() / 255.0  # (N, 3, H * W)
     places = torch.arange(_COLOUR_SAMPLES, device=flat.device) * (flat.shape[2] - 1) // (_COLOUR_SAMPLES - 1)
     return (directions @ flat[:, :, places]).sort(dim=2).values
 
 
-def sorted_contrasts(pictures: Tensor) -> list[Tensor]:
+def sorted_contrasts(images: Tensor) -> list[Tensor]:
     """What small patches show beside their mean colour, along fixed directions, in order, at one and at half the size.
 
     As `sorted_colours` for patches of 5 x 5 px (of textures Heitz et al. 2021, arXiv 2006.07229).
 
     Args:
-        pictures: float (N, 3, H, W), 0..255; both sides at least 10 px.
+        images: float (N, 3, H, W), 0..255; both sides at least 10 px.
 
     Returns:
         For each scale float32 (N, directions, quantiles), of pixels scaled to 0..1.
@@ -101,8 +101,8 @@ def sorted_contrasts(pictures: Tensor) -> list[Tensor]:
     generator = torch.Generator().manual_seed(1)
     directions = torch.randn(_PATCH_DIRECTIONS, 3, _PATCH_PX, _PATCH_PX, generator=generator)
     directions = directions - directions.mean((2, 3), keepdim=True)
-    directions = F.normalize(directions.flatten(1), dim=1).view_as(directions).to(pictures.device)
-    scaled = pictures.float() / 255.0
+    directions = F.normalize(directions.flatten(1), dim=1).view_as(directions).to(images.device)
+    scaled = images.float() / 255.0
     quantiles = []
     for view in (scaled, F.avg_pool2d(scaled, 2)):
         contrasts = F.conv2d(view, directions, stride=_PATCH_PX).flatten(2).sort(dim=2).values
@@ -111,38 +111,38 @@ def sorted_contrasts(pictures: Tensor) -> list[Tensor]:
     return quantiles
 
 
-def standardized_luminance(pictures: Tensor) -> Tensor:
-    """The luminance (ITU-R BT.601) brought to the same mean and spread in every picture.
+def standardized_luminance(images: Tensor) -> Tensor:
+    """The luminance (ITU-R BT.601) brought to the same mean and spread in every image.
 
     Args:
-        pictures: float (N, 3, H, W), 0..255.
+        images: float (N, 3, H, W), 0..255.
 
     Returns:
-        float (N, 3, H, W), three equal channels of mean 127.5 and deviation 64; a flat picture stays flat.
+        float (N, 3, H, W), three equal channels of mean 127.5 and deviation 64; a flat image stays flat.
     """
-    weights = pictures.new_tensor([0.299, 0.587, 0.114])[:, None, None]
-    luminance = (pictures * weights).sum(1, keepdim=True)
+    weights = images.new_tensor([0.299, 0.587, 0.114])[:, None, None]
+    luminance = (images * weights).sum(1, keepdim=True)
     centred = luminance - luminance.mean((2, 3), keepdim=True)
     deviation = (centred.square().mean((2, 3), keepdim=True) + 1.0).sqrt()
     return (127.5 + 64.0 * centred / deviation).expand(-1, 3, -1, -1)
 
 
-def grid_power(pictures: Tensor) -> Tensor:
-    """How much of a picture repeats in step with cells of 8 px, and so of 4 and 2 px, too.
+def grid_power(images: Tensor) -> Tensor:
+    """How much of an image repeats in step with cells of 8 px, and so of 4 and 2 px, too.
 
     In each window the pixels at the same place of their cells are averaged. Strokes that lie
     anywhere average out, and a plane is what a soft gradient leaves; the rest is a grid.
 
     Args:
-        pictures: float (N, 3, H, W), 0..255; both sides at least a cell.
+        images: float (N, 3, H, W), 0..255; both sides at least a cell.
 
     Returns:
         float (N,), the mean square over the places of a cell, of pixels scaled to 0..1.
     """
-    side = min(_GRID_WINDOW_CELLS, min(pictures.shape[2:]) // _GRID_PX)  # cells on a window's side
-    rows, columns = (length // (side * _GRID_PX) for length in pictures.shape[2:])
-    whole = pictures[:, :, : rows * side * _GRID_PX, : columns * side * _GRID_PX] / 255.0
-    cells = whole.reshape(len(pictures), 3, rows, side, _GRID_PX, columns, side, _GRID_PX)
+    side = min(_GRID_WINDOW_CELLS, min(images.shape[2:]) // _GRID_PX)  # cells on a window's side
+    rows, columns = (length // (side * _GRID_PX) for length in images.shape[2:])
+    whole = images[:, :, : rows * side * _GRID_PX, : columns * side * _GRID_PX] / 255.0
+    cells = whole.reshape(len(images), 3, rows, side, _GRID_PX, columns, side, _GRID_PX)
     means = cells.mean((3, 6)).transpose(3, 4)  # (N, 3, rows, columns, 8, 8)
     ramp = torch.linspace(-1.0, 1.0, _GRID_PX, device=means.device)
     ramp = ramp / ramp.square().mean().sqrt()

@@ -33,7 +33,7 @@ class LossNetwork(nn.Module):
         centred: whether styles are compared by the means and the covariances of channels, or by their
             Gram matrices; where features are never negative, means make nearly all of a Gram matrix, and
             strokes hardly count.
-        close_up: how many times pictures are to be enlarged so that the network sees brush
+        close_up: how many times images are to be enlarged so that the network sees brush
             strokes; 1 where it does anyway.
     """
 
@@ -41,8 +41,8 @@ class LossNetwork(nn.Module):
     centred: bool = False
     close_up: int
 
-    def forward(self, pictures: Tensor) -> Features:
-        """Computes features of float32 (N, 3, H, W) RGB pictures in 0..255."""
+    def forward(self, images: Tensor) -> Features:
+        """Computes features of float32 (N, 3, H, W) RGB images in 0..255."""
         raise NotImplementedError
 
 
@@ -50,7 +50,7 @@ class EfficientNetLoss(LossNetwork):
     """EfficientNet-Lite0 (ImageNet) with batch norms folded.
 
     Layers are taken after an expansion convolution (with norm and ReLU6), where a block
-    has the most channels. Zero padding would show as a frame around pictures: the first
+    has the most channels. Zero padding would show as a frame around images: the first
     blocks, whose maps are large, do without padding, the others reflect.
 
     Args:
@@ -75,9 +75,9 @@ class EfficientNetLoss(LossNetwork):
         self.blocks = nn.ModuleList(blocks)
         self.requires_grad_(False)
 
-    def forward(self, pictures: Tensor) -> Features:
+    def forward(self, images: Tensor) -> Features:
         """See `LossNetwork.forward`."""
-        scaled = ((pictures - 127.0) / 128.0).to(self.stem.weight.dtype, memory_format=torch.channels_last)
+        scaled = ((images - 127.0) / 128.0).to(self.stem.weight.dtype, memory_format=torch.channels_last)
         features = F.relu6(self.stem(scaled))
         style, content = [features], features
         for index, block in enumerate(self.blocks):

@@ -77,7 +77,7 @@ def best_loss_network(weights: Path | None) -> LossNetworkName:
             if f"{last}.weight" in state:
                 return name
         raise TrainingError(f"loss network weights {weights}: fit none of {', '.join(LOSS_NETWORK_NAMES)}")
-    folder = Path(torch.broadcast.get_dir()) / "checkpoints"
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
     downloaded: list[LossNetworkName] = [name for name, file in _VGG_FILES.items() if (folder / file).is_file()]
     return downloaded[0] if downloaded else "efficientnet"
 

@@ -1,6 +1,6 @@
 """Owns the training losses: content, style, strokes, colour, contrast, smoothness, grid and range.
 
-Must not know where the pictures come from or which network painted them.
+Must not know where the images come from or which network painted them.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from neural_style.training.image_statistics import (
 from neural_style.training.loss_network import Features, LossNetwork
 
 _CLOSE_UP_SHARE = 0.5
-"""Side of the part that is looked at enlarged, as a share of the picture's side."""
+"""Side of the part that is looked at enlarged, as a share of the image's side."""
 
 _NO_FEATURES = 1e-12
 """Keeps the statistics of a flat image, which are none, from a division by zero."""
 
 _FLAT = 1e-5
-"""Mean square contrast, pixels 0..1, below which a picture counts as flat."""
+"""Mean square contrast, pixels 0..1, below which an image counts as flat."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class LossWeights:
         smoothness: total variation.
         grid: patterns in step with the cells that a network computes on, see `grid_power`.
         range: pixels outside of 0..255, which a screen would cut off.
-        steadiness: pictures that move with what they show (`neural_style.training.steadiness`).
+        steadiness: images that move with what they show (`neural_style.training.steadiness`).
         strokes: how features go together where colours, brightness and contrast are taken out; without
             it the palette alone makes much of a style's statistics.
     """
@@ -60,14 +60,14 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class StyleTarget:
-    """What the losses remember of one style picture.
+    """What the losses remember of one style image.
 
     Attributes:
         statistics: for each style layer of each view its Gram matrix, float (C, C), or its covariance,
             float (C, C), and its mean, float (C, 1).
         colours: float (directions, samples), see `sorted_colours`.
         contrasts: float (directions, quantiles) for each scale, see `sorted_contrasts`.
-        strokes: for each style layer the normalized covariance, float (C, C), of the picture without colour.
+        strokes: for each style layer the normalized covariance, float (C, C), of the image without colour.
     """
 
     statistics: list[Tensor]
@@ -77,14 +77,14 @@ class StyleTarget:
 
 
 class PerceptualLoss:
-    """Compares stylized pictures with their content and their styles.
+    """Compares stylized images with their content and their styles.
 
-    A picture is looked at whole, and where the loss network asks for it, a part of it
+    An image is looked at whole, and where the loss network asks for it, a part of it
     also enlarged: the whole shows large strokes and composition, the part the brush.
 
     Args:
-        network: frozen, on the device of the pictures.
-        style_pictures: float (1, 3, H, W) in 0..255, one for each style.
+        network: frozen, on the device of the images.
+        style_images: float (1, 3, H, W) in 0..255, one for each style.
         weights: how much each term counts.
         content_weights: a factor on the content term for each style.
     """
@@ -92,12 +92,12 @@ class PerceptualLoss:
     def __init__(
         self,
         network: LossNetwork,
-        style_pictures: list[Tensor],
+        style_images: list[Tensor],
         weights: LossWeights,
         content_weights: tuple[float, ...],
     ) -> None:
         self._network, self._weights = network, weights
-        targets = [self._target(picture) for picture in style_pictures]
+        targets = [self._target(image) for image in style_images]
         self._statistics = [torch.stack(values) for values in zip(*(t.statistics for t in targets), strict=True)]
         self._colours = torch.stack([t.colours for t in targets])
         self._contrasts = [torch.stack(scale) for scale in zip(*(t.contrasts for t in targets), strict=True)]
@@ -112,7 +112,7 @@ class PerceptualLoss:
         Args:
             stylized: float32 (N, 3, H, W), 0..255.
             photographs: what was stylized, alike.
-            styles: int64 (N,), the row of `style_pictures` for each picture.
+            styles: int64 (N,), the row of `style_images` for each image.
             strengths: float (N,), 0..1: the style's statistics count in this proportion, the
                 photograph's own in the rest.
             corner: where the enlarged part lies, 0..1 down and right.
@@ -141,27 +141,25 @@ class PerceptualLoss:
             terms["grid"] = self._weights.grid * grid_power(stylized).mean()
         return terms
 
-    def _views(self, pictures: Tensor, corner: tuple[float, float]) -> list[Tensor]:
-        """The whole picture, and for a network with a close-up also a part of it, enlarged."""
+    def _views(self, images: Tensor, corner: tuple[float, float]) -> list[Tensor]:
+        """The whole image, and for a network with a close-up also a part of it, enlarged."""
         if self._network.close_up == 1:
-            return [pictures]
-        sides = [round(_CLOSE_UP_SHARE * side) for side in pictures.shape[2:]]
-        top, left = (
-            round(c * (whole - part)) for c, whole, part in zip(corner, pictures.shape[2:], sides, strict=True)
-        )
-        return [pictures, self._enlarged(pictures[:, :, top : top + sides[0], left : left + sides[1]])]
+            return [images]
+        sides = [round(_CLOSE_UP_SHARE * side) for side in images.shape[2:]]
+        top, left = (round(c * (whole - part)) for c, whole, part in zip(corner, images.shape[2:], sides, strict=True))
+        return [images, self._enlarged(images[:, :, top : top + sides[0], left : left + sides[1]])]
 
-    def _enlarged(self, pictures: Tensor) -> Tensor:
-        return F.interpolate(pictures, scale_factor=self._network.close_up, mode="bilinear", align_corners=False)
+    def _enlarged(self, images: Tensor) -> Tensor:
+        return F.interpolate(images, scale_factor=self._network.close_up, mode="bilinear", align_corners=False)
 
     @torch.no_grad()
-    def _target(self, picture: Tensor) -> StyleTarget:
-        views = [picture] if self._network.close_up == 1 else [picture, self._enlarged(picture)]
+    def _target(self, image: Tensor) -> StyleTarget:
+        views = [image] if self._network.close_up == 1 else [image, self._enlarged(image)]
         layers = [layer for view in views for layer in self._network(view).style]
         statistics = [values[0] for layer in layers for values in self._statistics_of(layer)]
-        contrasts = [scale[0] for scale in sorted_contrasts(picture)]
-        strokes = [layer[0] for layer in self._strokes_of(picture)] if self._weights.strokes > 0 else []
-        return StyleTarget(statistics, sorted_colours(picture)[0], contrasts, strokes)
+        contrasts = [scale[0] for scale in sorted_contrasts(image)]
+        strokes = [layer[0] for layer in self._strokes_of(image)] if self._weights.strokes > 0 else []
+        return StyleTarget(statistics, sorted_colours(image)[0], contrasts, strokes)
 
     def _statistics_of(self, layer: Tensor) -> list[Tensor]:
         """What is compared of a style layer (N, C, H, W): its Gram matrix, or its covariance and its mean."""
@@ -171,15 +169,15 @@ class PerceptualLoss:
             else [gram(layer)]
         )
 
-    def _strokes_of(self, pictures: Tensor) -> list[Tensor]:
+    def _strokes_of(self, images: Tensor) -> list[Tensor]:
         """Covariances (N, C, C) of the style layers, of Frobenius norm 1, of the standardized luminance."""
-        covariances = [covariance(layer) for layer in self._network(standardized_luminance(pictures)).style]
+        covariances = [covariance(layer) for layer in self._network(standardized_luminance(images)).style]
         return [c / (c.square().sum((1, 2), keepdim=True) + _NO_FEATURES).sqrt() for c in covariances]
 
     def _stroke_loss(self, stylized: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
-        """Square distance of the strokes, 0..2, averaged over pictures and summed over layers as for style.
+        """Square distance of the strokes, 0..2, averaged over images and summed over layers as for style.
 
-        A weak picture has weak strokes of the same kind, so that its distance counts the less.
+        A weak image has weak strokes of the same kind, so that its distance counts the less.
         """
         total = strengths.new_zeros(())
         for weight, ours, aims in zip(
@@ -191,7 +189,7 @@ class PerceptualLoss:
     def _style_loss(
         self, views: list[Features], originals: list[Features], styles: Tensor, strengths: Tensor
     ) -> Tensor:
-        """Square error of the statistics relative to their mean square, averaged over views and pictures."""
+        """Square error of the statistics relative to their mean square, averaged over views and images."""
         layers = [layer for view in views for layer in view.style]
         photograph_layers = [layer for view in originals for layer in view.style]
         targets, weak = iter(self._statistics), strengths < 1
@@ -215,7 +213,7 @@ class PerceptualLoss:
         return (sorted_colours(stylized) - target).square().mean()
 
     def _contrast_loss(self, stylized: Tensor, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
-        """Relative square distance of the contrasts, averaged over scales and pictures."""
+        """Relative square distance of the contrasts, averaged over scales and images."""
         scales = zip(sorted_contrasts(stylized), sorted_contrasts(photographs), self._contrasts, strict=True)
         errors = []
         for ours, photograph, painting in scales:
@@ -234,14 +232,14 @@ def _content_errors(stylized: Features, photographs: Features) -> Tensor:
     return torch.stack(errors).mean(0)
 
 
-def _total_variation(pictures: Tensor) -> Tensor:
-    """Mean absolute difference of neighbouring pixels, both ways, of 0..255 pictures scaled to 0..1."""
-    scaled = pictures / 255.0
+def _total_variation(images: Tensor) -> Tensor:
+    """Mean absolute difference of neighbouring pixels, both ways, of 0..255 images scaled to 0..1."""
+    scaled = images / 255.0
     down = (scaled[:, :, 1:] - scaled[:, :, :-1]).abs().mean()
     right = (scaled[:, :, :, 1:] - scaled[:, :, :, :-1]).abs().mean()
     return down + right
 
 
-def _excess(pictures: Tensor) -> Tensor:
+def _excess(images: Tensor) -> Tensor:
     """Mean square of how far pixels lie outside of 0..255, scaled to 0..1."""
-    return ((pictures - pictures.clamp(0, 255)) / 255.0).square().mean()
+    return ((images - images.clamp(0, 255)) / 255.0).square().mean()

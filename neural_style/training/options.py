@@ -21,7 +21,7 @@ class TrainOptions:
     """Everything that decides what weights come out.
 
     Attributes:
-        style_pictures: a picture for each style.
+        style_images: an image for each style.
         credits: name, source and licence of each style, in the same order.
         content_dir: folder of photographs; the last tenth by name (50 at most) is kept for validation.
             None is the ten photographs that scikit-image ships.
@@ -33,7 +33,7 @@ class TrainOptions:
         steps: optimizer steps.
         batch_size: photographs per step; each is painted in one style.
         crop_px: side of the training crops.
-        style_size_px: shorter side that style pictures are resized to: larger makes larger strokes.
+        style_size_px: shorter side that style images are resized to: larger makes larger strokes.
         learning_rate: held from 3 % to 70 % of the steps, and lowered to zero after.
         weights: of the loss terms.
         content_weights: a factor on the content term for each style; empty is 1 for all.
@@ -48,7 +48,7 @@ class TrainOptions:
         processes: how many share each batch; for CPUs.
     """
 
-    style_pictures: tuple[Path, ...]
+    style_images: tuple[Path, ...]
     credits: tuple[StyleCredit, ...]
     content_dir: Path | None
     output: Path
@@ -94,20 +94,20 @@ class TrainOptions:
             raise TrainingError(f"steadiness-from {self.steady_from}: must be 0 to 1")
 
     def _check_styles(self) -> None:
-        if not self.style_pictures:
-            raise TrainingError("no style picture given; use --style-image PICTURE")
-        if self.network not in ("fast", "fine") and len(self.style_pictures) != 1:
+        if not self.style_images:
+            raise TrainingError("no style image given; use --style-image IMAGE")
+        if self.network not in ("fast", "fine") and len(self.style_images) != 1:
             raise TrainingError(
-                f"network {self.network} trains one style, got {len(self.style_pictures)} pictures; "
+                f"network {self.network} trains one style, got {len(self.style_images)} images; "
                 "for several use --network fast"
             )
-        if self.content_weights and len(self.content_weights) != len(self.style_pictures):
+        if self.content_weights and len(self.content_weights) != len(self.style_images):
             raise TrainingError(
-                f"{len(self.style_pictures)} styles but {len(self.content_weights)} content weights; give one for all"
+                f"{len(self.style_images)} styles but {len(self.content_weights)} content weights; give one for all"
             )
-        if self.style_shares and len(self.style_shares) != len(self.style_pictures):
+        if self.style_shares and len(self.style_shares) != len(self.style_images):
             raise TrainingError(
-                f"{len(self.style_pictures)} styles but {len(self.style_shares)} shares; give each style one, or none"
+                f"{len(self.style_images)} styles but {len(self.style_shares)} shares; give each style one, or none"
             )
         if any(share < 1 for share in self.style_shares):
             raise TrainingError(f"shares {self.style_shares}: each must be at least 1")

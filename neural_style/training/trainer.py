@@ -21,8 +21,8 @@ from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import make_cell, write_sheet
 from neural_style.errors import TrainingError
 from neural_style.networks.fast_net import FastNet
-from neural_style.photos import find_photos, hold_out, packaged_photos, read_picture
-from neural_style.training.dataset import PhotoCrops, read_style_picture
+from neural_style.photos import find_photos, hold_out, packaged_photos, read_image
+from neural_style.training.dataset import PhotoCrops, read_style_image
 from neural_style.training.distributed import Member
 from neural_style.training.loss_weights import load_loss_network
 from neural_style.training.losses import PerceptualLoss
@@ -33,13 +33,13 @@ from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint, sa
 from neural_style.weights.state_dict import first_reason
 
 _WEAK_SHARE = 0.15
-"""Share of the pictures that are trained at a random strength below 1."""
+"""Share of the images that are trained at a random strength below 1."""
 
 _STEADY_RAMP = 0.05
 """Part of the training in which the steadiness term comes to its full weight."""
 
 _CONTENT_LET_GO = 0.5
-"""Part of the content weight that steadiness takes over: what moves with the picture also keeps its content."""
+"""Part of the content weight that steadiness takes over: what moves with the image also keeps its content."""
 
 _AVERAGE_DECAY = 0.99
 
@@ -81,7 +81,7 @@ class Trainer:
         member: which share of each batch is this process's; without it, all.
 
     Raises:
-        TrainingError: a picture, folder, state or loss network is not usable.
+        TrainingError: an image, folder, state or loss network is not usable.
         MissingPackageError: the loss network's package is not installed.
     """
 
@@ -99,10 +99,10 @@ class Trainer:
         loss_network = load_loss_network(options.loss_network, options.loss_weights_file)
         dtype = torch.bfloat16 if self._half_precision_pays else torch.float32
         loss_network.to(self._device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        pictures = [read_style_picture(p, options.style_size_px).to(self._device) for p in options.style_pictures]
-        content_weights = options.content_weights or (1.0,) * len(pictures)
-        self._loss = PerceptualLoss(loss_network, pictures, options.weights, content_weights)
-        self._shares = options.style_shares or (1,) * len(pictures)
+        images = [read_style_image(p, options.style_size_px).to(self._device) for p in options.style_images]
+        content_weights = options.content_weights or (1.0,) * len(images)
+        self._loss = PerceptualLoss(loss_network, images, options.weights, content_weights)
+        self._shares = options.style_shares or (1,) * len(images)
         content = options.content_dir
         paths, self._validation = hold_out(packaged_photos() if content is None else find_photos(content))
         self._photos = PhotoCrops(paths, options.crop_px, options.steps * options.batch_size, options.seed)
@@ -174,13 +174,13 @@ class Trainer:
 
     @torch.inference_mode()
     def write_preview(self) -> None:
-        """Writes the preview sheet: a row for each of four validation pictures, a column for each style."""
+        """Writes the preview sheet: a row for each of four validation images, a column for each style."""
         rows = []
         for path in self._validation[:_PREVIEW_PHOTOS]:
-            picture = read_picture(path)
-            if picture is None:
+            image = read_image(path)
+            if image is None:
                 continue
-            square = np.asarray(cv2.resize(picture, _PREVIEW_WH, interpolation=cv2.INTER_AREA), np.uint8)
+            square = np.asarray(cv2.resize(image, _PREVIEW_WH, interpolation=cv2.INTER_AREA), np.uint8)
             content = torch.from_numpy(square).permute(2, 0, 1)[None].float().to(self._device)
             row = [make_cell("photograph", square)]
             for style, name in enumerate(self.network.style_names):
@@ -236,7 +236,7 @@ class Trainer:
         return {name: term.item() for name, term in terms.items()}
 
     def _draw_styles(self, count: int) -> Tensor:
-        """The styles of this member's pictures: all take turns as often as their shares say, int64 (N,)."""
+        """The styles of this member's images: all take turns as often as their shares say, int64 (N,)."""
         turns_of_round = [i for i, share in enumerate(self._shares) for _ in range(share)]
         number = len(turns_of_round)
         first = self.step * self.options.batch_size + self._member.rank * count

@@ -87,9 +87,9 @@ class VggLoss(LossNetwork):
         self.convolutions = nn.ModuleList(_convolution(state, name) for name in layers.convolutions)
         self.requires_grad_(False)
 
-    def forward(self, pictures: Tensor) -> Features:
+    def forward(self, images: Tensor) -> Features:
         """See `LossNetwork.forward`."""
-        scaled = (pictures / 255.0).to(memory_format=torch.channels_last)
+        scaled = (images / 255.0).to(memory_format=torch.channels_last)
         # In float32: with half the bits the mean colour would swallow faint strokes.
         features = F.conv2d(scaled, self.first_weight.float(), self.first_bias.float())
         features = features.to(self.first_weight.dtype)

@@ -34,12 +34,12 @@ _DROPPED_SUFFIXES = (".running_mean", ".running_var", ".num_batches_tracked")
 
 @dataclass(frozen=True)
 class StyleCredit:
-    """Where a style's picture comes from.
+    """Where a style's image comes from.
 
     Attributes:
         name: the style.
         source: artist, title, year, or the file it was.
-        licence: the rights in the picture.
+        licence: the rights in the image.
     """
 
     name: str

@@ -64,7 +64,7 @@ def fastest_candidate(
         candidates: at least one.
         open_candidate: opens one; what raises StylizationError is left out.
         style: what is stylized.
-        size_wh: width and height in px of the pictures.
+        size_wh: width and height in px of the images.
         refresh: measure again.
         say: is told what is measured, and what was found.
     """
@@ -128,7 +128,7 @@ def _measured(
     size_wh: tuple[int, int],
 ) -> dict[Candidate, float]:
     """Time in ms of each candidate that can be opened, in rounds so that noise hits all alike."""
-    pictures = np.random.default_rng(0).integers(0, 256, (1, size_wh[1], size_wh[0], 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (1, size_wh[1], size_wh[0], 3), dtype=np.uint8)
     from realtime.flow import EngineStage  # which needs this package's protocol
 
     times_ms: dict[Candidate, list[float]] = {}
@@ -138,8 +138,8 @@ def _measured(
             try:
                 engine = opened.enter_context(closing(open_candidate(candidate)))
                 stages[candidate] = opened.enter_context(EngineStage[None](engine))
-                stages[candidate].stylize(pictures, style, 1.0)
-                times_ms[candidate] = [_time_ms(stages[candidate], pictures, style)]
+                stages[candidate].stylize(images, style, 1.0)
+                times_ms[candidate] = [_time_ms(stages[candidate], images, style)]
             except StylizationError:
                 continue
         enough_s = time.perf_counter() + 2 * _ROUNDS * _ROUND_S * len(times_ms)
@@ -150,7 +150,7 @@ def _measured(
             for candidate, times in times_ms.items():
                 end_s = time.perf_counter() + _ROUND_S
                 while _typical(times) < _HOPELESS * best_ms and time.perf_counter() < end_s:
-                    times.append(_time_ms(stages[candidate], pictures, style))
+                    times.append(_time_ms(stages[candidate], images, style))
     return {candidate: _typical(times) for candidate, times in times_ms.items()}
 
 
@@ -158,9 +158,9 @@ def _typical(times_ms: list[float]) -> float:
     return float(np.percentile(times_ms, _KEPT_PERCENT))
 
 
-def _time_ms(stage: "EngineStage[None]", pictures: Any, style: Style) -> float:
+def _time_ms(stage: "EngineStage[None]", images: Any, style: Style) -> float:
     start_s = time.perf_counter()
-    stage.stylize(pictures, style, 1.0)
+    stage.stylize(images, style, 1.0)
     return (time.perf_counter() - start_s) * 1000
 
 

@@ -1,6 +1,6 @@
-"""Owns finding how many pictures an engine had better stylize together.
+"""Owns finding how many images an engine had better stylize together.
 
-Must not know where pictures come from.
+Must not know where images come from.
 """
 
 import time
@@ -17,14 +17,14 @@ from realtime.frame import Image
 _TRIED = (1, 2, 4)
 _RUNS = 3
 _MARGIN = 1.1
-"""How much faster a larger batch must be, because it needs more memory and delays the first picture."""
+"""How much faster a larger batch must be, because it needs more memory and delays the first image."""
 
 _SLOW_S = 0.5
-"""Pictures that take longer gain nothing from company, and to measure it would take long."""
+"""Images that take longer gain nothing from company, and to measure it would take long."""
 
 
-def fastest_batch_size(engine: Engine, look: Look, picture: Image, report: Callable[[str], None] | None = None) -> int:
-    """Measures batches of one picture, uint8 (H, W, 3) RGB, in turn, and gives the size that costs least for each.
+def fastest_batch_size(engine: Engine, look: Look, image: Image, report: Callable[[str], None] | None = None) -> int:
+    """Measures batches of one image, uint8 (H, W, 3) RGB, in turn, and gives the size that costs least for each.
 
     A CPU that stylizes several batches at once is busy with small ones: 1. `report` takes lines for people.
     """
@@ -34,7 +34,7 @@ def fastest_batch_size(engine: Engine, look: Look, picture: Image, report: Calla
     with EngineStage[None](engine, report=report) as stage:
         for turn in range(1 + _RUNS):
             for size, costs in costs_s.items():
-                batch = np.repeat(picture[None], size, axis=0)  # (size, H, W, 3)
+                batch = np.repeat(image[None], size, axis=0)  # (size, H, W, 3)
                 start_s = time.perf_counter()
                 stage.stylize(batch, look.style, look.strength)
                 cost_s = (time.perf_counter() - start_s) / size

@@ -49,19 +49,19 @@ class CudaRunner:
                 self._painted = self._paint()
 
     @torch.inference_mode()
-    def run(self, pictures: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
+    def run(self, images: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
         """Stylizes a batch, from one thread at a time.
 
         Args:
-            pictures: uint8 (N, H, W, 3) RGB of the recorded shape.
+            images: uint8 (N, H, W, 3) RGB of the recorded shape.
             vector: float32 (vector_size,), or (N, vector_size), for a network that takes one.
 
         Returns:
             uint8 (N, H, W, 3) RGB, an array of its own.
         """
-        self._uploaded.copy_(torch.from_numpy(np.ascontiguousarray(pictures)))
+        self._uploaded.copy_(torch.from_numpy(np.ascontiguousarray(images)))
         if vector is not None:
-            self._uploaded_vectors.copy_(torch.from_numpy(rows_of(vector, len(pictures))))
+            self._uploaded_vectors.copy_(torch.from_numpy(rows_of(vector, len(images))))
         with torch.cuda.stream(self._stream):
             self._frames.copy_(self._uploaded, non_blocking=True)
             self._vectors.copy_(self._uploaded_vectors, non_blocking=True)
@@ -85,6 +85,6 @@ class CudaRunner:
         return [float(before.elapsed_time(after)) for before, after in pairwise(marks)]
 
     def _paint(self) -> torch.Tensor:
-        pictures = self._frames.permute(0, 3, 1, 2).float()  # (N, 3, H, W)
-        stylized: torch.Tensor = self._network(pictures, self._vectors if self._has_vector else None)
+        images = self._frames.permute(0, 3, 1, 2).float()  # (N, 3, H, W)
+        stylized: torch.Tensor = self._network(images, self._vectors if self._has_vector else None)
         return stylized.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

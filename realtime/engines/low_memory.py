@@ -1,4 +1,4 @@
-"""Owns what happens when a GPU's memory is too small: fewer frames together, then parts of pictures.
+"""Owns what happens when a GPU's memory is too small: fewer frames together, then parts of images.
 
 Must not know how an engine works.
 """
@@ -22,7 +22,7 @@ _Size = tuple[int, int]
 class SparingEngine:
     """Gives an engine as much at once as its memory holds, and says so when that is less than was asked for.
 
-    What was found for a size of picture is kept: the memory runs out once, not for every batch.
+    What was found for a size of image is kept: the memory runs out once, not for every batch.
 
     Args:
         engine: closed with this one.
@@ -51,22 +51,22 @@ class SparingEngine:
             self.stylize(np.zeros(shape, np.uint8), style)
             return time.perf_counter() - start_s
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`; raises EngineMemoryError when not even small parts have room."""
-        size = pictures.shape[1:3]
+        size = images.shape[1:3]
         if size in self._tiled:
-            return self._tiled[size].stylize(pictures, style, strength)
-        most = self._most_frames.get(size, len(pictures))
-        if most < len(pictures):
-            parts = [pictures[at : at + most] for at in range(0, len(pictures), most)]
+            return self._tiled[size].stylize(images, style, strength)
+        most = self._most_frames.get(size, len(images))
+        if most < len(images):
+            parts = [images[at : at + most] for at in range(0, len(images), most)]
             return np.concatenate([self.stylize(part, style, strength) for part in parts])
         try:
-            return self._engine.stylize(pictures, style, strength)
+            return self._engine.stylize(images, style, strength)
         except EngineMemoryError as error:
-            if len(pictures) == 1:
-                return self._in_parts(pictures, style, strength, error)
-            self._use_fewer(size, len(pictures))
-        return self.stylize(pictures, style, strength)
+            if len(images) == 1:
+                return self._in_parts(images, style, strength, error)
+            self._use_fewer(size, len(images))
+        return self.stylize(images, style, strength)
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -84,9 +84,9 @@ class SparingEngine:
                 )
 
     def _in_parts(
-        self, pictures: NDArray[np.uint8], style: Style, strength: float, failure: EngineMemoryError
+        self, images: NDArray[np.uint8], style: Style, strength: float, failure: EngineMemoryError
     ) -> NDArray[np.uint8]:
-        height, width = size = pictures.shape[1:3]
+        height, width = size = images.shape[1:3]
         with self._changing:
             for tile_px in _TILES_PX:
                 if tile_px >= max(size):
@@ -94,7 +94,7 @@ class SparingEngine:
                 try:
                     if tile_px not in self._by_tile:
                         self._by_tile[tile_px] = self._open_tiled(tile_px)
-                    painted = self._by_tile[tile_px].stylize(pictures, style, strength)
+                    painted = self._by_tile[tile_px].stylize(images, style, strength)
                 except EngineMemoryError:
                     continue
                 except EngineError as error:

@@ -69,12 +69,12 @@ class OnnxEngine:
         """See `Engine.prepare`."""
         return self._shapes.prepare((self._path_of(style), shape))
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
         path = self._path_of(style)
         if self._provider != _CPU:  # a CPU takes any size as it comes, and a second run would cost as much again
-            self._shapes.prepare((path, pictures.shape))
-        return self._run(path, pictures, style.vector_at(strength))
+            self._shapes.prepare((path, images.shape))
+        return self._run(path, images, style.vector_at(strength))
 
     def _path_of(self, style: Style) -> Path:
         path = model_file_of(style, "onnx", self._wanted)
@@ -86,16 +86,16 @@ class OnnxEngine:
         path, shape = key
         self._run(path, np.zeros(shape, np.uint8), np.zeros(vector_size, np.float32) if vector_size else None)
 
-    def _run(self, path: Path, pictures: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
-        inputs: dict[str, NDArray[np.generic]] = {"frames": pictures}
+    def _run(self, path: Path, images: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
+        inputs: dict[str, NDArray[np.generic]] = {"frames": images}
         if vector is not None:
-            inputs["style"] = rows_of(vector, len(pictures))
+            inputs["style"] = rows_of(vector, len(images))
         try:
             (stylized,) = self._sessions[path].run(None, inputs)
         except Exception as error:
             if any(words in str(error).lower() for words in _NO_MEMORY):
-                raise no_memory(self._info, pictures.shape) from error
-            raise EngineError(f"engine onnx: {path.name} failed on {pictures.shape}: {error}") from error
+                raise no_memory(self._info, images.shape) from error
+            raise EngineError(f"engine onnx: {path.name} failed on {images.shape}: {error}") from error
         return np.asarray(stylized, np.uint8)
 
     def close(self) -> None:

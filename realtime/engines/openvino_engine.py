@@ -47,9 +47,9 @@ def _has_bf16() -> bool:
 
 
 class OpenVinoEngine:
-    """Compiles the model files of a catalogue for each size of picture that comes, which takes part of a second.
+    """Compiles the model files of a catalogue for each size of image that comes, which takes part of a second.
 
-    Several batches at once share out the cores instead of the rows of a picture. That is as fast
+    Several batches at once share out the cores instead of the rows of an image. That is as fast
     in a quiet loop, and faster in a busy one: no core waits for another that decodes or shows.
 
     Args:
@@ -90,13 +90,13 @@ class OpenVinoEngine:
         with self._told(path, shape):
             return self._requests.prepare((path, shape))
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
         path, vector = self._path_of(style), style.vector_at(strength)
-        inputs: dict[str, NDArray[np.generic]] = {"frames": np.ascontiguousarray(pictures)}
+        inputs: dict[str, NDArray[np.generic]] = {"frames": np.ascontiguousarray(images)}
         if vector is not None:
-            inputs["style"] = rows_of(vector, len(pictures))
-        with self._told(path, pictures.shape), self._requests.taken((path, pictures.shape)) as request:
+            inputs["style"] = rows_of(vector, len(images))
+        with self._told(path, images.shape), self._requests.taken((path, images.shape)) as request:
             results = request.infer(inputs, share_inputs=True)
         return np.asarray(results[0], np.uint8)
 

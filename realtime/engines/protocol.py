@@ -37,12 +37,12 @@ def no_memory(info: EngineInfo, shape: tuple[int, ...]) -> EngineMemoryError:
     count, height, width = shape[:3]
     return EngineMemoryError(
         f"device {info.device}: its memory is too small for {count} frames of {width}x{height} at once; "
-        "use a smaller --batch-size or picture, or another --device"
+        "use a smaller --batch-size or image, or another --device"
     )
 
 
 def rows_of(vector: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """A style vector for each picture, float32 (count, vector_size), of one vector or as many as there are pictures."""
+    """A style vector for each image, float32 (count, vector_size), of one vector or as many as there are images."""
     return np.array(np.broadcast_to(vector, (count, vector.shape[-1])))
 
 
@@ -73,14 +73,14 @@ class Engine(Protocol):
         """
         ...
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """Stylizes a batch.
 
         Args:
-            pictures: uint8 (N, H, W, 3), RGB, 0..255.
+            images: uint8 (N, H, W, 3), RGB, 0..255.
             style: one whose network is among those that the engine was opened with; one made by
-                `realtime.style_catalogue.together` has a vector for each picture.
-            strength: 0 gives back the pictures, 1 is the style; only a style that fades by
+                `realtime.style_catalogue.together` has a vector for each image.
+            strength: 0 gives back the images, 1 is the style; only a style that fades by
                 vector (`Style.fades_by_vector`) looks at it.
 
         Returns:

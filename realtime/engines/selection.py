@@ -38,7 +38,7 @@ def open_engine(
         catalogue: the styles to keep loaded.
         options: engine, device and precision.
         first_style: the place of the style to begin with.
-        size_wh: width and height in px of the pictures that will come.
+        size_wh: width and height in px of the images that will come.
         say: is told what is measured, and which GPU is not used.
 
     Raises:

@@ -1,6 +1,6 @@
-"""Owns stylizing pictures in parts with PyTorch, for those larger than memory.
+"""Owns stylizing images in parts with PyTorch, for those larger than memory.
 
-Must not know where pictures come from.
+Must not know where images come from.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from realtime.style_catalogue import Catalogue
 
 
 class TiledEngine(TorchEngine):
-    """Stylizes in parts of at most `tile_px` a side; the pictures are those of `TorchEngine` up to rounding.
+    """Stylizes in parts of at most `tile_px` a side; the images are those of `TorchEngine` up to rounding.
 
     Args:
         catalogue: as of `TorchEngine`.
@@ -32,12 +32,10 @@ class TiledEngine(TorchEngine):
 
     @staticmethod
     def _can_record(device: torch.device) -> bool:
-        """Parts of a picture differ in size, so there is nothing to replay."""
+        """Parts of an image differ in size, so there is nothing to replay."""
         return False
 
-    def _run(
-        self, network: StyleNetwork, pictures: NDArray[np.uint8], vector: torch.Tensor | None
-    ) -> NDArray[np.uint8]:
-        rows = [None] * len(pictures) if vector is None else [row[None] for row in vector]
-        parts = zip(pictures, rows, strict=True)
-        return np.stack([stylize_in_tiles(network, picture, row, self._tile_px) for picture, row in parts])
+    def _run(self, network: StyleNetwork, images: NDArray[np.uint8], vector: torch.Tensor | None) -> NDArray[np.uint8]:
+        rows = [None] * len(images) if vector is None else [row[None] for row in vector]
+        parts = zip(images, rows, strict=True)
+        return np.stack([stylize_in_tiles(network, image, row, self._tile_px) for image, row in parts])

@@ -38,7 +38,7 @@ def run_in_torch_thread(function: Callable[[], Result]) -> Result:
 
     OpenMP keeps a team of threads for each thread that ever called PyTorch, and two teams on
     the same cores slow each other down (27 to 21 fps, measured on two cores), so whoever asks
-    for a picture, the work is done here.
+    for an image, the work is done here.
     """
     return _TORCH_THREAD.submit(function).result()
 
@@ -84,14 +84,14 @@ class TorchEngine:
         with self._told(shape):
             return self._runners.prepare((self._path_of(style), shape))
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
         path, vector = self._path_of(style), style.vector_at(strength)
-        with self._told(pictures.shape):
+        with self._told(images.shape):
             if self._records:
-                with self._runners.taken((path, pictures.shape)) as runner:
-                    return runner.run(pictures, vector)
-            return run_in_torch_thread(lambda: self._stylize(pictures, self._networks[path], vector))
+                with self._runners.taken((path, images.shape)) as runner:
+                    return runner.run(images, vector)
+            return run_in_torch_thread(lambda: self._stylize(images, self._networks[path], vector))
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -132,15 +132,15 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _stylize(
-        self, pictures: NDArray[np.uint8], network: StyleNetwork, vector_values: NDArray[np.float32] | None
+        self, images: NDArray[np.uint8], network: StyleNetwork, vector_values: NDArray[np.float32] | None
     ) -> NDArray[np.uint8]:
-        rows = None if vector_values is None else rows_of(vector_values, len(pictures))
+        rows = None if vector_values is None else rows_of(vector_values, len(images))
         vector = None if rows is None else torch.from_numpy(rows).to(self._device)
-        return self._run(network, pictures, vector)
+        return self._run(network, images, vector)
 
-    def _run(self, network: StyleNetwork, pictures: NDArray[np.uint8], vector: Tensor | None) -> NDArray[np.uint8]:
+    def _run(self, network: StyleNetwork, images: NDArray[np.uint8], vector: Tensor | None) -> NDArray[np.uint8]:
         """Passes uint8 (N, H, W, 3) RGB through a network, and gives the same."""
-        frames = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)
+        frames = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
         stylized = network(frames.permute(0, 3, 1, 2).float(), vector)  # (N, 3, H, W)
         rounded = stylized.clamp(0, 255).round().to(torch.uint8)
         return np.asarray(rounded.permute(0, 2, 3, 1).contiguous().cpu().numpy(), np.uint8)

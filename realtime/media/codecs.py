@@ -1,6 +1,6 @@
-"""Owns which codecs films are written in, and how each is set up.
+"""Owns which codecs videos are written in, and how each is set up.
 
-Must not know pictures, threads or where films come from.
+Must not know images, threads or where videos come from.
 """
 
 import os
@@ -24,12 +24,12 @@ class Encoder:
     Attributes:
         ffmpeg_name: of the encoder.
         pixel_format: of 8 bits.
-        deep_pixel_format: for films of more bits; the same where the codec is not commonly played in more.
+        deep_pixel_format: for videos of more bits; the same where the codec is not commonly played in more.
         containers: suffixes of the files that can hold it.
-        options: quality and speed; made for pictures of few tones and hard edges.
+        options: quality and speed; made for images of few tones and hard edges.
         tag: four letters that players of MP4 and MOV want to see.
         even_sides: whether width and height must be even.
-        piece_format: FFmpeg's name of a container for unfinished films, which keeps packets as they come.
+        piece_format: FFmpeg's name of a container for unfinished videos, which keeps packets as they come.
         needs: what to see to where it cannot be started.
     """
 
@@ -74,8 +74,8 @@ ENCODERS: dict[CodecName, Encoder] = {
     "hevc_nvenc": Encoder("hevc_nvenc", "yuv420p", "p010le", _COMMON, _NVENC, tag="hvc1", needs=_NVIDIA),
     "av1_nvenc": Encoder("av1_nvenc", "yuv420p", "p010le", (*_COMMON, ".webm"), _NVENC, needs=_NVIDIA),
 }
-FILM_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
-"""The containers that films are written in."""
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
+"""The containers that videos are written in."""
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def find_encoder(codec: CodecName | None, suffix: str) -> Encoder:
 
     Args:
         codec: a key of `ENCODERS`, or None.
-        suffix: of the film that will be written, one of `FILM_SUFFIXES`.
+        suffix: of the video that will be written, one of `VIDEO_SUFFIXES`.
 
     Raises:
         OptionError: the container cannot hold the codec, or this FFmpeg lacks it.

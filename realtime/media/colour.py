@@ -1,4 +1,4 @@
-"""Owns how decoded pictures become RGB and RGB becomes pictures to encode, by the tags that a film states.
+"""Owns how decoded images become RGB and RGB becomes images to encode, by the tags that a video states.
 
 Must not know files, threads or networks.
 """
@@ -25,7 +25,7 @@ _ACCURATE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
 
 @dataclass(frozen=True)
 class ColourTags:
-    """What a film says of its colours; the numbers are those of ITU-T H.273, which FFmpeg uses.
+    """What a video says of its colours; the numbers are those of ITU-T H.273, which FFmpeg uses.
 
     Attributes:
         matrix: between RGB and luma with chroma.
@@ -45,24 +45,24 @@ class ColourTags:
         return _COMPUTABLE.get(self.matrix, guessed)
 
 
-def tags_of(picture: av.VideoFrame) -> ColourTags:
-    """Reads the tags of a decoded picture."""
-    full = picture.color_range == ColorRange.JPEG or picture.format.name.startswith("yuvj") or _is_rgb(picture)
-    return ColourTags(int(picture.colorspace), full, int(picture.color_primaries), int(picture.color_trc))
+def tags_of(image: av.VideoFrame) -> ColourTags:
+    """Reads the tags of a decoded image."""
+    full = image.color_range == ColorRange.JPEG or image.format.name.startswith("yuvj") or _is_rgb(image)
+    return ColourTags(int(image.colorspace), full, int(image.color_primaries), int(image.color_trc))
 
 
-def bit_depth(picture: av.VideoFrame) -> int:
+def bit_depth(image: av.VideoFrame) -> int:
     """Bits of each component."""
-    return max(component.bits for component in picture.format.components)
+    return max(component.bits for component in image.format.components)
 
 
 class ToRgb:
-    """Turns decoded pictures into RGB; one for each film, because it keeps the tables between pictures.
+    """Turns decoded images into RGB; one for each video, because it keeps the tables between images.
 
     Args:
-        tags: of the film.
+        tags: of the video.
         shape: width over height of one stored pixel.
-        max_side_px: larger pictures are shrunk until their longer side is this; None keeps the size.
+        max_side_px: larger images are shrunk until their longer side is this; None keeps the size.
         accurate: False for live frames: up to two levels off, and twenty times as fast.
     """
 
@@ -73,21 +73,21 @@ class ToRgb:
         self._interpolation = _ACCURATE if accurate else None
         self._reformatter = VideoReformatter()
 
-    def __call__(self, picture: av.VideoFrame) -> Image:
-        """The displayed picture, upright and with square pixels: uint8 (H, W, 3) RGB."""
+    def __call__(self, image: av.VideoFrame) -> Image:
+        """The displayed image, upright and with square pixels: uint8 (H, W, 3) RGB."""
         converted = self._reformatter.reformat(
-            picture,
+            image,
             format="rgb24",
-            src_colorspace=None if _is_rgb(picture) else self._tags.matrix_for(picture.height),
+            src_colorspace=None if _is_rgb(image) else self._tags.matrix_for(image.height),
             src_color_range=ColorRange.JPEG if self._tags.full_range else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
             interpolation=self._interpolation,
         )
         rgb = np.asarray(converted.to_ndarray(), np.uint8)
-        quarters = round(picture.rotation / 90) % 4 if picture.rotation else 0
-        size_wh = displayed_size_wh((picture.width, picture.height), self._shape, 0, self._max_side_px)
-        if size_wh != (picture.width, picture.height):
-            method = cv2.INTER_AREA if size_wh[1] < picture.height else cv2.INTER_CUBIC
+        quarters = round(image.rotation / 90) % 4 if image.rotation else 0
+        size_wh = displayed_size_wh((image.width, image.height), self._shape, 0, self._max_side_px)
+        if size_wh != (image.width, image.height):
+            method = cv2.INTER_AREA if size_wh[1] < image.height else cv2.INTER_CUBIC
             rgb = np.asarray(cv2.resize(rgb, size_wh, interpolation=method), np.uint8)
         return np.ascontiguousarray(np.rot90(rgb, quarters))
 
@@ -95,7 +95,7 @@ class ToRgb:
 def displayed_size_wh(
     stored_wh: tuple[int, int], shape: float, rotation: int, max_side_px: int | None = None
 ) -> tuple[int, int]:
-    """Width and height in px at which a film is shown.
+    """Width and height in px at which a video is shown.
 
     Args:
         stored_wh: as encoded.
@@ -110,10 +110,10 @@ def displayed_size_wh(
 
 
 class FromRgb:
-    """Turns RGB into pictures for an encoder, by the same tags.
+    """Turns RGB into images for an encoder, by the same tags.
 
     Args:
-        tags: of the film that is written.
+        tags: of the video that is written.
         pixel_format: FFmpeg's name.
         even: whether the encoder needs even sides; the last row or column is then repeated.
     """
@@ -137,5 +137,5 @@ class FromRgb:
         )
 
 
-def _is_rgb(picture: av.VideoFrame) -> bool:
-    return bool(picture.format.is_rgb)
+def _is_rgb(image: av.VideoFrame) -> bool:
+    return bool(image.format.is_rgb)

@@ -1,6 +1,6 @@
-"""Owns reading and writing pictures: orientation, colour profile, transparency and depth.
+"""Owns reading and writing images: orientation, colour profile, transparency and depth.
 
-Must not know styles or films.
+Must not know styles or videos.
 """
 
 import io
@@ -19,8 +19,8 @@ from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError, SourceError
 from realtime.frame import Image
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
-"""What is taken for a picture in a folder."""
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
+"""What is taken for an image in a folder."""
 
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif")
 MAX_PIXELS = 2**30
@@ -51,7 +51,7 @@ class ImageLimits:
 
     def check(self, name: str, width: int, height: int) -> None:
         """Raises SourceError for an image, named `name`, that says it is larger or longer."""
-        said = f"picture {name}: says that it is {width}x{height} px"
+        said = f"image {name}: says that it is {width}x{height} px"
         if width * height > self.pixels:
             raise SourceError(f"{said}; at most {self.pixels / 1e6:.0f} megapixels are read")
         if self.side_px is not None and max(width, height) > self.side_px:
@@ -61,8 +61,8 @@ class ImageLimits:
 
 
 @dataclass(frozen=True)
-class StillPicture:
-    """A picture as it is meant to be seen.
+class StillImage:
+    """An image as it is meant to be seen.
 
     Attributes:
         pixels: uint8 (H, W, 3), sRGB, upright.
@@ -75,10 +75,10 @@ class StillPicture:
     format_suffix: str
 
 
-def read_still(path: Path | None) -> StillPicture:
-    """Reads a picture file, or standard input for None.
+def read_still(path: Path | None) -> StillImage:
+    """Reads an image file, or standard input for None.
 
-    Orientation by EXIF is applied, colours are converted from the picture's own profile to
+    Orientation by EXIF is applied, colours are converted from the image's own profile to
     sRGB, 16 bits are rounded to 8.
 
     Raises:
@@ -88,14 +88,14 @@ def read_still(path: Path | None) -> StillPicture:
     try:
         content = sys.stdin.buffer.read() if path is None else path.read_bytes()
     except OSError as error:
-        raise SourceError(f"picture {name}: cannot be read ({error.strerror})") from error
+        raise SourceError(f"image {name}: cannot be read ({error.strerror})") from error
     return decode_still(content, name)
 
 
 def decode_still(
     content: bytes, name: str, limits: ImageLimits | None = None, kinds: tuple[str, ...] | None = None
-) -> StillPicture:
-    """Reads a picture from the bytes of its file, as `read_still`.
+) -> StillImage:
+    """Reads an image from the bytes of its file, as `read_still`.
 
     Args:
         content: the bytes.
@@ -114,30 +114,30 @@ def decode_still(
             suffix = _suffix_of(opened.format or "")
             upright = ImageOps.exif_transpose(_eight_bits(opened, content))
             alpha = _alpha(upright)
-            return StillPicture(np.array(_srgb(upright), np.uint8), alpha, suffix)
+            return StillImage(np.array(_srgb(upright), np.uint8), alpha, suffix)
     except UnidentifiedImageError as error:
-        raise SourceError(f"picture {name}: is damaged or of a kind that is not known; give {_KINDS}") from error
+        raise SourceError(f"image {name}: is damaged or of a kind that is not known; give {_KINDS}") from error
     except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
-        raise SourceError(f"picture {name}: is damaged ({error})") from error
+        raise SourceError(f"image {name}: is damaged ({error})") from error
 
 
-def write_still(path: Path | None, picture: StillPicture, suffix: str) -> None:
-    """Writes a picture, or to standard output for None; a file appears only when it is whole.
+def write_still(path: Path | None, image: StillImage, suffix: str) -> None:
+    """Writes an image, or to standard output for None; a file appears only when it is whole.
 
     Args:
         path: where to.
-        picture: transparency is kept where the kind of file can, and else put on white.
+        image: transparency is kept where the kind of file can, and else put on white.
         suffix: kind of file, one of `WRITABLE_SUFFIXES`.
 
     Raises:
         SinkError: it cannot be written.
     """
-    pixels = picture.pixels
-    if picture.alpha is not None and suffix in _OPAQUE_SUFFIXES:
-        share = picture.alpha[..., None].astype(np.float32) / 255
+    pixels = image.pixels
+    if image.alpha is not None and suffix in _OPAQUE_SUFFIXES:
+        share = image.alpha[..., None].astype(np.float32) / 255
         pixels = np.asarray(np.rint(pixels * share + 255 * (1 - share)), np.uint8)
-    elif picture.alpha is not None:
-        pixels = np.dstack([pixels, picture.alpha])
+    elif image.alpha is not None:
+        pixels = np.dstack([pixels, image.alpha])
     stored = Pillow.fromarray(pixels)
     kind = Pillow.registered_extensions()[suffix]
     try:
@@ -152,21 +152,21 @@ def write_still(path: Path | None, picture: StillPicture, suffix: str) -> None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         name = "standard output" if path is None else str(path)
-        raise SinkError(f"picture {name}: cannot be written ({reason}); choose another place") from error
+        raise SinkError(f"image {name}: cannot be written ({reason}); choose another place") from error
 
 
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC"
 
 
 def _suffix_of(pillow_format: str) -> str:
-    """The suffix to write a picture of one of Pillow's formats with; PNG for those that are only read."""
+    """The suffix to write an image of one of Pillow's formats with; PNG for those that are only read."""
     return {"JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif"}.get(
         pillow_format, ".png"
     )
 
 
 def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
-    """The same picture with 8 bits for each component; Pillow itself would cut values off or refuse them."""
+    """The same image with 8 bits for each component; Pillow itself would cut values off or refuse them."""
     deep = opened.mode.startswith("I") or opened.mode == "F" or opened.format == "TIFF"
     if not deep:
         opened.load()
@@ -181,23 +181,23 @@ def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
         eight = np.rint(np.clip(decoded, 0, 1) * 255).astype(np.uint8)
     if eight.ndim == 3:
         eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
-    picture = Pillow.fromarray(np.ascontiguousarray(eight))
-    picture.info.update({key: opened.info[key] for key in ("icc_profile", "exif") if key in opened.info})
-    return picture
+    image = Pillow.fromarray(np.ascontiguousarray(eight))
+    image.info.update({key: opened.info[key] for key in ("icc_profile", "exif") if key in opened.info})
+    return image
 
 
-def _alpha(picture: Pillow.Image) -> NDArray[np.uint8] | None:
+def _alpha(image: Pillow.Image) -> NDArray[np.uint8] | None:
     """The transparency, or None when there is none."""
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
+    if "A" not in image.getbands() and "transparency" not in image.info:
         return None
-    alpha = np.array(picture.convert("RGBA").getchannel("A"), np.uint8)
+    alpha = np.array(image.convert("RGBA").getchannel("A"), np.uint8)
     return None if (alpha == 255).all() else alpha
 
 
-def _srgb(picture: Pillow.Image) -> Pillow.Image:
-    """RGB by the picture's own profile; a profile that cannot be used counts as none."""
-    profile = picture.info.get("icc_profile")
-    base = picture if picture.mode in ("RGB", "CMYK", "L") else picture.convert("RGB")
+def _srgb(image: Pillow.Image) -> Pillow.Image:
+    """RGB by the image's own profile; a profile that cannot be used counts as none."""
+    profile = image.info.get("icc_profile")
+    base = image if image.mode in ("RGB", "CMYK", "L") else image.convert("RGB")
     if profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

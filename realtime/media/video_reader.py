@@ -1,6 +1,6 @@
-"""Owns reading films: every picture that can be decoded, its time and duration, and what was lost.
+"""Owns reading videos: every image that can be decoded, its time and duration, and what was lost.
 
-Must not know styles, threads or how films are written.
+Must not know styles, threads or how videos are written.
 """
 
 import time as clock
@@ -27,17 +27,17 @@ _TOLERATED_FRAMES = 3
 
 
 @dataclass(frozen=True)
-class FilmInfo:
-    """What a film is.
+class VideoInfo:
+    """What a video is.
 
     Attributes:
-        size_wh: width and height in px at which it is shown, and in which its pictures are given.
+        size_wh: width and height in px at which it is shown, and in which its images are given.
         time_base: seconds of one unit of time.
         rate: frames per second, nominal.
         frames: how many there are by the file's own word, or an estimate from its duration; 0 is unknown.
         tags: of its colours.
         bit_depth: bits of each component.
-        start: time of its first picture, in units of its time base.
+        start: time of its first image, in units of its time base.
     """
 
     size_wh: tuple[int, int]
@@ -50,12 +50,12 @@ class FilmInfo:
 
 
 @dataclass(frozen=True)
-class FilmFrame:
-    """One decoded picture.
+class VideoFrame:
+    """One decoded image.
 
     Attributes:
         pixels: uint8 (H, W, 3) RGB.
-        time: when it is shown, in units of the film's time base; always later than the one before.
+        time: when it is shown, in units of the video's time base; always later than the one before.
         duration: in the same units; how long it is shown.
         capture_time_s: `time.perf_counter()` when it was decoded.
     """
@@ -66,19 +66,19 @@ class FilmFrame:
     capture_time_s: float
 
 
-class FilmReader:
+class VideoReader:
     """Decodes the first video track of a file. What cannot be decoded is left out and counted.
 
     Args:
-        path: of the film.
-        max_side_px: larger pictures are shrunk until their longer side is this.
+        path: of the video.
+        max_side_px: larger images are shrunk until their longer side is this.
 
     Attributes:
-        lost: pictures that the file should hold and that could not be decoded, so far.
-        damaged: pictures that were decoded with errors, so far.
+        lost: images that the file should hold and that could not be decoded, so far.
+        damaged: images that were decoded with errors, so far.
 
     Raises:
-        SourceError: the file cannot be read, or holds no picture that can be decoded.
+        SourceError: the file cannot be read, or holds no image that can be decoded.
     """
 
     def __init__(self, path: Path, max_side_px: int | None = None) -> None:
@@ -90,14 +90,14 @@ class FilmReader:
             self._container = av.open(str(path), metadata_errors="ignore")
         except (FFmpegError, OSError) as error:
             raise SourceError(
-                f"film {path}: cannot be read ({error.strerror}); it is damaged or is not a video"
+                f"video {path}: cannot be read ({error.strerror}); it is damaged or is not a video"
             ) from error
         try:
             self._stream = self._video_stream()
-            self._pictures = self._decoded()
-            first = next(self._pictures, None)
+            self._images = self._decoded()
+            first = next(self._images, None)
             if first is None:
-                raise SourceError(f"film {path}: holds no picture that can be decoded; it is damaged")
+                raise SourceError(f"video {path}: holds no image that can be decoded; it is damaged")
         except BaseException:
             self._container.close()
             raise
@@ -106,7 +106,7 @@ class FilmReader:
         tags = tags_of(first)
         self._to_rgb = ToRgb(tags, shape, max_side_px)
         rate = self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE
-        self.info = FilmInfo(
+        self.info = VideoInfo(
             displayed_size_wh((first.width, first.height), shape, first.rotation, max_side_px),
             Fraction(self._stream.time_base or 1 / rate),
             Fraction(rate),
@@ -116,50 +116,50 @@ class FilmReader:
             first.pts or 0,
         )
 
-    def frames(self, cut: "Cut | None" = None, skip: int = 0) -> Iterator[FilmFrame]:
-        """Gives all pictures in the order in which they are shown; can be called once.
+    def frames(self, cut: "Cut | None" = None, skip: int = 0) -> Iterator[VideoFrame]:
+        """Gives all images in the order in which they are shown; can be called once.
 
         Args:
-            cut: gives only the pictures that begin in it.
+            cut: gives only the images that begin in it.
             skip: leaves out so many at the beginning of what would be given.
         """
         begin = end = None
         if cut is not None:
             begin, end = cut.bounds(self.info)
             self._go_to(begin)
-        for number, (picture, time, duration) in enumerate(self._timed(begin, end)):
+        for number, (image, time, duration) in enumerate(self._timed(begin, end)):
             if number >= skip:
-                yield FilmFrame(self._shown(picture), time, duration, clock.perf_counter())
+                yield VideoFrame(self._shown(image), time, duration, clock.perf_counter())
         if cut is None:
             self._count_missing()
 
     def close(self) -> None:
         """Lets go of the file."""
-        self._pictures.close()
+        self._images.close()
         self._container.close()
 
-    def _shown(self, picture: av.VideoFrame) -> Image:
-        """RGB in the film's size, also where the film changes its size on the way."""
-        pixels = self._to_rgb(picture)
+    def _shown(self, image: av.VideoFrame) -> Image:
+        """RGB in the video's size, also where the video changes its size on the way."""
+        pixels = self._to_rgb(image)
         if pixels.shape[1::-1] == self.info.size_wh:
             return pixels
         return np.asarray(cv2.resize(pixels, self.info.size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _timed(self, begin: int | None, end: int | None) -> Iterator[tuple[av.VideoFrame, int, int]]:
-        """Pictures with times that rise and durations that reach to the next one."""
+        """Images with times that rise and durations that reach to the next one."""
         step = max(1, round(1 / (self.info.rate * self.info.time_base)))
         waiting: tuple[av.VideoFrame, int] | None = None
         duration = step
-        for picture in self._all():
+        for image in self._all():
             if waiting is None:
-                time = self.info.start if picture.pts is None else picture.pts
+                time = self.info.start if image.pts is None else image.pts
             else:
                 earlier = waiting[1]
-                time = earlier + step if picture.pts is None else max(picture.pts, earlier + 1)
+                time = earlier + step if image.pts is None else max(image.pts, earlier + 1)
                 duration = time - earlier
                 if begin is None or earlier >= begin:
                     yield *waiting, duration
-            waiting = picture, time
+            waiting = image, time
             if end is not None and time >= end:
                 return
         if waiting is not None and (begin is None or waiting[1] >= begin):
@@ -169,48 +169,50 @@ class FilmReader:
         if self._first is not None:
             first, self._first = self._first, None
             yield first
-        yield from self._pictures
+        yield from self._images
 
     def _go_to(self, time: int) -> None:
-        """Jumps to the key picture before a time."""
+        """Jumps to the key image before a time."""
         if time <= self.info.start:
             return
         try:
             self._container.seek(time, stream=self._stream)
         except (FFmpegError, OSError) as error:
-            raise SourceError(f"film {self._path}: cannot be searched ({error.strerror}); leave --start out") from error
-        self._first, self._pictures = None, self._decoded()
+            raise SourceError(
+                f"video {self._path}: cannot be searched ({error.strerror}); leave --start out"
+            ) from error
+        self._first, self._images = None, self._decoded()
 
     def _video_stream(self) -> VideoStream:
-        pictures = int(av.stream.Disposition.attached_pic)
-        streams = [s for s in self._container.streams.video if not int(s.disposition) & pictures]
+        images = int(av.stream.Disposition.attached_pic)
+        streams = [s for s in self._container.streams.video if not int(s.disposition) & images]
         if not streams:
-            raise SourceError(f"film {self._path}: holds no video track; give a video or a picture")
+            raise SourceError(f"video {self._path}: holds no video track; give a video or an image")
         stream = streams[0]
         if stream.codec_context is None:
-            raise SourceError(f"film {self._path}: its codec is unknown to this FFmpeg; convert it first")
+            raise SourceError(f"video {self._path}: its codec is unknown to this FFmpeg; convert it first")
         if not (0 < stream.width <= MAX_SIDE_PX and 0 < stream.height <= MAX_SIDE_PX):
             raise SourceError(
-                f"film {self._path}: states a size that is none or too large ({stream.width}x{stream.height} px); "
+                f"video {self._path}: states a size that is none or too large ({stream.width}x{stream.height} px); "
                 f"each side must be 1 to {MAX_SIDE_PX} px"
             )
         stream.thread_type = "AUTO"
         return stream
 
     def _decoded(self) -> Generator[av.VideoFrame]:
-        """All pictures that come out of the decoder, whatever happens to the packets between."""
+        """All images that come out of the decoder, whatever happens to the packets between."""
         for packet in self._packets():
             self._promised += bool(packet.size) and not packet.is_discard
             self._discarded += packet.is_discard
             try:
-                pictures = self._stream.decode(packet)
+                images = self._stream.decode(packet)
             except (FFmpegError, OSError):
                 self.lost += 1
                 continue
-            for picture in pictures:
-                self.damaged += bool(picture.is_corrupt)
+            for image in images:
+                self.damaged += bool(image.is_corrupt)
                 self._given += 1
-                yield picture
+                yield image
 
     def _packets(self) -> "Generator[Packet[Any]]":
         """The packets of the video track and an empty one, also after what the file's end has lost."""
@@ -225,7 +227,7 @@ class FilmReader:
             yield Packet()
 
     def _count_missing(self) -> None:
-        """After the last picture: what the file promised in its header or by packets, and did not give."""
+        """After the last image: what the file promised in its header or by packets, and did not give."""
         promised = max(self._promised, self._stream.frames - self._discarded)
         if self._container.duration:
             begin_s = (self._container.start_time or 0) / av.time_base
@@ -244,18 +246,18 @@ class FilmReader:
 
 @dataclass(frozen=True)
 class Cut:
-    """A part of a film, in seconds from its beginning.
+    """A part of a video, in seconds from its beginning.
 
     Attributes:
         start_s: its first moment.
-        end_s: the moment after it; None is the film's end.
+        end_s: the moment after it; None is the video's end.
     """
 
     start_s: float = 0.0
     end_s: float | None = None
 
-    def bounds(self, info: FilmInfo) -> tuple[int, int | None]:
-        """The first moment and the one after the last, in units of the film's time base."""
+    def bounds(self, info: VideoInfo) -> tuple[int, int | None]:
+        """The first moment and the one after the last, in units of the video's time base."""
         begin = info.start + round(Fraction(self.start_s) / info.time_base)
         end = None if self.end_s is None else info.start + round(Fraction(self.end_s) / info.time_base)
         return begin, end

@@ -1,4 +1,4 @@
-"""Owns writing one frame as two pictures.
+"""Owns writing one frame as two images.
 
 Must not know who asked for it.
 """
@@ -39,4 +39,4 @@ def write_png(path: Path, pixels: Image) -> None:
         with whole_file(path) as partial:
             partial.write_bytes(encoded.tobytes())
     except OSError as error:
-        raise SinkError(f"picture {path}: cannot be written ({error.strerror})") from error
+        raise SinkError(f"image {path}: cannot be written ({error.strerror})") from error

@@ -58,13 +58,13 @@ class VideoFileSink:
         """See `Sink.write`."""
         try:
             stream = self._stream or self._open_stream(stylized)
-            picture = av.VideoFrame.from_ndarray(self._fit(stylized.pixels, stream), format="rgb24").reformat(
+            image = av.VideoFrame.from_ndarray(self._fit(stylized.pixels, stream), format="rgb24").reformat(
                 format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
             )
             pts = max(self._last_pts + 1, round((stylized.frame.media_time_s - self._first_time_s) / _TIME_BASE))
-            picture.pts, picture.time_base = pts, _TIME_BASE
+            image.pts, image.time_base = pts, _TIME_BASE
             self._last_pts = pts
-            self._container.mux(stream.encode(picture))
+            self._container.mux(stream.encode(image))
             self._frames += 1
         except (FFmpegError, OSError) as error:
             raise self._error(str(error)) from error

@@ -16,7 +16,7 @@ _DRIVERS = {
     "linux": "install v4l2loopback: sudo apt install v4l2loopback-dkms && sudo modprobe v4l2loopback devices=1 "
     "exclusive_caps=1 card_label=Stylized",
     "darwin": "install OBS 30 or newer, and press Start Virtual Camera in it once",
-    "win32": "install OBS, or Unity Capture for pictures of any size",
+    "win32": "install OBS, or Unity Capture for images of any size",
 }
 
 

@@ -12,7 +12,7 @@ from realtime.style_catalogue import Catalogue
 
 
 class WebSink:
-    """A page for any number of viewers, who may also send their own cameras and pictures.
+    """A page for any number of viewers, who may also send their own cameras and images.
 
     Args:
         options: where it is served.

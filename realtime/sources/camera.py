@@ -31,7 +31,7 @@ class Capture(Protocol):
     """The part of `cv2.VideoCapture` that is used; tests hand in a fake."""
 
     def read(self) -> tuple[bool, Any]:
-        """Whether a picture came, and the picture, uint8 (H, W, 3) BGR (OpenCV promises no dtype)."""
+        """Whether an image came, and the image, uint8 (H, W, 3) BGR (OpenCV promises no dtype)."""
         ...
 
     def isOpened(self) -> bool:  # noqa: N802
@@ -61,7 +61,7 @@ class CameraSource:
         give_up_after_s: how long reconnecting is tried.
 
     Raises:
-        SourceError: the device does not open, or gives no picture.
+        SourceError: the device does not open, or gives no image.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class CameraSource:
         self._waiting: Frame | None = self._wait_for_frame()
         if self._waiting is None:
             self.close()
-            raise SourceError(f"{name}: opened, but gives no picture; another program may be using it")
+            raise SourceError(f"{name}: opened, but gives no image; another program may be using it")
         rate_fps = capture.get(cv2.CAP_PROP_FPS) or 30.0
         self._info = SourceInfo(
             _with_format(name, capture),
@@ -146,7 +146,7 @@ class CameraSource:
             return None
 
     def _reconnect(self) -> Frame | None:
-        _log.warning("%s: gives no more pictures; trying to reach it again", self._name)
+        _log.warning("%s: gives no more images; trying to reach it again", self._name)
         self._mailbox.close()
         started_s, retry_s = time.perf_counter(), FIRST_RETRY_S
         while time.perf_counter() - started_s < self._give_up_after_s:
@@ -161,7 +161,7 @@ class CameraSource:
             if frame is not None or self._stopped.is_set():
                 return frame
         raise SourceError(
-            f"{self._name}: gives no more pictures, and could not be reached again for "
+            f"{self._name}: gives no more images, and could not be reached again for "
             f"{self._give_up_after_s:.0f} s; check its cable or network"
         ) from self._failure
 
@@ -226,7 +226,7 @@ def list_cameras() -> list[str]:
     """Names the cameras of this machine, as `--source` takes them."""
     if sys.platform == "linux":
         nodes = sorted(Path("/dev").glob("video*"), key=lambda path: (len(path.name), path.name))
-        paths = [path for path in nodes if _gives_pictures(path)]
+        paths = [path for path in nodes if _gives_images(path)]
         return [_describe(path) for path in paths]
     found = []
     for number in range(10):
@@ -237,7 +237,7 @@ def list_cameras() -> list[str]:
     return found
 
 
-def _gives_pictures(node: Path) -> bool:
+def _gives_images(node: Path) -> bool:
     """Many cameras have a second node for metadata; the first has index 0."""
     index = Path("/sys/class/video4linux") / node.name / "index"
     return not index.is_file() or index.read_text().strip() == "0"

@@ -17,7 +17,7 @@ _STEP_PX = 4
 
 
 class PatternSource:
-    """A wide picture of colours and shapes that moves past, four pixels a frame.
+    """A wide image of colours and shapes that moves past, four pixels a frame.
 
     Args:
         size_wh: width and height in px.
@@ -63,13 +63,13 @@ def _draw_panorama(width: int, height: int) -> Image:
     x = np.linspace(0, 6 * np.pi, length, endpoint=False)[None, :]
     y = np.linspace(0, np.pi, height)[:, None]
     planes = [127 + 100 * np.sin(x * k + phase) * np.cos(y * 0.7) + 0 * y for k, phase in ((1, 0), (2, 2), (1, 4))]
-    picture = np.ascontiguousarray(np.stack(planes, axis=2).clip(0, 255).astype(np.uint8))
+    image = np.ascontiguousarray(np.stack(planes, axis=2).clip(0, 255).astype(np.uint8))
     rng = np.random.default_rng(7)
     for _ in range(24):
         centre = (int(rng.integers(length)), int(rng.integers(height)))
         colour = [int(value) for value in rng.integers(0, 256, 3)]
         radius = max(1, int(height * rng.uniform(0.04, 0.16)))
-        cv2.circle(picture, centre, radius, colour, -1 if rng.random() < 0.5 else max(1, radius // 4), cv2.LINE_AA)
+        cv2.circle(image, centre, radius, colour, -1 if rng.random() < 0.5 else max(1, radius // 4), cv2.LINE_AA)
     for start in range(0, length, max(8, width // 3)):
-        picture[:, start : start + max(1, width // 80)] = 245
-    return np.concatenate([picture, picture[:, :width]], axis=1)
+        image[:, start : start + max(1, width // 80)] = 245
+    return np.concatenate([image, image[:, :width]], axis=1)

@@ -31,7 +31,7 @@ class VideoFileSource:
         loop: begin again at the end.
 
     Raises:
-        SourceError: there is no such file, or it holds no picture that can be decoded.
+        SourceError: there is no such file, or it holds no image that can be decoded.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class VideoFileSource:
         self._pacer = Pacer() if paced else None
         self._closed = False
         self._decoding = threading.Lock()
-        """Held while a picture is decoded: a generator must not be closed while it runs in another thread."""
-        self._pictures = self._decode_once(0.0)
-        first = next(self._pictures, None)
+        """Held while an image is decoded: a generator must not be closed while it runs in another thread."""
+        self._images = self._decode_once(0.0)
+        first = next(self._images, None)
         if first is None:
-            raise SourceError(f"source {location}: holds no picture that can be decoded")
+            raise SourceError(f"source {location}: holds no image that can be decoded")
         self._waiting: tuple[Image, float] | None = first
         self._index = 0
         size = (first[0].shape[1], first[0].shape[0])
@@ -68,7 +68,7 @@ class VideoFileSource:
     def read(self) -> Frame | None:
         """See `Source.read`."""
         with self._decoding:
-            following = None if self._closed else self._waiting or self._next_picture()
+            following = None if self._closed else self._waiting or self._next_image()
             self._waiting = None
         if following is None:
             return None
@@ -88,17 +88,17 @@ class VideoFileSource:
         if self._pacer is not None:
             self._pacer.stop()
         with self._decoding:
-            self._pictures.close()
+            self._images.close()
 
-    def _next_picture(self) -> tuple[Image, float] | None:
-        picture = next(self._pictures, None)
-        if picture is None and self._loop:
-            self._pictures = self._decode_once(self._end_s)
-            picture = next(self._pictures, None)
-        return picture
+    def _next_image(self) -> tuple[Image, float] | None:
+        image = next(self._images, None)
+        if image is None and self._loop:
+            self._images = self._decode_once(self._end_s)
+            image = next(self._images, None)
+        return image
 
     def _decode_once(self, offset_s: float) -> Generator[tuple[Image, float]]:
-        """Gives uint8 (H, W, 3) RGB and the time in s from the first picture, plus an offset."""
+        """Gives uint8 (H, W, 3) RGB and the time in s from the first image, plus an offset."""
         try:
             with av.open(self._location, metadata_errors="ignore") as container:
                 if not container.streams.video:
@@ -108,13 +108,13 @@ class VideoFileSource:
                 self._rate_fps = float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE_FPS)
                 first_s: float | None = None
                 to_rgb: ToRgb | None = None
-                for count, picture in enumerate(container.decode(stream)):
+                for count, image in enumerate(container.decode(stream)):
                     if self._closed:
                         return
-                    own_s = picture.time if picture.time is not None else count / self._rate_fps
+                    own_s = image.time if image.time is not None else count / self._rate_fps
                     first_s = own_s if first_s is None else first_s
-                    to_rgb = to_rgb or ToRgb(tags_of(picture), float(stream.sample_aspect_ratio or 1), accurate=False)
-                    yield resize_to_fit(to_rgb(picture), self._size_wh), offset_s + own_s - first_s
+                    to_rgb = to_rgb or ToRgb(tags_of(image), float(stream.sample_aspect_ratio or 1), accurate=False)
+                    yield resize_to_fit(to_rgb(image), self._size_wh), offset_s + own_s - first_s
         except FFmpegError as error:
             raise SourceError(
                 f"source {self._location}: is damaged or is not a video that FFmpeg can decode ({error.strerror})"

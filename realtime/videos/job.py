@@ -1,6 +1,6 @@
 """Owns a run over files: which are done in which way, and what came of each.
 
-Must not know the command line, nor how pictures and films are read and written.
+Must not know the command line, nor how images and videos are read and written.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from realtime.finish import Finisher
 from realtime.flow import EngineStage
 from realtime.frame import fit_size_wh
 from realtime.media.codecs import find_encoder
-from realtime.media.image_file import StillPicture, read_still, write_still
+from realtime.media.image_file import StillImage, read_still, write_still
 from realtime.media.video_reader import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
 from realtime.stroke_size import StrokeEngine, resized_for_painting
@@ -30,7 +30,7 @@ from realtime.style_catalogue import Catalogue, Style, open_style_list
 from realtime.videos.outputs import FileTask, find_tasks
 from realtime.videos.reporting import Teller
 from realtime.videos.resume import kept_path
-from realtime.videos.stylize_video import SEGMENT_FRAMES, FilmJob, make_films
+from realtime.videos.stylize_video import SEGMENT_FRAMES, VideoJob, make_videos
 
 _SHEET_COLUMNS = 5
 
@@ -41,7 +41,7 @@ class RunResult:
 
     Attributes:
         failed: files that were not written.
-        damaged: files that were written, of films that lost pictures.
+        damaged: files that were written, of videos that lost images.
     """
 
     failed: int
@@ -55,18 +55,18 @@ def run_files(options: FileOptions, teller: Teller) -> RunResult:
         StylizationError: nothing can be done at all: a style, an engine or an input is not there,
             or an output cannot be.
         KeyboardInterrupt: as the caller's signal handler raised it; nothing is left but what was
-            finished, and with `resume` the unfinished film's work.
+            finished, and with `resume` the unfinished video's work.
     """
     catalogue, places = open_style_list(options.styles, options.network)
     styles = [catalogue.styles[place] for place in places]
     names = [style.name for style in styles[:1] if options.sheet] or [style.name for style in styles]
     tasks = find_tasks(options.inputs, options.output, names, options.overwrite)
     for task in tasks:
-        if task.is_film and options.sheet:
-            raise OptionError(f"sheet: {task.source} is a film; give pictures, or leave --sheet out")
-        if task.is_film:
+        if task.is_video and options.sheet:
+            raise OptionError(f"sheet: {task.source} is a video; give images, or leave --sheet out")
+        if task.is_video:
             find_encoder(options.codec, task.targets[0].suffix.lower())
-    wanted = replace(options.engine, parallel_batches=PARALLEL_BATCHES if any(task.is_film for task in tasks) else 1)
+    wanted = replace(options.engine, parallel_batches=PARALLEL_BATCHES if any(task.is_video for task in tasks) else 1)
     engine = _open_engine(catalogue, replace(options, engine=wanted), places[0], teller)
     try:
         run = _Run(options, engine, styles, teller)
@@ -75,7 +75,7 @@ def run_files(options: FileOptions, teller: Teller) -> RunResult:
         engine.close()
     if options.stats is not None:
         with whole_file(options.stats) as partial:
-            partial.write_text(json.dumps(run.film_stats, indent=2) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(run.video_stats, indent=2) + "\n", encoding="utf-8")
     return result
 
 
@@ -101,7 +101,7 @@ class _Run:
         self._options, self._engine, self._styles, self._teller = options, engine, styles, teller
         self._video_engine = engine if options.stroke == 1.0 else StrokeEngine(engine, options.stroke, None)
         self._images, self._cells = self._stage(StrokeEngine(engine, options.stroke)), self._stage(engine)
-        self.film_stats: list[dict[str, Any]] = []
+        self.video_stats: list[dict[str, Any]] = []
 
     def run(self, tasks: list[FileTask]) -> RunResult:
         with self._images, self._cells:
@@ -115,7 +115,7 @@ class _Run:
             try:
                 for target in task.targets:
                     target.parent.mkdir(parents=True, exist_ok=True)
-                facts = self._film(task) if task.is_film else self._picture(task)
+                facts = self._video(task) if task.is_video else self._image(task)
             except EngineTimeoutError:
                 raise  # every further input would wait as long
             except StylizationError as error:
@@ -130,34 +130,34 @@ class _Run:
             self._teller.wrote(name, targets or ["standard output"], facts)
         return RunResult(failed, damaged)
 
-    def _picture(self, task: FileTask) -> dict[str, Any]:
-        picture = _fitted(read_still(task.source), self._options.max_side_px)
+    def _image(self, task: FileTask) -> dict[str, Any]:
+        image = _fitted(read_still(task.source), self._options.max_side_px)
         targets: tuple[Path | None, ...] = task.targets or (None,)
         looks = self._looks(0.0)
-        sheets = [self._sheet(picture, looks)] if self._options.sheet else None
-        paintings = sheets or (self._painted(picture, look, self._images) for look in looks)
+        sheets = [self._sheet(image, looks)] if self._options.sheet else None
+        paintings = sheets or (self._painted(image, look, self._images) for look in looks)
         for painting, target in zip(paintings, targets, strict=True):
-            suffix = target.suffix.lower() if target is not None else picture.format_suffix
+            suffix = target.suffix.lower() if target is not None else image.format_suffix
             write_still(target, painting, suffix)
-        height, width = picture.pixels.shape[:2]
+        height, width = image.pixels.shape[:2]
         return {"size": f"{width}x{height}"}
 
     def _stage(self, engine: Engine) -> EngineStage[None]:
         return EngineStage(engine, report=lambda line: self._teller.noted("engine", line), prepares=False)
 
-    def _painted(self, picture: StillPicture, look: Look, stage: EngineStage[None]) -> StillPicture:
-        painting = stage.stylize(picture.pixels[None], look.style, look.strength)[0]
-        return replace(picture, pixels=Finisher().finish(painting, picture.pixels, look))
+    def _painted(self, image: StillImage, look: Look, stage: EngineStage[None]) -> StillImage:
+        painting = stage.stylize(image.pixels[None], look.style, look.strength)[0]
+        return replace(image, pixels=Finisher().finish(painting, image.pixels, look))
 
-    def _sheet(self, picture: StillPicture, looks: list[Look]) -> StillPicture:
-        """The picture and all its paintings, in rows; cells are small, so nothing is brought back to full size."""
-        sized = replace(picture, pixels=resized_for_painting(picture.pixels, self._options.stroke), alpha=None)
-        cells = [make_cell("original", picture.pixels)]
+    def _sheet(self, image: StillImage, looks: list[Look]) -> StillImage:
+        """The image and all its paintings, in rows; cells are small, so nothing is brought back to full size."""
+        sized = replace(image, pixels=resized_for_painting(image.pixels, self._options.stroke), alpha=None)
+        cells = [make_cell("original", image.pixels)]
         cells += [make_cell(look.style.name, self._painted(sized, look, self._cells).pixels) for look in looks]
         rows = [cells[first : first + _SHEET_COLUMNS] for first in range(0, len(cells), _SHEET_COLUMNS)]
-        return StillPicture(draw_sheet(rows), None, ".png")
+        return StillImage(draw_sheet(rows), None, ".png")
 
-    def _film(self, task: FileTask) -> dict[str, Any]:
+    def _video(self, task: FileTask) -> dict[str, Any]:
         assert task.source is not None
         options, name = self._options, str(task.source)
         cut = None
@@ -165,7 +165,7 @@ class _Run:
             cut = Cut(options.start_s, options.end_s)
         looks = self._looks(LookOptions.smoothing)
         suffix = task.targets[0].suffix.lower()
-        job = FilmJob(
+        job = VideoJob(
             source=task.source,
             looks=tuple(looks),
             targets=task.targets,
@@ -177,13 +177,13 @@ class _Run:
         )
         if not options.resume and kept_path(task.targets[0]).is_dir():
             self._teller.noted(name, f"begun anew; {kept_path(task.targets[0])} holds work that --resume would use")
-        report = make_films(
+        report = make_videos(
             job,
             self._video_engine,
             lambda line: self._teller.noted(name, line),
             lambda done, total: self._teller.advanced(name, done, total),
         )
-        self.film_stats.append({"film": name, **asdict(report.stats), "lost": report.lost, "damaged": report.damaged})
+        self.video_stats.append({"video": name, **asdict(report.stats), "lost": report.lost, "damaged": report.damaged})
         return {
             "frames": report.frames,
             "fps": report.stats.fps,
@@ -199,11 +199,11 @@ class _Run:
         return [Look(style, chosen.strength, chosen.keep_colors, strength) for style in self._styles]
 
     def _fingerprint(self, source: Path, looks: list[Look]) -> dict[str, Any]:
-        """What decides the pictures of a film: with the same of it, another run gives the same."""
+        """What decides the images of a video: with the same of it, another run gives the same."""
         status, info = source.stat(), self._engine.info
         vectors = [look.style.vector for look in looks]
         return {
-            "film": [str(source.resolve()), status.st_size, status.st_mtime_ns],
+            "video": [str(source.resolve()), status.st_size, status.st_mtime_ns],
             "style": [look.style.name for look in looks],
             "weights": [look.style.content_hash for look in looks],
             "vector": [hashlib.sha256(v.tobytes()).hexdigest() if v is not None else "" for v in vectors],
@@ -217,18 +217,18 @@ class _Run:
             "stroke": self._options.stroke,
             "batch-size": self._options.batch_size or 1,
             "engine": [info.engine, info.device, info.precision],
-            "pictures in a piece": SEGMENT_FRAMES,
+            "images in a piece": SEGMENT_FRAMES,
         }
 
 
-def _fitted(picture: StillPicture, max_side_px: int | None) -> StillPicture:
-    """Shrinks a picture until its longer side is allowed."""
-    height, width = picture.pixels.shape[:2]
+def _fitted(image: StillImage, max_side_px: int | None) -> StillImage:
+    """Shrinks an image until its longer side is allowed."""
+    height, width = image.pixels.shape[:2]
     if max_side_px is None or max(height, width) <= max_side_px:
-        return picture
+        return image
     size_wh = fit_size_wh((width, height), (max_side_px, max_side_px))
-    pixels = np.asarray(cv2.resize(picture.pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-    alpha = picture.alpha
+    pixels = np.asarray(cv2.resize(image.pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+    alpha = image.alpha
     if alpha is not None:
         alpha = np.asarray(cv2.resize(alpha, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-    return replace(picture, pixels=pixels, alpha=alpha)
+    return replace(image, pixels=pixels, alpha=alpha)

@@ -1,6 +1,6 @@
-"""Owns the finished film: the encoded pieces, joined by the tracks, chapters and words of their source.
+"""Owns the finished video: the encoded pieces, joined by the tracks, chapters and words of their source.
 
-Must not know styles or threads, and encodes no picture.
+Must not know styles or threads, and encodes no image.
 """
 
 import heapq
@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError
 from realtime.media.codecs import Encoder, ordinary_priority
-from realtime.videos.segments import FilmFormat, SegmentRecord, add_film_stream, segment_paths
+from realtime.videos.segments import SegmentRecord, VideoFormat, add_video_stream, segment_paths
 from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
 
 _FAST_START = (".mp4", ".mov")
@@ -27,13 +27,13 @@ _FAST_START = (".mp4", ".mov")
 
 @dataclass(frozen=True)
 class Assembly:
-    """What a finished film is made of.
+    """What a finished video is made of.
 
     Attributes:
         folder: of the pieces.
         records: of all of them.
-        source: the film whose other tracks are copied.
-        bounds: first and end time in units of the film's time base where only a part is wanted.
+        source: the video whose other tracks are copied.
+        bounds: first and end time in units of the video's time base where only a part is wanted.
     """
 
     folder: Path
@@ -42,14 +42,14 @@ class Assembly:
     bounds: tuple[int, int | None] | None
 
 
-def assemble(assembly: Assembly, target: Path, encoder: Encoder, film_format: FilmFormat, note: Note) -> None:
-    """Writes a film; it appears under its name only when it is whole.
+def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: VideoFormat, note: Note) -> None:
+    """Writes a video; it appears under its name only when it is whole.
 
     Args:
         assembly: what to join.
         target: the file; its suffix chooses the container.
         encoder: what the pieces were encoded with.
-        film_format: of the pieces.
+        video_format: of the pieces.
         note: is told what could not be copied as it is.
 
     Raises:
@@ -62,42 +62,42 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, film_format: Fi
             options = _container_options(suffix, source)
             out = opened.enter_context(av.open(str(partial), "w", options=options))
             out.metadata.update(source.metadata)
-            stream = add_film_stream(out, encoder, film_format)
+            stream = add_video_stream(out, encoder, video_format)
             with ordinary_priority():
                 stream.codec_context.open()  # the first packet would, too
-            tracks = Tracks(out, source, suffix, note, _window(assembly, film_format))
+            tracks = Tracks(out, source, suffix, note, _window(assembly, video_format))
             if assembly.bounds is None and source.chapters():
                 out.set_chapters(source.chapters())
-            pictures = _pictures(stream, assembly, film_format)
-            for _, _, packet in heapq.merge(pictures, tracks.packets(), key=lambda timed: timed[:2]):
+            images = _images(stream, assembly, video_format)
+            for _, _, packet in heapq.merge(images, tracks.packets(), key=lambda timed: timed[:2]):
                 out.mux_one(packet)
     except (FFmpegError, OSError) as error:
         reason = error.strerror or str(error)
-        raise SinkError(f"film {target}: cannot be written ({reason}); choose another place, or make room") from error
+        raise SinkError(f"video {target}: cannot be written ({reason}); choose another place, or make room") from error
 
 
 def _container_options(suffix: str, source: InputContainer) -> dict[str, str]:
-    """MP4 and MOV hold either words of any name about the film, or a cover."""
+    """MP4 and MOV hold either words of any name about the video, or a cover."""
     if suffix not in _FAST_START:
         return {}
     has_cover = any(is_cover(stream) for stream in source.streams)
     return {"movflags": "+faststart" if has_cover else "+faststart+use_metadata_tags"}
 
 
-def _window(assembly: Assembly, film_format: FilmFormat) -> Window:
+def _window(assembly: Assembly, video_format: VideoFormat) -> Window:
     if assembly.bounds is None:
         return Window()
     begin, end = assembly.bounds
-    return Window(begin * film_format.time_base, None if end is None else end * film_format.time_base)
+    return Window(begin * video_format.time_base, None if end is None else end * video_format.time_base)
 
 
-def _pictures(stream: VideoStream, assembly: Assembly, film_format: FilmFormat) -> Iterator[Timed]:
-    """The pictures of all pieces in the order of decoding, with times that fit together.
+def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) -> Iterator[Timed]:
+    """The images of all pieces in the order of decoding, with times that fit together.
 
     Each encoder counts its decoding times from its own beginning. They are computed anew: the
-    times of showing in order, as many places later as a picture is at most decoded before its turn.
+    times of showing in order, as many places later as an image is at most decoded before its turn.
     """
-    time_base = film_format.time_base
+    time_base = video_format.time_base
     times = [time for time, _ in _encoded(assembly, time_base)]
     ordered = sorted(times)
     places = {time: place for place, time in enumerate(ordered)}
@@ -109,7 +109,9 @@ def _pictures(stream: VideoStream, assembly: Assembly, film_format: FilmFormat) 
         decoded = ordered[number - delay] if number >= delay else ordered[0] - (delay - number) * step
         packet.time_base = time_base
         packet.pts, packet.dts, packet.duration = time - shift, decoded - shift, durations[time]
-        if number == len(times) - 1:  # MP4 takes the end of the film from here, and other durations from decoding times
+        if (
+            number == len(times) - 1
+        ):  # MP4 takes the end of the video from here, and other durations from decoding times
             shown = ordered[-1] + durations[ordered[-1]] - ordered[0]
             packet.duration = shown - (decoded - (ordered[0] - delay * step))
         packet.stream = stream
@@ -117,10 +119,10 @@ def _pictures(stream: VideoStream, assembly: Assembly, film_format: FilmFormat) 
 
 
 def _encoded(assembly: Assembly, time_base: Fraction) -> Iterator[tuple[int, AnyPacket]]:
-    """The packets of all pieces with the times of their pictures.
+    """The packets of all pieces with the times of their images.
 
     In its file a piece counts in a finer unit, and from 0 on even when decoding begins before the
-    first picture; that one is always the first that is decoded.
+    first image; that one is always the first that is decoded.
     """
     for number, record in enumerate(assembly.records):
         shift: int | None = None

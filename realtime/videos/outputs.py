@@ -1,6 +1,6 @@
 """Owns which file becomes which: folders with their structure, one result for each style, nothing overwritten.
 
-Must not read or write any picture or film.
+Must not read or write any image or video.
 """
 
 import os
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from realtime.errors import OptionError, SourceError
-from realtime.media.codecs import FILM_SUFFIXES
-from realtime.media.image_file import PICTURE_SUFFIXES, WRITABLE_SUFFIXES
+from realtime.media.codecs import VIDEO_SUFFIXES
+from realtime.media.image_file import IMAGE_SUFFIXES, WRITABLE_SUFFIXES
 
 STANDARD = "-"
-READABLE_FILM_SUFFIXES = (
-    *FILM_SUFFIXES,
+READABLE_VIDEO_SUFFIXES = (
+    *VIDEO_SUFFIXES,
     ".m4v",
     ".avi",
     ".mpg",
@@ -26,7 +26,7 @@ READABLE_FILM_SUFFIXES = (
     ".gif",
     ".3gp",
 )
-"""What is taken for a film in a folder."""
+"""What is taken for a video in a folder."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class FileTask:
     Attributes:
         source: a file; None is standard input.
         targets: a file for each style, in their order; empty is standard output.
-        is_film: whether it is treated as a film, and not as a picture.
+        is_video: whether it is treated as a video, and not as an image.
     """
 
     source: Path | None
     targets: tuple[Path, ...]
-    is_film: bool
+    is_video: bool
 
 
 def find_tasks(inputs: Sequence[str], output: str, styles: Sequence[str], overwrite: bool) -> list[FileTask]:
@@ -67,26 +67,26 @@ def find_tasks(inputs: Sequence[str], output: str, styles: Sequence[str], overwr
     single = len(inputs) == 1 and not Path(inputs[0]).is_dir() and not _is_folder(output)
     tasks = []
     for source, place in files:
-        is_film = _is_film(source)
+        is_video = _is_video(source)
         target = Path(output) if single else Path(output) / place
         if not single:
-            target = target.with_suffix(_writable_suffix(source.suffix.lower(), is_film))
-        _check_suffix(target, is_film)
-        tasks.append(FileTask(source, _for_styles(target, styles), is_film))
+            target = target.with_suffix(_writable_suffix(source.suffix.lower(), is_video))
+        _check_suffix(target, is_video)
+        tasks.append(FileTask(source, _for_styles(target, styles), is_video))
     _check_targets(tasks, overwrite)
     return tasks
 
 
 def _standard_task(inputs: Sequence[str], output: str, styles: Sequence[str], overwrite: bool) -> FileTask:
     if len(inputs) != 1:
-        raise OptionError(f"input {STANDARD}: standard input or output goes with one picture, got {len(inputs)} inputs")
+        raise OptionError(f"input {STANDARD}: standard input or output goes with one image, got {len(inputs)} inputs")
     if output == STANDARD:
         if len(styles) != 1:
             raise OptionError(f"output {STANDARD}: standard output takes one style, got {len(styles)}")
         source = None if inputs[0] == STANDARD else _files_of(Path(inputs[0]), Path(output))[0][0]
-        return FileTask(source, (), is_film=False)
-    _check_suffix(Path(output), is_film=False)
-    task = FileTask(None, _for_styles(Path(output), styles), is_film=False)
+        return FileTask(source, (), is_video=False)
+    _check_suffix(Path(output), is_video=False)
+    task = FileTask(None, _for_styles(Path(output), styles), is_video=False)
     _check_targets([task], overwrite)
     return task
 
@@ -96,7 +96,7 @@ def _files_of(path: Path, output: Path) -> list[tuple[Path, Path]]:
     if path.is_dir():
         found = sorted(_walk(path, output))
         if not found:
-            raise SourceError(f"input {path}: the folder holds no picture and no film")
+            raise SourceError(f"input {path}: the folder holds no image and no video")
         return [(file, file.relative_to(path)) for file in found]
     if not path.exists():
         raise SourceError(f"input {path}: no such file")
@@ -108,7 +108,7 @@ def _files_of(path: Path, output: Path) -> list[tuple[Path, Path]]:
 
 
 def _walk(folder: Path, output: Path) -> Iterator[Path]:
-    """Pictures and films below a folder; hidden ones and those in the output are left out."""
+    """Images and videos below a folder; hidden ones and those in the output are left out."""
 
     def fail(error: OSError) -> None:
         raise SourceError(f"input {error.filename}: cannot be read ({error.strerror})")
@@ -116,29 +116,29 @@ def _walk(folder: Path, output: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder, onerror=fail):
         folders[:] = [n for n in folders if not n.startswith(".") and (Path(parent) / n).resolve() != output.resolve()]
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES + READABLE_FILM_SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES + READABLE_VIDEO_SUFFIXES:
                 yield Path(parent) / name
 
 
-def _is_film(source: Path) -> bool:
-    return source.suffix.lower() not in PICTURE_SUFFIXES
+def _is_video(source: Path) -> bool:
+    return source.suffix.lower() not in IMAGE_SUFFIXES
 
 
 def _is_folder(output: str) -> bool:
     return output.endswith(("/", os.sep)) or Path(output).is_dir()
 
 
-def _writable_suffix(suffix: str, is_film: bool) -> str:
+def _writable_suffix(suffix: str, is_video: bool) -> str:
     """The suffix of a result in a folder: the input's own, if such files can be written."""
-    if is_film:
-        return suffix if suffix in FILM_SUFFIXES else ".mp4"
+    if is_video:
+        return suffix if suffix in VIDEO_SUFFIXES else ".mp4"
     return suffix if suffix in WRITABLE_SUFFIXES else ".jpg"
 
 
-def _check_suffix(target: Path, is_film: bool) -> None:
-    allowed = FILM_SUFFIXES if is_film else WRITABLE_SUFFIXES
+def _check_suffix(target: Path, is_video: bool) -> None:
+    allowed = VIDEO_SUFFIXES if is_video else WRITABLE_SUFFIXES
     if target.suffix.lower() not in allowed:
-        kind = "film" if is_film else "picture"
+        kind = "video" if is_video else "image"
         raise OptionError(f"output {target}: a {kind} must end in {', '.join(allowed)}; for a folder write {target}/")
 
 

@@ -29,7 +29,7 @@ class Teller(Protocol):
         ...
 
     def advanced(self, source: str, done: int, total: int) -> None:
-        """So many pictures of a film are done; a total of 0 is unknown."""
+        """So many images of a video are done; a total of 0 is unknown."""
         ...
 
     def noted(self, source: str, line: str) -> None:
@@ -57,7 +57,7 @@ class PeopleTeller:
     """Lines, and on a terminal a progress bar.
 
     Args:
-        to_stderr: keep standard output free for a picture.
+        to_stderr: keep standard output free for an image.
     """
 
     def __init__(self, to_stderr: bool) -> None:

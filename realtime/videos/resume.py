@@ -1,6 +1,6 @@
-"""Owns the hidden folder beside a film in which its pieces grow, and what an interrupted run leaves for the next.
+"""Owns the hidden folder beside a video in which its pieces grow, and what an interrupted run leaves for the next.
 
-Must not know how films are read, stylized or encoded.
+Must not know how videos are read, stylized or encoded.
 """
 
 import glob
@@ -21,14 +21,14 @@ _JOB = "job.json"
 
 
 class WorkFolder:
-    """A folder for the pieces of one film.
+    """A folder for the pieces of one video.
 
     A private one belongs to this process and goes with it. One that is kept has a fixed name and
     says what it was made with, so that the same command goes on where an earlier one stopped.
 
     Args:
-        target: the film that is made.
-        job: what decides its pictures, in JSON types; None makes a private folder.
+        target: the video that is made.
+        job: what decides its images, in JSON types; None makes a private folder.
 
     Attributes:
         path: of the folder.
@@ -48,7 +48,7 @@ class WorkFolder:
                 self._check_job(job)
         except OSError as error:
             raise SinkError(
-                f"film {target}: cannot be written there ({error.strerror}); choose another place"
+                f"video {target}: cannot be written there ({error.strerror}); choose another place"
             ) from error
 
     def finished(self, at_most: int | None = None) -> list[SegmentRecord]:

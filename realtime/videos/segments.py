@@ -1,9 +1,9 @@
-"""Owns the pieces in which a film is encoded, so that an interrupted one can go on.
+"""Owns the pieces in which a video is encoded, so that an interrupted one can go on.
 
-A piece is two files in a folder: `00000.nut` with the encoded pictures, which keeps times
+A piece is two files in a folder: `00000.nut` with the encoded images, which keeps times
 exactly, and `00000.json` with what the file does not hold. A piece counts when both are there.
 
-Must not know styles, threads or the film that comes out in the end.
+Must not know styles, threads or the video that comes out in the end.
 """
 
 import json
@@ -25,11 +25,11 @@ from realtime.media.colour import ColourTags, FromRgb
 
 
 @dataclass(frozen=True)
-class FilmFormat:
-    """What every picture of a film has in common when it is encoded.
+class VideoFormat:
+    """What every image of a video has in common when it is encoded.
 
     Attributes:
-        size_wh: width and height in px of the pictures that come.
+        size_wh: width and height in px of the images that come.
         time_base: seconds of one unit of time.
         rate: frames per second, nominal.
         tags: of its colours.
@@ -52,19 +52,19 @@ class FilmFormat:
         return encoder.deep_pixel_format if self.deep else encoder.pixel_format
 
 
-def add_film_stream(container: OutputContainer, encoder: Encoder, film_format: FilmFormat) -> VideoStream:
-    """Declares the track of a film's pictures; the same in each piece and in the finished film.
+def add_video_stream(container: OutputContainer, encoder: Encoder, video_format: VideoFormat) -> VideoStream:
+    """Declares the track of a video's images; the same in each piece and in the finished video.
 
-    The finished film encodes nothing, and has its headers from an encoder that is set up alike.
+    The finished video encodes nothing, and has its headers from an encoder that is set up alike.
     """
-    stream = container.add_stream(encoder.ffmpeg_name, rate=film_format.rate)
+    stream = container.add_stream(encoder.ffmpeg_name, rate=video_format.rate)
     assert isinstance(stream, VideoStream)
-    stream.width, stream.height = film_format.coded_size_wh(encoder)
-    stream.pix_fmt = film_format.pixel_format(encoder)
+    stream.width, stream.height = video_format.coded_size_wh(encoder)
+    stream.pix_fmt = video_format.pixel_format(encoder)
     stream.options = dict(encoder.options)
-    stream.time_base = film_format.time_base
-    tags, context = film_format.tags, stream.codec_context
-    context.time_base = film_format.time_base
+    stream.time_base = video_format.time_base
+    tags, context = video_format.tags, stream.codec_context
+    context.time_base = video_format.time_base
     context.colorspace, context.color_range = tags.matrix or 1, 2 if tags.full_range else 1
     context.color_primaries, context.color_trc = tags.primaries, tags.transfer
     context.flags |= int(Flags.global_header)
@@ -78,8 +78,8 @@ class SegmentRecord:
     """What is known of a finished piece.
 
     Attributes:
-        frames: how many pictures it holds.
-        durations: time to duration, both in units of the film's time base.
+        frames: how many images it holds.
+        durations: time to duration, both in units of the video's time base.
     """
 
     frames: int
@@ -93,20 +93,20 @@ class SegmentWriter:
         folder: of the pieces.
         number: of this one, from 0.
         encoder: codec and its settings.
-        film_format: of the pictures.
+        video_format: of the images.
 
     Raises:
         SinkError: it cannot be written there.
     """
 
-    def __init__(self, folder: Path, number: int, encoder: Encoder, film_format: FilmFormat) -> None:
+    def __init__(self, folder: Path, number: int, encoder: Encoder, video_format: VideoFormat) -> None:
         self._path, self._record_path = segment_paths(folder, number)
         self._durations: dict[int, int] = {}
-        self._from_rgb = FromRgb(film_format.tags, film_format.pixel_format(encoder), encoder.even_sides)
-        self._time_base = film_format.time_base
+        self._from_rgb = FromRgb(video_format.tags, video_format.pixel_format(encoder), encoder.even_sides)
+        self._time_base = video_format.time_base
         try:
             self._container = av.open(str(self._path), "w", format=encoder.piece_format)
-            self._stream = add_film_stream(self._container, encoder, film_format)
+            self._stream = add_video_stream(self._container, encoder, video_format)
         except (FFmpegError, OSError, ValueError) as error:
             raise self._error(error) from error
         try:
@@ -115,32 +115,32 @@ class SegmentWriter:
         except (FFmpegError, OSError, ValueError) as error:
             self.abandon()
             raise SinkError(
-                f"encoder {encoder.ffmpeg_name}: cannot be started for {'x'.join(map(str, film_format.size_wh))} "
+                f"encoder {encoder.ffmpeg_name}: cannot be started for {'x'.join(map(str, video_format.size_wh))} "
                 f"({_reason(error)}); {encoder.needs or 'choose another --codec'}"
             ) from error
 
     def write(self, pixels: Image, time: int, duration: int) -> None:
-        """Encodes one picture.
+        """Encodes one image.
 
         Args:
             pixels: uint8 (H, W, 3) RGB.
-            time: later than the one before, in units of the film's time base.
+            time: later than the one before, in units of the video's time base.
             duration: in the same units.
 
         Raises:
             SinkError: the disk is full, or the encoder failed.
         """
-        picture = self._from_rgb(pixels)
-        picture.pts, picture.time_base, picture.duration = time, self._time_base, duration
+        image = self._from_rgb(pixels)
+        image.pts, image.time_base, image.duration = time, self._time_base, duration
         self._durations[time] = duration
         try:
-            self._container.mux(self._stream.encode(picture))
+            self._container.mux(self._stream.encode(image))
         except (FFmpegError, OSError) as error:
             raise self._error(error) from error
 
     @property
     def frames(self) -> int:
-        """How many pictures were written."""
+        """How many images were written."""
         return len(self._durations)
 
     def finish(self) -> SegmentRecord:

@@ -1,4 +1,4 @@
-"""Owns the making of films: decoding, stylizing and encoding in threads of their own, joined by bounded mailboxes."""
+"""Owns the making of videos: decoding, stylizing and encoding in threads of their own, joined by bounded mailboxes."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,15 +19,15 @@ from realtime.flow import EngineStage, StageThreads
 from realtime.frame import Image
 from realtime.mailbox import BoundedMailbox, MailboxClosedError
 from realtime.media.codecs import Encoder
-from realtime.media.video_reader import Cut, FilmFrame, FilmReader
+from realtime.media.video_reader import Cut, VideoFrame, VideoReader
 from realtime.postprocess import Smoothed
 from realtime.stats import Stats, StatsReport
 from realtime.videos.mux import Assembly, assemble
 from realtime.videos.resume import WorkFolder
-from realtime.videos.segments import FilmFormat, SegmentRecord, SegmentWriter
+from realtime.videos.segments import SegmentRecord, SegmentWriter, VideoFormat
 
 SEGMENT_FRAMES = 240
-"""Pictures in one piece of a film that can be resumed."""
+"""Images in one piece of a video that can be resumed."""
 
 _POLL_S = 0.1
 _JOIN_S = 1.5
@@ -36,25 +36,25 @@ _JOIN_S = 1.5
 _WAITING_FRAMES = 3
 _LEAST_FREE_BYTES = 64_000_000
 _BITS_PER_PIXEL = 0.4
-"""Of a painted film, about; pieces and finished film are on the disk at the same time."""
+"""Of a painted video, about; pieces and finished video are on the disk at the same time."""
 
 Note = Callable[[str], None]
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class FilmJob:
-    """One film to read, and those to make of it.
+class VideoJob:
+    """One video to read, and those to make of it.
 
     Attributes:
-        source: the film.
-        looks: a look for each film that is made.
+        source: the video.
+        looks: a look for each video that is made.
         targets: its files, in the same order.
         encoder: codec and its settings.
         cut: the part that is wanted; None is all.
-        max_side_px: larger pictures are shrunk until their longer side is this.
-        batch_size: pictures stylized together; None finds out what is fastest.
-        job: what decides the pictures beside the film itself, when work is to be kept for another run.
+        max_side_px: larger images are shrunk until their longer side is this.
+        batch_size: images stylized together; None finds out what is fastest.
+        job: what decides the images beside the video itself, when work is to be kept for another run.
     """
 
     source: Path
@@ -68,14 +68,14 @@ class FilmJob:
 
 
 @dataclass(frozen=True)
-class FilmReport:
-    """What came of a film.
+class VideoReport:
+    """What came of a video.
 
     Attributes:
-        frames: in each film that was made, those of earlier runs that it went on from included.
-        stats: of the stages in this run; `frames_out` counts every film that was made.
-        lost: pictures that could not be decoded and are missing.
-        damaged: pictures that were decoded with errors.
+        frames: in each video that was made, those of earlier runs that it went on from included.
+        stats: of the stages in this run; `frames_out` counts every video that was made.
+        lost: images that could not be decoded and are missing.
+        damaged: images that were decoded with errors.
     """
 
     frames: int
@@ -86,56 +86,56 @@ class FilmReport:
 
 @dataclass(frozen=True)
 class _Painted:
-    """A picture on its way to an encoder; the smoothing's memory comes along at the end of a piece."""
+    """An image on its way to an encoder; the smoothing's memory comes along at the end of a piece."""
 
-    frame: FilmFrame
+    frame: VideoFrame
     pixels: Image
     smoothed: Smoothed | None = None
 
 
-def make_films(job: FilmJob, engine: Engine, note: Note, progress: Progress) -> FilmReport:
-    """Stylizes a film in every look; each result appears under its name only when it is whole.
+def make_videos(job: VideoJob, engine: Engine, note: Note, progress: Progress) -> VideoReport:
+    """Stylizes a video in every look; each result appears under its name only when it is whole.
 
     Args:
         job: what to do.
         engine: opened by the caller.
         note: takes lines for people.
-        progress: takes the pictures done and all that there will be; 0 of them is unknown.
+        progress: takes the images done and all that there will be; 0 of them is unknown.
 
     Raises:
-        StylizationError: the film cannot be read, stylized or written. Nothing is left, except
+        StylizationError: the video cannot be read, stylized or written. Nothing is left, except
             the work of a job that is kept.
         KeyboardInterrupt: as the caller's signal handler raised it; the same is left.
     """
-    reader = FilmReader(job.source, job.max_side_px)
+    reader = VideoReader(job.source, job.max_side_px)
     try:
-        film = _Film(job, reader, engine, note)
+        video = _Video(job, reader, engine, note)
     except BaseException:
         reader.close()
         raise
     try:
-        report = film.run(progress)
+        report = video.run(progress)
     except BaseException:
-        for folder in film.folders:
+        for folder in video.folders:
             folder.leave()
         raise
     finally:
-        if not film.hangs:
+        if not video.hangs:
             reader.close()
-    for folder in film.folders:
+    for folder in video.folders:
         folder.remove()
     return report
 
 
-class _Film:
+class _Video:
     """The threads of one job, and what they share."""
 
-    def __init__(self, job: FilmJob, reader: FilmReader, engine: Engine, note: Note) -> None:
+    def __init__(self, job: VideoJob, reader: VideoReader, engine: Engine, note: Note) -> None:
         self._job, self._reader, self._engine, self._note = job, reader, engine, note
         self._stats = Stats()
         self._threads = StageThreads(self._abort)
         info = reader.info
-        self._format = FilmFormat(info.size_wh, info.time_base, info.rate, info.tags, info.bit_depth > 8)
+        self._format = VideoFormat(info.size_wh, info.time_base, info.rate, info.tags, info.bit_depth > 8)
         self._told_sizes()
         self._check_room(0)
         self.folders = [WorkFolder(target, job.job) for target in job.targets]
@@ -144,16 +144,16 @@ class _Film:
         self._skip = sum(record.frames for record in self._records[0])
         self._done = self._skip
         self._batch_size = job.batch_size
-        self._decoded: BoundedMailbox[FilmFrame] = BoundedMailbox(_WAITING_FRAMES)
+        self._decoded: BoundedMailbox[VideoFrame] = BoundedMailbox(_WAITING_FRAMES)
         self._painted: list[BoundedMailbox[_Painted]] = [BoundedMailbox(_WAITING_FRAMES) for _ in job.looks]
         self._finishers = [Finisher() for _ in job.looks]
         self._finished = self._skip
         # While one batch is finished, the engine goes on with the next.
-        self._engine_stage: EngineStage[list[FilmFrame]] = EngineStage(engine, self._stats, note, ahead=1)
+        self._engine_stage: EngineStage[list[VideoFrame]] = EngineStage(engine, self._stats, note, ahead=1)
 
-    def run(self, progress: Progress) -> FilmReport:
+    def run(self, progress: Progress) -> VideoReport:
         if self._skip:
-            self._note(f"going on after {self._skip} pictures")
+            self._note(f"going on after {self._skip} images")
         for look, finisher, folder, records in zip(
             self._job.looks, self._finishers, self.folders, self._records, strict=True
         ):
@@ -171,12 +171,12 @@ class _Film:
         self._threads.raise_failure()
         progress(self._done, total)
         if not self._done:
-            raise SinkError(f"film {self._job.source}: holds no picture in the part that was asked for")
+            raise SinkError(f"video {self._job.source}: holds no image in the part that was asked for")
         for number in range(len(self._job.targets)):
             self._assemble(number)
         styles = [look.style for look in self._job.looks]
         report = self._stats.report().of(self._engine.info, styles, self._format.size_wh)
-        return FilmReport(self._done, report, self._reader.lost, self._reader.damaged)
+        return VideoReport(self._done, report, self._reader.lost, self._reader.damaged)
 
     @property
     def hangs(self) -> bool:
@@ -194,7 +194,7 @@ class _Film:
         return [partial(self._encode, number) for number in range(len(self._job.looks))]
 
     def _decode(self) -> None:
-        """Thread: the film to its pictures."""
+        """Thread: the video to its images."""
         frames = self._reader.frames(self._job.cut, self._skip)
         while True:
             with self._stats.stage("decode"):
@@ -206,21 +206,21 @@ class _Film:
         self._decoded.close()
 
     def _feed(self) -> None:
-        """Thread: pictures to the engine, to be painted in each look."""
+        """Thread: images to the engine, to be painted in each look."""
         jobs = [(look.style, look.strength) for look in self._job.looks]
         for frames in self._batches():
             self._engine_stage.put(frames, np.stack([frame.pixels for frame in frames]), jobs)
         self._engine_stage.close()
 
     def _collect(self) -> None:
-        """Thread: paintings to the encoders, in the order of the film."""
+        """Thread: paintings to the encoders, in the order of the video."""
         for frames, future in self._engine_stage.results():
             self._hand_over(frames, future.result())
         for painted in self._painted:
             painted.close()
 
-    def _hand_over(self, frames: list[FilmFrame], paintings: list[NDArray[np.uint8]]) -> None:
-        """Finishes paintings in the order of the film, and gives them to the encoders."""
+    def _hand_over(self, frames: list[VideoFrame], paintings: list[NDArray[np.uint8]]) -> None:
+        """Finishes paintings in the order of the video, and gives them to the encoders."""
         for look, finisher, painted, batch in zip(
             self._job.looks, self._finishers, self._painted, paintings, strict=True
         ):
@@ -231,9 +231,9 @@ class _Film:
                 painted.put(_Painted(frame, finished, finisher.smoothed if ends_piece else None))
         self._finished += len(frames)
 
-    def _batches(self) -> Iterator[list[FilmFrame]]:
-        """Pictures of one size, as many together as is fastest; the last batch may be smaller."""
-        held: list[FilmFrame] = []
+    def _batches(self) -> Iterator[list[VideoFrame]]:
+        """Images of one size, as many together as is fastest; the last batch may be smaller."""
+        held: list[VideoFrame] = []
         while True:
             try:
                 frame = self._decoded.get()
@@ -253,23 +253,23 @@ class _Film:
             yield held
 
     def _encode(self, number: int) -> None:
-        """Thread: paintings of one look to the pieces of its film."""
+        """Thread: paintings of one look to the pieces of its video."""
         folder, painted, records = self.folders[number], self._painted[number], self._records[number]
         writer: SegmentWriter | None = None
         try:
             while True:
                 try:
-                    picture = painted.get()
+                    image = painted.get()
                 except MailboxClosedError:
                     break
-                assert picture is not None
+                assert image is not None
                 with self._stats.stage("encode"):
                     if writer is None:
                         writer = SegmentWriter(folder.path, len(records), self._job.encoder, self._format)
-                    writer.write(picture.pixels, picture.frame.time, picture.frame.duration)
-                self._count_out(number, picture.frame.capture_time_s)
+                    writer.write(image.pixels, image.frame.time, image.frame.duration)
+                self._count_out(number, image.frame.capture_time_s)
                 if self._job.job is not None and writer.frames == SEGMENT_FRAMES:
-                    folder.save_state(len(records) + 1, picture.smoothed)
+                    folder.save_state(len(records) + 1, image.smoothed)
                     records.append(writer.finish())
                     writer = None
             if writer is not None and self._threads.failure is None:
@@ -294,7 +294,7 @@ class _Film:
         assemble(assembly, job.targets[number], job.encoder, self._format, self._note if number == 0 else _silent)
 
     def _total(self) -> int:
-        """How many pictures there will be, as far as is known."""
+        """How many images there will be, as far as is known."""
         info, cut = self._reader.info, self._job.cut
         if cut is None or not info.frames:
             return info.frames
@@ -310,7 +310,7 @@ class _Film:
             )
 
     def _check_room(self, done: int) -> None:
-        """Ends the film before the disk is full."""
+        """Ends the video before the disk is full."""
         folder = self._job.targets[0].parent
         left = max(0, self._total() - done)
         width, height = self._format.size_wh
@@ -324,4 +324,4 @@ class _Film:
 
 
 def _silent(_: str) -> None:
-    """Other films of the same source repeat the same notes."""
+    """Other videos of the same source repeat the same notes."""

@@ -1,6 +1,6 @@
-"""Owns the tracks of a film beside its pictures: sound, subtitles, covers, fonts; copied wherever possible.
+"""Owns the tracks of a video beside its images: sound, subtitles, covers, fonts; copied wherever possible.
 
-Must not know pictures, styles or where the film is written.
+Must not know images, styles or where the video is written.
 """
 
 import math
@@ -22,7 +22,7 @@ from av.subtitles.stream import SubtitleStream
 Note = Callable[[str], None]
 AnyPacket: TypeAlias = "Packet[Any]"
 Timed: TypeAlias = tuple[float, int, AnyPacket]
-"""Time in s, track (-1 are the pictures), packet; in the order in which a file should hold them."""
+"""Time in s, track (-1 are the images), packet; in the order in which a file should hold them."""
 
 _Route = Callable[[AnyPacket], Iterator[AnyPacket]]
 _AUDIO_CODECS = {".mp4": "aac", ".mov": "aac", ".mkv": "libopus", ".webm": "libopus"}
@@ -65,7 +65,7 @@ class Tracks:
     out, and told.
 
     Args:
-        out: to declare them in; its pictures are declared already.
+        out: to declare them in; its images are declared already.
         source: where they are.
         suffix: of the file that is written.
         note: is told what could not be copied as it is.
@@ -198,12 +198,12 @@ class _AudioEncoder:
 
 
 def is_cover(stream: Stream) -> bool:
-    """Whether a video track is one still picture that belongs to the file, and not the film."""
+    """Whether a video track is one still image that belongs to the file, and not the video."""
     return bool(int(stream.disposition) & int(Disposition.attached_pic))
 
 
 def _is_text(stream: SubtitleStream) -> bool:
-    """Whether subtitles are words, and not pictures of them; words decode with a header of their looks."""
+    """Whether subtitles are words, and not images of them; words decode with a header of their looks."""
     try:
         stream.codec_context.open()
     except (FFmpegError, ValueError):

@@ -1,1 +1,1 @@
-"""Owns the web page: live video by WebRTC, pictures by upload, and who may reach them."""
+"""Owns the web page: live video by WebRTC, images by upload, and who may reach them."""

@@ -1,6 +1,6 @@
-"""Owns handing the newest picture from threads to any number of waiting tasks: nothing queues, newest wins.
+"""Owns handing the newest image from threads to any number of waiting tasks: nothing queues, newest wins.
 
-Must not know networks or what pictures show.
+Must not know networks or what images show.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ class StylizedImage:
     """A painting and what it was made from.
 
     Attributes:
-        number: grows by one with each picture of a broadcast.
+        number: grows by one with each image of a broadcast.
         original: uint8 (H, W, 3) RGB.
         pixels: uint8 (H, W, 3) RGB, the painting.
     """
@@ -25,7 +25,7 @@ class StylizedImage:
 
 
 class Broadcast:
-    """The newest picture of one source, for everybody who shows it.
+    """The newest image of one source, for everybody who shows it.
 
     Args:
         loop: where those who wait run.
@@ -38,7 +38,7 @@ class Broadcast:
         self._closed = False
 
     def publish(self, original: Image, pixels: Image) -> None:
-        """Replaces the picture, from any thread."""
+        """Replaces the image, from any thread."""
         number = self._newest.number + 1 if self._newest else 1
         self._newest = StylizedImage(number, original, pixels)
         self._wake()
@@ -49,7 +49,7 @@ class Broadcast:
         self._wake()
 
     async def newer(self, than: int) -> StylizedImage | None:
-        """Waits for a picture with a larger number; None when there will be none."""
+        """Waits for an image with a larger number; None when there will be none."""
         while not self._closed:
             if self._newest is not None and self._newest.number > than:
                 return self._newest

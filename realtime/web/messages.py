@@ -90,7 +90,7 @@ def styles_as_json(catalogue: Catalogue) -> list[dict[str, Any]]:
 
 
 def state_as_json(controls: Controls, stats: Stats) -> dict[str, Any]:
-    """Settings, whether the picture stands still, and the figures of the last thirty frames."""
+    """Settings, whether the image stands still, and the figures of the last thirty frames."""
     live = stats.live()
     return {
         "look": look_as_json(controls.look),

@@ -105,7 +105,7 @@ class Studio:
                 self._senders.remove(sender)
 
     def put(self, sender: Sender, frame: SentFrame) -> None:
-        """Takes a frame in place of one that still waits; a sender who froze the picture stays with the last one."""
+        """Takes a frame in place of one that still waits; a sender who froze the image stays with the last one."""
         with self._changed:
             if sender.controls.panel.frozen and sender._last is not None:
                 frame = SentFrame(sender._last.pixels, frame.capture_time_s)
@@ -222,7 +222,7 @@ def _fit_together(style: Style, other: Style) -> bool:
 def _sized(sender: Sender, pixels: Image) -> Image:
     """The frame in the size that the sender's frames are painted at.
 
-    Browsers send smaller pictures while the network is slow. Each new size would cost an engine a
+    Browsers send smaller images while the network is slow. Each new size would cost an engine a
     fraction of a second, so only another shape, such as a turned phone's, changes it.
     """
     height, width = pixels.shape[:2]

@@ -42,7 +42,7 @@ _FILES = {
     "/live.js": ("live.js", "text/javascript; charset=utf-8"),
     "/images.js": ("images.js", "text/javascript; charset=utf-8"),
 }
-_LIMITS_BYTES = {"/api/offer": 2**17, "/api/command": 2**13, "/api/picture": MAX_UPLOAD_BYTES}
+_LIMITS_BYTES = {"/api/offer": 2**17, "/api/command": 2**13, "/api/image": MAX_UPLOAD_BYTES}
 _UPLOAD_S = 60.0
 _UPLOADS_AT_ONCE = 4
 _START_S = 10.0
@@ -183,7 +183,7 @@ class WebServer:
         app.add_api_route("/api/state", self._get_state, methods=["GET"])
         app.add_api_route("/api/command", self._post_command, methods=["POST"])
         app.add_api_route("/api/offer", self._post_offer, methods=["POST"])
-        app.add_api_route("/api/picture", self._post_picture, methods=["POST"])
+        app.add_api_route("/api/image", self._post_image, methods=["POST"])
         return app
 
     async def _get_styles(self) -> JSONResponse:
@@ -232,9 +232,9 @@ class WebServer:
         except PeersFullError:
             return problem(503, f"{MAX_PEERS} are connected already; try again later")
 
-    async def _post_picture(self, request: Request) -> Response:
+    async def _post_image(self, request: Request) -> Response:
         if self._uploads >= _UPLOADS_AT_ONCE:
-            return problem(503, "other pictures are being painted; try again in a moment")
+            return problem(503, "other images are being painted; try again in a moment")
         self._uploads += 1
         try:
             look, max_side_px = self._asked(request)
@@ -251,7 +251,7 @@ class WebServer:
         return Response(painted, media_type="image/png")
 
     async def _painted(self, paint: Any) -> bytes:
-        """Runs one painting at a time beside the live pictures."""
+        """Runs one painting at a time beside the live images."""
         assert self._loop is not None
         painted: bytes = await self._loop.run_in_executor(self._painters, paint)
         return painted

@@ -1,4 +1,4 @@
-"""Owns pictures that visitors upload: decoded within limits, painted, given back as PNG, never kept.
+"""Owns images that visitors upload: decoded within limits, painted, given back as PNG, never kept.
 
 Must not know connections.
 """
@@ -26,16 +26,16 @@ _THUMBNAIL_WH = (160, 120)
 
 
 def paint_upload(content: bytes, stage: EngineStage[None], look: Look, max_side_px: int | None) -> bytes:
-    """Paints an uploaded picture.
+    """Paints an uploaded image.
 
     Args:
-        content: of a picture file.
+        content: of an image file.
         stage: what paints.
         look: style and strength.
         max_side_px: shrink it first, for a preview; None keeps its size.
 
     Returns:
-        A PNG file of the same size, transparent where the picture is. Strokes are relative to the picture.
+        A PNG file of the same size, transparent where the image is. Strokes are relative to the image.
 
     Raises:
         SourceError: it is damaged, too large, or of a kind that is not taken.

@@ -77,7 +77,7 @@ def _loopback_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
 
 
 class _PaintedTrack(VideoStreamTrack):
-    """The newest picture of a broadcast; what the encoder has no time for is left out.
+    """The newest image of a broadcast; what the encoder has no time for is left out.
 
     Attributes:
         split: what is left of this share of the width shows the original; for comparing.
@@ -89,13 +89,13 @@ class _PaintedTrack(VideoStreamTrack):
         self._broadcast, self._shown, self._start_s = broadcast, 0, time.perf_counter()
 
     async def recv(self) -> av.VideoFrame:
-        """Waits for a picture that was not shown yet."""
-        picture = await self._broadcast.newer(self._shown)
-        if picture is None or self.readyState != "live":
+        """Waits for an image that was not shown yet."""
+        image = await self._broadcast.newer(self._shown)
+        if image is None or self.readyState != "live":
             self.stop()
             raise MediaStreamError
-        self._shown = picture.number
-        frame = av.VideoFrame.from_ndarray(_compared(picture.original, picture.pixels, self.split), "rgb24")
+        self._shown = image.number
+        frame = av.VideoFrame.from_ndarray(_compared(image.original, image.pixels, self.split), "rgb24")
         frame.pts = round((time.perf_counter() - self._start_s) * _CLOCK_HZ)
         frame.time_base = Fraction(1, _CLOCK_HZ)
         return frame
@@ -117,11 +117,18 @@ class Peers:
         studio: paints what senders send.
         make_controls: settings of a new sender.
         show: the server's own source.
-        show_broadcast: its pictures.
+        show_broadcast: its images.
     """
 
-    def __init__(self, studio: Studio, make_controls: Callable[[], Controls], show: Show, show_broadcast: Broadcast) -> None:
-        self._studio, self._make_controls, self._show, self._show_broadcast = studio, make_controls, show, show_broadcast
+    def __init__(
+        self, studio: Studio, make_controls: Callable[[], Controls], show: Show, show_broadcast: Broadcast
+    ) -> None:
+        self._studio, self._make_controls, self._show, self._show_broadcast = (
+            studio,
+            make_controls,
+            show,
+            show_broadcast,
+        )
         self._peers: set[_Peer] = set()
 
     @property

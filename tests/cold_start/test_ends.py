@@ -76,7 +76,7 @@ def _check(ended: Ended, number: signal.Signals, folder: Path) -> None:
     assert not [path.name for path in folder.rglob(".*")], "something half-written was left"
     video = folder / "out.mp4"
     if video.exists():
-        assert len(read_clip(video).pictures) > 0
+        assert len(read_clip(video).images) > 0
         video.unlink()
 
 

@@ -82,5 +82,5 @@ def _address(lines: object) -> str:
 async def _see_a_frame(url: str) -> None:
     client = Client(PageAddress(url))
     await client.connect()
-    await client.picture()
+    await client.image()
     await client.close()

@@ -44,7 +44,7 @@ def test_a_right_file_is_kept_and_measured(tmp_path: Path) -> None:
 
 
 def test_a_transformer_network_with_the_contrast_of_a_trained_one_is_kept(tmp_path: Path) -> None:
-    """A picture of one row gives 2 x 2 maps with equal rows, in which each norm enlarges rounding errors tenfold."""
+    """An image of one row gives 2 x 2 maps with equal rows, in which each norm enlarges rounding errors tenfold."""
     torch.manual_seed(0)
     network = TransformerNet("udnie").eval().requires_grad_(False)
     for name, parameter in network.named_parameters():

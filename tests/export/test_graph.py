@@ -1,4 +1,4 @@
-"""Tests of the ONNX graphs: each gives PyTorch's pictures at any size, in any batch.
+"""Tests of the ONNX graphs: each gives PyTorch's images at any size, in any batch.
 
 Knows nothing of files; the models run from memory.
 """
@@ -52,7 +52,7 @@ SESSIONS = {
 
 
 def _frames(n: int, height: int, width: int) -> NDArray[np.uint8]:
-    """Pictures with shapes and noise: uint8 (N, H, W, 3)."""
+    """Images with shapes and noise: uint8 (N, H, W, 3)."""
     rng = np.random.default_rng(height * 1000 + width)
     coarse = rng.integers(0, 256, (n, height // 8 + 1, width // 8 + 1, 3)).repeat(8, axis=1).repeat(8, axis=2)
     mixed = 0.8 * coarse[:, :height, :width] + 0.2 * rng.integers(0, 256, (n, height, width, 3))
@@ -87,7 +87,7 @@ def _with_torch(
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("family", list(NETWORKS))
-def test_the_graph_gives_the_pictures_of_torch(family: str, size: tuple[int, int]) -> None:
+def test_the_graph_gives_the_images_of_torch(family: str, size: tuple[int, int]) -> None:
     frames = _frames(1, *size)
     stylized, expected = _with_onnx(family, frames, [1]), _with_torch(family, frames, [1])
     assert stylized.dtype == np.uint8
@@ -97,7 +97,7 @@ def test_the_graph_gives_the_pictures_of_torch(family: str, size: tuple[int, int
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("strength", [0.5, 0.9])
-def test_the_graph_gives_the_pictures_of_torch_at_part_of_the_strength(size: tuple[int, int], strength: float) -> None:
+def test_the_graph_gives_the_images_of_torch_at_part_of_the_strength(size: tuple[int, int], strength: float) -> None:
     frames = _frames(2, *size)
     stylized, expected = (paint("fast", frames, [0, 2], strength) for paint in (_with_onnx, _with_torch))
     assert np.abs(stylized - expected).max() <= 1
@@ -133,7 +133,7 @@ def test_frames_of_a_batch_may_have_vectors_of_any_strength() -> None:
 
 
 @pytest.mark.parametrize("family", list(NETWORKS))
-def test_the_pictures_compared_here_are_not_flat(family: str) -> None:
+def test_the_images_compared_here_are_not_flat(family: str) -> None:
     expected = _with_torch(family, _frames(1, 64, 96), [1])
     assert expected.std() > 20
     assert np.abs(expected.mean((0, 1, 2)) - expected.mean()).max() > 3, "swapped colours would be seen"
@@ -193,9 +193,9 @@ def test_inputs_and_output_are_bytes_of_any_batch_and_size(family: str) -> None:
     session = SESSIONS[family]
     frames, *rest = session.get_inputs()
     (stylized,) = session.get_outputs()
-    for picture, name in ((frames, "frames"), (stylized, "stylized")):
-        assert picture.name == name
-        assert picture.type == "tensor(uint8)"
-        assert picture.shape == ["n", "height", "width", 3]
+    for image, name in ((frames, "frames"), (stylized, "stylized")):
+        assert image.name == name
+        assert image.type == "tensor(uint8)"
+        assert image.shape == ["n", "height", "width", 3]
     expected = [("style", "tensor(float)", ["n", NETWORKS[family].vector_size])] if family != "transformer" else []
     assert [(style.name, style.type, style.shape) for style in rest] == expected

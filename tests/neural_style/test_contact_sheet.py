@@ -11,13 +11,13 @@ from neural_style.contact_sheet import CELL_WH, Cell, draw_sheet, make_cell, wri
 _RED, _BLUE = (np.full((400, 300, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
 
 
-def test_pictures_keep_their_shape_and_fit_into_a_cell() -> None:
-    picture = make_cell("tall", np.zeros((4000, 1000, 3), np.uint8)).picture
-    assert picture is not None
-    height, width = picture.shape[:2]
+def test_images_keep_their_shape_and_fit_into_a_cell() -> None:
+    image = make_cell("tall", np.zeros((4000, 1000, 3), np.uint8)).image
+    assert image is not None
+    height, width = image.shape[:2]
     assert height < CELL_WH[1]
     assert width / height == pytest.approx(1 / 4, rel=0.02)
-    small = make_cell("small", np.zeros((20, 30, 3), np.uint8)).picture
+    small = make_cell("small", np.zeros((20, 30, 3), np.uint8)).image
     assert small is not None
     assert small.shape == (20, 30, 3)
 

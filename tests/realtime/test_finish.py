@@ -47,10 +47,10 @@ def test_another_style_begins_anew() -> None:
 
 def test_going_on_is_as_if_it_had_never_stopped() -> None:
     whole, first, second = Finisher(), Finisher(), Finisher()
-    pictures = [noise(seed=seed) for seed in range(4)]
-    expected = [whole.finish(picture, solid((9, 9, 9)), look(smoothing=0.7)) for picture in pictures]
-    for picture in pictures[:2]:
-        first.finish(picture, solid((9, 9, 9)), look(smoothing=0.7))
+    images = [noise(seed=seed) for seed in range(4)]
+    expected = [whole.finish(image, solid((9, 9, 9)), look(smoothing=0.7)) for image in images]
+    for image in images[:2]:
+        first.finish(image, solid((9, 9, 9)), look(smoothing=0.7))
     second.go_on(first.smoothed, look(smoothing=0.7))
-    found = [second.finish(picture, solid((9, 9, 9)), look(smoothing=0.7)) for picture in pictures[2:]]
+    found = [second.finish(image, solid((9, 9, 9)), look(smoothing=0.7)) for image in images[2:]]
     assert all(difference(a, b) == 0 for a, b in zip(expected[2:], found, strict=True))

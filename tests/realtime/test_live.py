@@ -1,4 +1,4 @@
-"""Tests of the flow with fakes: order, counts, pictures and memory.
+"""Tests of the flow with fakes: order, counts, images and memory.
 
 Must not need a camera, a network or a display; time-outs only detect hangs.
 """
@@ -152,9 +152,9 @@ def test_red_stays_red_from_file_to_file(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "red.mp4", [solid(RED)] * 6)
     source = VideoFileSource(clip, "red.mp4", None, paced=False)
     Run(source, sinks=[VideoFileSink(tmp_path / "out.mp4", source.info.rate_fps)], unpaced=True)()
-    pictures = read_clip(tmp_path / "out.mp4").pictures
-    assert len(pictures) == 6
-    for pixels in pictures:
+    images = read_clip(tmp_path / "out.mp4").images
+    assert len(images) == 6
+    for pixels in images:
         assert difference(pixels, solid(RED)) < 4
 
 

@@ -62,11 +62,11 @@ def test_the_network_itself_paints_at_part_of_the_strength() -> None:
     source = FakeSource(colour=(40, 40, 40))
     run = Run(source, engine, script=_strength_script(), catalogue=catalogue, unpaced=True)()
     assert list(dict.fromkeys(engine.strengths)) == [1.0, 0.5, 0.0]
-    # No pixel of the camera's picture, which is 40, is mixed in afterwards.
+    # No pixel of the camera's image, which is 40, is mixed in afterwards.
     assert list(dict.fromkeys(run.painted)) == [0, 100, 200]
 
 
-def test_where_the_network_cannot_pixels_fade_towards_the_picture() -> None:
+def test_where_the_network_cannot_pixels_fade_towards_the_image() -> None:
     source = FakeSource(colour=(40, 40, 40))
     run = Run(source, InvertingEngine(), script=_strength_script(), unpaced=True)()
     assert list(dict.fromkeys(run.painted)) == [215, 128, 40]
@@ -87,10 +87,10 @@ def test_original_colours_are_kept_on_command() -> None:
     assert int(after[0]) > int(after[1]) + 50
 
 
-def test_smoothing_holds_a_still_picture_against_flicker() -> None:
+def test_smoothing_holds_a_still_image_against_flicker() -> None:
     class FlickeringEngine(IdentityEngine):
-        def _paint(self, pictures: Any, _: object) -> Any:
-            return np.full_like(pictures, 100 if len(self.batches) % 2 else 140)
+        def _paint(self, images: Any, _: object) -> Any:
+            return np.full_like(images, 100 if len(self.batches) % 2 else 140)
 
     def spread(smoothing: float) -> int:
         look = LookOptions(smoothing=smoothing)
@@ -119,10 +119,10 @@ def test_smoothing_starts_again_with_another_strength() -> None:
     assert _smoothed_run({6: [Action.STRENGTH_DOWN] * 5}, identity=200) == [0, 100]
 
 
-def test_smoothing_starts_again_when_the_picture_is_mirrored() -> None:
+def test_smoothing_starts_again_when_the_image_is_mirrored() -> None:
     class CountingEngine(IdentityEngine):
-        def _paint(self, pictures: Any, _: object) -> Any:
-            return np.full_like(pictures, min(200, len(self.batches)))
+        def _paint(self, images: Any, _: object) -> Any:
+            return np.full_like(images, min(200, len(self.batches)))
 
     source, look = FakeSource(colour=(50, 50, 50)), LookOptions(smoothing=1.0)
     script: Script = {30: [Action.MIRROR], 40: [Action.QUIT]}
@@ -154,7 +154,7 @@ def _longest_run(values: list[int]) -> tuple[int, int]:
     return max(itertools.pairwise(starts), key=lambda stretch: stretch[1] - stretch[0])
 
 
-def test_freezing_repeats_a_picture_while_commands_still_act() -> None:
+def test_freezing_repeats_a_image_while_commands_still_act() -> None:
     script: Script = {3: [Action.FREEZE], 10: [SelectStyle(2)], 18: [Action.FREEZE], 26: [Action.QUIT]}
     run = Run(FakeSource(), VectorEngine(), script=script, unpaced=True)()
     start, end = _longest_run(run.greys)
@@ -209,7 +209,7 @@ def test_recording_goes_on_and_off(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (path,) = tmp_path.iterdir()
     assert path.match("recording_*.mp4")
     clip = read_clip(path)
-    assert [round(float(pixels.mean())) for pixels in clip.pictures] == pytest.approx(
+    assert [round(float(pixels.mean())) for pixels in clip.images] == pytest.approx(
         [255 - i for i in range(2, 8)], abs=3
     )
     assert run.said == [f"recording to {path.name}", f"wrote {path.name}: 6 frames, 16x12"]
@@ -219,7 +219,7 @@ def test_a_recording_that_still_runs_is_completed_at_the_end(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     run = Run(FakeSource(9), script={3: [Action.RECORD]}, unpaced=True)()
     (path,) = tmp_path.iterdir()
-    assert len(read_clip(path).pictures) == 6
+    assert len(read_clip(path).images) == 6
     assert run.said[-1].startswith(f"wrote {path.name}")
 
 
@@ -228,7 +228,7 @@ def test_a_recording_shows_no_overlay(tmp_path: Path) -> None:
     run = Run(source, sinks=[VideoFileSink(tmp_path / "out.mp4", 30)], script={}, unpaced=True)()
     assert run.display is not None
     assert difference(run.display.frames[-1].shown, run.display.frames[-1].pixels) > 1
-    for pixels in read_clip(tmp_path / "out.mp4").pictures:
+    for pixels in read_clip(tmp_path / "out.mp4").images:
         assert difference(pixels, solid((90, 90, 90), (320, 240))) < 3
 
 

@@ -144,7 +144,7 @@ def test_what_was_recorded_before_a_failure_is_kept_as_incomplete(tmp_path: Path
     run = Run(FakeSource(stop_at=6, error=error), SlowEngine(0.02), [recording], unpaced=True)
     _expect_failure(run, error)
     assert list(tmp_path.iterdir()) == [tmp_path / "out.incomplete.mp4"]
-    assert len(read_clip(tmp_path / "out.incomplete.mp4").pictures) == len(run.sink.frames)
+    assert len(read_clip(tmp_path / "out.incomplete.mp4").images) == len(run.sink.frames)
     assert any("out.incomplete.mp4" in line for line in run.said)
 
 
@@ -154,7 +154,7 @@ def test_ctrl_c_completes_the_recording(tmp_path: Path) -> None:
     assert run.pipeline.interrupted
     assert run.sink.ended == ["closed"]
     assert list(tmp_path.iterdir()) == [path]
-    assert len(read_clip(path).pictures) == len(run.sink.frames) == run.report.frames_out >= 5
+    assert len(read_clip(path).images) == len(run.sink.frames) == run.report.frames_out >= 5
     assert run.report.frames_in == run.report.frames_out + run.report.frames_dropped
 
 
@@ -174,7 +174,7 @@ def test_a_real_signal_completes_the_recording(tmp_path: Path) -> None:
     assert run.pipeline.interrupted
     assert run.sink.ended == ["closed"]
     assert list(tmp_path.iterdir()) == [path]
-    assert len(read_clip(path).pictures) >= 5
+    assert len(read_clip(path).images) >= 5
 
 
 def test_frames_still_add_up_when_ctrl_c_comes_while_one_is_written() -> None:
@@ -214,10 +214,10 @@ class HangingEngine(IdentityEngine):
         super().__init__()
         self.let_go = threading.Event()
 
-    def _paint(self, pictures: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         if len(self.batches) > 2:
             self.let_go.wait(PATIENCE_S)
-        return pictures
+        return images
 
 
 @pytest.mark.parametrize("unpaced", MODES)
@@ -231,7 +231,7 @@ def test_an_engine_that_hangs_ends_the_run_and_keeps_the_recording(
         run()
     engine.let_go.set()
     assert [path.name for path in tmp_path.iterdir()] == ["out.incomplete.mp4"]
-    assert len(read_clip(tmp_path / "out.incomplete.mp4").pictures) == 2
+    assert len(read_clip(tmp_path / "out.incomplete.mp4").images) == 2
 
 
 @pytest.mark.parametrize("unpaced", MODES)
@@ -245,4 +245,4 @@ def test_an_engine_that_hangs_cannot_hold_up_the_end(unpaced: bool, how: str, tm
     assert time.perf_counter() - started_s < ENDS_WITHIN_S + 1
     engine.let_go.set()
     assert list(tmp_path.iterdir()) == [path]
-    assert len(read_clip(path).pictures) == 2
+    assert len(read_clip(path).images) == 2

@@ -1,4 +1,4 @@
-"""Tests of what is drawn over the picture: readable at any size, and only on a copy.
+"""Tests of what is drawn over the image: readable at any size, and only on a copy.
 
 Must not need a screen.
 """
@@ -38,7 +38,7 @@ def test_the_strip_is_dark_and_its_text_light(size_wh: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size_wh", SIZES_WH[1:])
-def test_the_strip_leaves_the_picture_free(size_wh: tuple[int, int]) -> None:
+def test_the_strip_leaves_the_image_free(size_wh: tuple[int, int]) -> None:
     pixels = noise(size_wh)
     drawn = draw_overlay(pixels, FIELDS, "style mosaic")
     free = size_wh[1] // 2
@@ -53,7 +53,7 @@ def test_no_text_runs_over_the_edge(size_wh: tuple[int, int]) -> None:
         assert drawn[-1:].max() == 0
 
 
-def test_more_fields_take_more_lines_on_a_narrow_picture() -> None:
+def test_more_fields_take_more_lines_on_a_narrow_image() -> None:
     black = solid((0, 0, 0), (320, 180))
     one_line, several = (draw_overlay(black, fields).max(axis=(1, 2)) > 100 for fields in (FIELDS[:1], FIELDS * 2))
     assert several.sum() >= 3 * one_line.sum()
@@ -94,7 +94,7 @@ def test_the_input_is_not_drawn_on(size_wh: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size_wh", [(1, 1), (2, 300), (300, 2)])
-def test_the_smallest_pictures_do_not_fail(size_wh: tuple[int, int]) -> None:
+def test_the_smallest_images_do_not_fail(size_wh: tuple[int, int]) -> None:
     pixels = solid(WHITE, size_wh)
     assert draw_overlay(pixels, FIELDS, "message").shape == pixels.shape
     assert draw_help(pixels, help_lines()).shape == pixels.shape

@@ -1,6 +1,6 @@
 """Tests of strength, original colours, smoothing and mirroring.
 
-Must not need an engine: two pictures are enough.
+Must not need an engine: two images are enough.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from realtime import postprocess
 from realtime.frame import Image
 
 
-def test_fading_goes_from_the_picture_to_the_painting() -> None:
+def test_fading_goes_from_the_image_to_the_painting() -> None:
     original, stylized = solid((0, 100, 200)), solid((200, 0, 100))
     assert postprocess.fade(original, stylized, 1.0) is stylized
     assert (postprocess.fade(original, stylized, 0.0) == original).all()
@@ -22,7 +22,7 @@ def test_fading_goes_from_the_picture_to_the_painting() -> None:
     assert (postprocess.fade(original, stylized, 0.25) == (50, 75, 175)).all()
 
 
-def test_fading_to_nothing_is_a_picture_of_its_own() -> None:
+def test_fading_to_nothing_is_a_image_of_its_own() -> None:
     original = solid(RED)
     assert not np.shares_memory(postprocess.fade(original, solid(BLUE), 0.0), original)
 
@@ -79,7 +79,7 @@ def test_smoothing_keeps_the_previous_painting_where_nothing_moved(smoothing: fl
 
 @pytest.mark.parametrize("smoothing", [0.3, 0.9, 1.0])
 @pytest.mark.parametrize(("old", "new"), [(250, 10), (10, 250), (100, 103)])
-def test_a_still_picture_arrives_at_its_painting_exactly(smoothing: float, old: int, new: int) -> None:
+def test_a_still_image_arrives_at_its_painting_exactly(smoothing: float, old: int, new: int) -> None:
     """A mixture of bytes would stop some levels before it."""
     inputs = [noise(seed=3)] * 160
     shown = _smoothed([solid((old, old, old)), *[solid((new, new, new))] * 159], inputs, smoothing)

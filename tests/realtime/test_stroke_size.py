@@ -34,10 +34,10 @@ class _Stripes:
         self.shapes.append(shape)
         return 0.0
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
-        self.shapes.append(pictures.shape)
-        stripes = np.where(np.arange(pictures.shape[2]) % PERIOD_PX < PERIOD_PX // 2, 60, -60)[:, None]
-        return np.asarray((pictures + np.rint(strength * stripes)).clip(0, 255), np.uint8)
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+        self.shapes.append(images.shape)
+        stripes = np.where(np.arange(images.shape[2]) % PERIOD_PX < PERIOD_PX // 2, 60, -60)[:, None]
+        return np.asarray((images + np.rint(strength * stripes)).clip(0, 255), np.uint8)
 
     def close(self) -> None:
         raise AssertionError("the engine belongs to the caller")

@@ -52,7 +52,7 @@ def test_an_edge_lies_where_the_image_has_it() -> None:
     image = _slanted()
     enlarged, wanted = upsample_painting(_recoloured(_reduced(image, 0.3)), image), _recoloured(image)
     for row in (20, 150, 280):
-        places = [np.abs(np.diff(picture[row, :, 0].astype(int))).argmax() for picture in (enlarged, wanted)]
+        places = [np.abs(np.diff(image[row, :, 0].astype(int))).argmax() for image in (enlarged, wanted)]
         assert abs(int(places[0]) - int(places[1])) <= 1
 
 

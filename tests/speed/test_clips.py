@@ -19,7 +19,7 @@ def test_a_clip_is_written_in_a_size_with_even_sides(clip: Path, tmp_path: Path,
     target = tmp_path / "cut.mp4"
     material.write_clip(clip, size_wh, target)
     written = read_clip(target)
-    assert len(written.pictures) == 4
+    assert len(written.images) == 4
     assert written.size_wh == (size_wh[0] + size_wh[0] % 2, size_wh[1] + size_wh[1] % 2)
 
 

@@ -31,7 +31,7 @@ class FakeRemote:
             style = "candy" if self.what.engine else PUBLIC_NETWORK
             info = EngineInfo(self.what.engine or "torch", "cpu", self.what.precision)
             return Opened(info, self.what.network, [style], [], 40.0, 100.0, 0.0)
-        if method == "picture":
+        if method == "image":
             grey = {"fp32": 100, "bf16": 102}[self.what.precision]
             return np.full((4, 4, 3), grey, np.uint8)
         if method == "turn":

@@ -1,4 +1,4 @@
-// The picture tab: a file in every style as small previews, and in one style in full size.
+// The image tab: a file in every style as small previews, and in one style in full size.
 import { addStyleButton, ask } from "/page.js";
 
 const element = (id) => document.getElementById(id);
@@ -6,17 +6,17 @@ const PREVIEW_PX = 320, AT_ONCE = 2;
 let settings = () => ({});
 let choose = () => {};
 let file = null;
-let round = 0; // a newer picture or setting makes older answers worthless
+let round = 0; // a newer image or setting makes older answers worthless
 let urls = { before: "", after: "" };
 
-export function startPictures(getSettings, chooseStyle) {
+export function startImages(getSettings, chooseStyle) {
   [settings, choose] = [getSettings, chooseStyle];
   element("file").addEventListener("change", (event) => take(event.target.files[0]));
   const drop = element("drop");
   for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
   drop.addEventListener("drop", (event) => { event.preventDefault(); take(event.dataTransfer.files[0]); });
-  element("picture-split").addEventListener("input", (event) => element("after").style.setProperty("--split", `${event.target.value}%`));
+  element("image-split").addEventListener("input", (event) => element("after").style.setProperty("--split", `${event.target.value}%`));
 }
 
 export function repaint(look) {
@@ -54,7 +54,7 @@ function showChosen(look) {
 
 async function paintFull(look) {
   const mine = ++round;
-  element("picture-notice").textContent = `Painting ${file.name} in ${look.style}…`;
+  element("image-notice").textContent = `Painting ${file.name} in ${look.style}…`;
   try {
     const blob = await painted(file, look, null);
     if (mine !== round) return;
@@ -68,16 +68,16 @@ async function paintFull(look) {
     element("download").download = `${file.name.replace(/\.[^.]*$/, "")}-${look.style.replaceAll(/[:+]/g, "-")}.png`;
     element("download").textContent = `Download the PNG, ${naturalWidth} × ${naturalHeight} px`;
     element("result").hidden = false;
-    element("picture-notice").textContent = "";
+    element("image-notice").textContent = "";
   } catch (error) {
-    if (mine === round) element("picture-notice").textContent = `The picture cannot be painted: ${error.message}.`;
+    if (mine === round) element("image-notice").textContent = `The image cannot be painted: ${error.message}.`;
   }
 }
 
 async function painted(content, look, maxSide) {
   const query = new URLSearchParams({ style: look.style, strength: String(look.strength), keep_colors: String(look.keep_colors) });
   if (maxSide) query.set("max_side", String(maxSide));
-  const answer = await ask(`/api/picture?${query}`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: content });
+  const answer = await ask(`/api/image?${query}`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: content });
   return answer.blob();
 }
 

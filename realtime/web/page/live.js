@@ -1,4 +1,4 @@
-// The live picture: one WebRTC connection, with a data channel for commands and figures beside the video.
+// The live image: one WebRTC connection, with a data channel for commands and figures beside the video.
 const element = (id) => document.getElementById(id);
 const video = element("video");
 const RETRY_MS = 2000, PING_MS = 5000, GATHER_MS = 1500, SAID_MS = 2500;
@@ -57,7 +57,7 @@ async function connect(mine, gone) {
   peer.addEventListener("track", (event) => {
     event.receiver.jitterBufferTarget = 0;
     video.srcObject = new MediaStream([event.track]);
-    video.play().catch(() => notice("Press the picture to start it."));
+    video.play().catch(() => notice("Press the image to start it."));
   });
   peer.addEventListener("connectionstatechange", () => {
     if (gone() || !["failed", "disconnected"].includes(peer.connectionState)) return;
@@ -161,7 +161,7 @@ function download(blob, name) {
 function stamp() { return new Date().toISOString().slice(0, 19).replaceAll(":", "-"); }
 
 element("snapshot").addEventListener("click", () => {
-  if (!video.videoWidth) { say("there is no picture yet"); return; }
+  if (!video.videoWidth) { say("there is no image yet"); return; }
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
   canvas.getContext("2d").drawImage(video, 0, 0);
@@ -170,7 +170,7 @@ element("snapshot").addEventListener("click", () => {
 
 element("record").addEventListener("click", () => {
   if (recorder?.state === "recording") { recorder.stop(); return; }
-  if (!video.srcObject || !window.MediaRecorder) { say(video.srcObject ? "this browser cannot record" : "there is no picture yet"); return; }
+  if (!video.srcObject || !window.MediaRecorder) { say(video.srcObject ? "this browser cannot record" : "there is no image yet"); return; }
   const kind = ["video/mp4", "video/webm"].find((each) => MediaRecorder.isTypeSupported(each));
   const parts = [];
   recorder = new MediaRecorder(video.srcObject, { mimeType: kind, videoBitsPerSecond: 8e6 });

@@ -1,6 +1,6 @@
 // The page's settings: what a person chose, told to whichever tab is open.
 import { startLive, stopLive, tell, live } from "/live.js";
-import { startPictures, repaint } from "/images.js";
+import { startImages, repaint } from "/images.js";
 
 const element = (id) => document.getElementById(id);
 const look = { style: "", strength: 1, keep_colors: false };
@@ -58,7 +58,7 @@ function find() {
   return items.find((item) => !item.hidden);
 }
 
-// Adds a button for a style to a list, and returns its picture, which is still empty.
+// Adds a button for a style to a list, and returns its image, which is still empty.
 export function addStyleButton(list, style, chosen) {
   const button = document.createElement("button");
   button.type = "button";
@@ -119,7 +119,7 @@ export function showState(state) {
 
 function open(name) {
   tab = name;
-  for (const each of ["live", "picture"]) {
+  for (const each of ["live", "image"]) {
     element(each).hidden = each !== name;
     const button = element(`tab-${each}`);
     button.setAttribute("aria-selected", String(each === name));
@@ -131,12 +131,12 @@ function open(name) {
 }
 
 function listen() {
-  for (const name of ["live", "picture"]) {
+  for (const name of ["live", "image"]) {
     element(`tab-${name}`).addEventListener("click", () => open(name));
     element(`tab-${name}`).addEventListener("keydown", (event) => {
       if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
       event.stopPropagation();
-      const other = name === "live" ? "picture" : "live";
+      const other = name === "live" ? "image" : "live";
       open(other);
       element(`tab-${other}`).focus();
     });
@@ -183,7 +183,7 @@ function pressed(event) {
 async function start() {
   if (location.search) history.replaceState(null, "", "/"); // the token is in a cookie by now, and need not be seen
   listen();
-  startPictures(() => ({ look: { ...look, style: selected() }, styles }), choose);
+  startImages(() => ({ look: { ...look, style: selected() }, styles }), choose);
   live.onState = showState;
   try {
     styles = (await (await ask("/api/styles")).json()).styles;

@@ -27,7 +27,7 @@ from neural_style.judging.scorecard import as_numbers
 from neural_style.judging.strokes import stroke_diversity, stroke_fit
 from neural_style.networks.fast_net import FastNet, FastNetShape
 from neural_style.networks.transformer_net import TransformerNet
-from neural_style.photos import read_picture
+from neural_style.photos import read_image
 from neural_style.weights.checkpoint import StyleCredit, load_checkpoint, save_checkpoint
 
 Run = Callable[..., int]
@@ -39,18 +39,18 @@ _FIGURES = {"style_distance", "content_distance", "style_features", "style_patch
 }
 
 
-def _picture(height: int, width: int, seed: int) -> NDArray[np.uint8]:
+def _image(height: int, width: int, seed: int) -> NDArray[np.uint8]:
     coarse = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def _write(path: Path, picture: NDArray[np.uint8]) -> None:
+def _write(path: Path, image: NDArray[np.uint8]) -> None:
     path.parent.mkdir(exist_ok=True)
-    assert cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    assert cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
 
 def _write_clip(path: Path, frames: int) -> None:
-    world = _picture(64, 160, seed=40)
+    world = _image(64, 160, seed=40)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=Fraction(25))
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 96, 64, "yuv420p", 4_000_000
@@ -62,13 +62,13 @@ def _write_clip(path: Path, frames: int) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two paintings, twenty photographs, a picture by others, a clip of four frames and a random network."""
+    """Two paintings, twenty photographs, an image by others, a clip of four frames and a random network."""
     root = tmp_path_factory.mktemp("evaluate")
     for seed, name in enumerate(("waves.png", "night.JPG", "unused.png")):
-        _write(root / "paintings" / name, _picture(72, 80, seed))
+        _write(root / "paintings" / name, _image(72, 80, seed))
     for number in range(20):
-        _write(root / "photos" / f"{number:02}.png", _picture(64, 72, 10 + number))
-    _write(root / "theirs.png", _picture(96, 108, seed=50))
+        _write(root / "photos" / f"{number:02}.png", _image(64, 72, 10 + number))
+    _write(root / "theirs.png", _image(96, 108, seed=50))
     _write_clip(root / "clip.mp4", 4)
     torch.manual_seed(0)
     network = FastNet(("waves", "night"), FastNetShape(width=8, num_blocks=1, head_width=8))
@@ -125,16 +125,16 @@ def test_a_whole_judging(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def _check_strokes(content: dict[str, Any]) -> None:
-    """Against the figures of the stylized pictures themselves."""
+    """Against the figures of the stylized images themselves."""
     network, judge = load_checkpoint(Path("net.safetensors")), Judge()
-    paintings = [read_picture(Path("paintings") / name) for name in ("waves.png", "night.JPG")]
-    photos = [read_picture(Path("photos") / name) for name in content["photographs"]]
+    paintings = [read_image(Path("paintings") / name) for name in ("waves.png", "night.JPG")]
+    photos = [read_image(Path("photos") / name) for name in content["photographs"]]
     diversity, fits, grids = [], [], []
     for photo in photos:
         assert photo is not None
         painted = [Painter(network, style)(photo) for style in range(2)]
-        ours = [judge.look(picture).strokes for picture in painted]
-        aims = [judge.look(with_short_side(picture, 64)).strokes for picture in paintings if picture is not None]
+        ours = [judge.look(image).strokes for image in painted]
+        aims = [judge.look(with_short_side(image, 64)).strokes for image in paintings if image is not None]
         diversity.append(stroke_diversity(ours, aims))
         fits.append(stroke_fit(ours[0], aims, 0))
         grids.append(grid_figures(painted[0], photo).period_4)
@@ -177,7 +177,7 @@ def _check_table(printed: Any, content: dict[str, Any]) -> None:
     ]
 
 
-def test_pictures_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _needs_the_judge()
     arguments = ("--against", "night=theirs.png", "--json", str(tmp_path / "1.json"))
     assert run(*arguments, "--sheet", str(tmp_path / "1.png"), photos=("--photo", "photos/03.png")) == 0
@@ -186,10 +186,10 @@ def test_pictures_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: 
     waves, night = content["styles"]
     assert "others" not in waves
     others = night["others"]
-    pictures = (_picture(96, 108, seed=50), _picture(64, 72, 10 + 3))
-    painting = read_picture(Path("paintings/night.JPG"))
+    images = (_image(96, 108, seed=50), _image(64, 72, 10 + 3))
+    painting = read_image(Path("paintings/night.JPG"))
     assert painting is not None
-    expected = Judge().figures(*pictures, painting)
+    expected = Judge().figures(*images, painting)
     assert others["file"] == "theirs.png"
     fit = others["figures"].pop("fit")
     assert others["figures"] == pytest.approx(as_numbers(expected))
@@ -222,7 +222,7 @@ def test_a_photograph_beside_those_of_a_folder_is_the_first_and_the_one_that_oth
     assert first != pytest.approx(night["ours"]["colour"], rel=1e-3)
     diversity = content["diversity"]
     assert diversity["beside"] == ["waves", "night"]
-    assert diversity["others"] == 0.0  # one picture in both styles
+    assert diversity["others"] == 0.0  # one image in both styles
     assert diversity["ours_beside"] == diversity["by_photograph"][0]
     assert f"ours {diversity['ours_beside']:.3f}, others 0.000" in " ".join(capsys.readouterr().out.split())
 
@@ -250,10 +250,10 @@ def test_a_quick_judging_has_no_noise_and_says_so(run: Run, tmp_path: Path, caps
 def test_a_painter_rounds_and_cuts_off_what_is_outside_of_the_range_of_pixels() -> None:
     network = FastNet(("waves",), FastNetShape(width=8, num_blocks=1, head_width=8))
     painter = Painter(network, 0)
-    picture = _picture(64, 72, 0)
-    unrounded = painter.unrounded(picture.astype(np.float32))
-    assert unrounded.shape == picture.shape
-    assert np.array_equal(painter(picture), np.clip(np.rint(unrounded), 0, 255).astype(np.uint8))
+    image = _image(64, 72, 0)
+    unrounded = painter.unrounded(image.astype(np.float32))
+    assert unrounded.shape == image.shape
+    assert np.array_equal(painter(image), np.clip(np.rint(unrounded), 0, 255).astype(np.uint8))
     assert unrounded.max() > 255
 
 
@@ -262,8 +262,8 @@ class _Mirror(nn.Module):
 
     style_names = ("waves",)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return pictures
+    def forward(self, images: Tensor) -> Tensor:
+        return images
 
 
 def test_a_network_that_changes_nothing_has_the_figures_of_the_photograph(
@@ -294,9 +294,9 @@ def test_the_same_figures_each_time_and_for_a_single_style_network(run: Run, tmp
 def test_a_style_without_a_painting_is_an_error_that_says_which(
     run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _write(tmp_path / "waves.png", _picture(72, 80, 0))
+    _write(tmp_path / "waves.png", _image(72, 80, 0))
     assert run("--style-dir", str(tmp_path)) == 1
-    assert "holds no painting of night; put a picture named night.jpg" in _error_line(capsys)
+    assert "holds no painting of night; put an image named night.jpg" in _error_line(capsys)
 
 
 @pytest.mark.parametrize(
@@ -324,8 +324,8 @@ def test_what_cannot_be_is_one_line(
     ("arguments", "said"),
     [
         (("--against", "dawn=theirs.png"), "has no style 'dawn'; allowed: waves, night"),
-        (("--against", "night=gone.png"), "picture by others gone.png: no such file"),
-        (("--against", "night=clip.mp4"), "picture by others clip.mp4: cannot be read as a picture"),
+        (("--against", "night=gone.png"), "image by others gone.png: no such file"),
+        (("--against", "night=clip.mp4"), "image by others clip.mp4: cannot be read as an image"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(
@@ -338,7 +338,7 @@ def test_what_cannot_be_compared_is_one_line(
 def test_a_photograph_that_is_too_small_is_an_error_that_names_it(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _write(tmp_path / "small.png", _picture(56, 72, 0))
+    _write(tmp_path / "small.png", _image(56, 72, 0))
     assert run(photos=("--photo", str(tmp_path / "small.png"))) == 1
     assert "small.png: is 72x56 px; both sides must be 64 px or more" in _error_line(capsys)
 

@@ -1,4 +1,4 @@
-"""Tests of the figures of a moving picture, on generated clips whose motion is known.
+"""Tests of the figures of a moving image, on generated clips whose motion is known.
 
 Knows nothing of networks.
 """
@@ -18,11 +18,11 @@ from neural_style.judging.flicker import (
     warping_error,
 )
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 _SIDE_PX = 128
 
 
-def _texture(side: int, seed: int = 0) -> Picture:
+def _texture(side: int, seed: int = 0) -> Image:
     """Blobs at two sizes, so that optical flow has something to hold on to everywhere."""
     rng = np.random.default_rng(seed)
     cells = (rng.integers(0, 256, (side // cell, side // cell, 3), dtype=np.uint8) for cell in (16, 4))
@@ -30,14 +30,14 @@ def _texture(side: int, seed: int = 0) -> Picture:
     return np.asarray(cv2.addWeighted(coarse, 0.6, fine, 0.4, 0), np.uint8)
 
 
-def _shifting_clip(frames: int = 4, step_px: int = 3) -> list[Picture]:
+def _shifting_clip(frames: int = 4, step_px: int = 3) -> list[Image]:
     """A camera that pans to the left over a large texture, with a little noise of its own."""
     world, rng = _texture(256).astype(np.float64), np.random.default_rng(1)
     windows = [world[:_SIDE_PX, 60 - step_px * i : 60 - step_px * i + _SIDE_PX] for i in range(frames)]
     return [(window + rng.normal(0, 2, window.shape)).clip(0, 255).round().astype(np.uint8) for window in windows]
 
 
-def _occluder_clip(step_px: int = 8) -> list[Picture]:
+def _occluder_clip(step_px: int = 8) -> list[Image]:
     """A bright textured square that moves to the right in front of a texture that stands still."""
     background, square = _texture(_SIDE_PX), _texture(_SIDE_PX, seed=7)[:48, :48] // 2 + 120
     frames = []
@@ -114,7 +114,7 @@ def test_frames_and_motions_must_fit_together() -> None:
         warping_error(frames[:2], clip_motion(frames))
 
 
-def test_a_style_that_moves_with_the_picture_does_not_flicker() -> None:
+def test_a_style_that_moves_with_the_image_does_not_flicker() -> None:
     frames = _shifting_clip()
     motions = clip_motion(frames)
     negative = [255 - frame for frame in frames]
@@ -145,20 +145,20 @@ def test_blur_flickers_less_which_is_why_the_style_distance_stands_beside() -> N
 
 @pytest.mark.parametrize("gain", [1.0, 2.0])
 def test_noise_gain_of_a_contrast_is_its_factor(gain: float) -> None:
-    assert noise_gain(lambda picture: gain * picture, [_texture(64), _texture(32)]) == pytest.approx(gain, rel=1e-4)
+    assert noise_gain(lambda image: gain * image, [_texture(64), _texture(32)]) == pytest.approx(gain, rel=1e-4)
 
 
 def test_noise_gain_of_a_blur_is_below_one_and_of_a_constant_none() -> None:
-    assert noise_gain(lambda picture: np.asarray(cv2.blur(picture, (3, 3)), np.float32), [_texture(64)]) < 0.4
+    assert noise_gain(lambda image: np.asarray(cv2.blur(image, (3, 3)), np.float32), [_texture(64)]) < 0.4
     assert noise_gain(np.zeros_like, [_texture(64)]) == 0.0
 
 
 def test_the_noise_is_the_same_for_every_painter_and_as_strong_as_it_says() -> None:
     seen: list[NDArray[np.float32]] = []
 
-    def paint(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        seen.append(picture)
-        return picture
+    def paint(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(image)
+        return image
 
     noise_gain(paint, [_texture(64)])
     noise_gain(paint, [_texture(64)])

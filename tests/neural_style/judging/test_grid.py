@@ -1,4 +1,4 @@
-"""Tests of the grid figures, on generated pictures whose grid is known."""
+"""Tests of the grid figures, on generated images whose grid is known."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 from neural_style.judging.grid import grid_figures
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
-def _photograph(height: int = 200, width: int = 260, seed: int = 0) -> Picture:
+def _photograph(height: int = 200, width: int = 260, seed: int = 0) -> Image:
     """A sky with a camera's noise over a ground full of detail."""
     rng = np.random.default_rng(seed)
     sky = np.linspace(120, 200, height)[:, None] + np.linspace(0, 20, width)
@@ -18,12 +18,12 @@ def _photograph(height: int = 200, width: int = 260, seed: int = 0) -> Picture:
     return np.repeat(sky.clip(0, 255)[..., None], 3, axis=2).round().astype(np.uint8)
 
 
-def _with_cells(picture: Picture, period_px: int, height: float, rows: slice = slice(None)) -> Picture:
+def _with_cells(image: Image, period_px: int, height: float, rows: slice = slice(None)) -> Image:
     """Adds the same cell of random pixels again and again."""
     cell = np.random.default_rng(1).normal(0, height, (period_px, period_px, 3))
-    repeats = (picture.shape[0] // period_px + 1, picture.shape[1] // period_px + 1, 1)
-    tiled = np.tile(cell, repeats)[: picture.shape[0], : picture.shape[1]]
-    changed = picture.astype(float)
+    repeats = (image.shape[0] // period_px + 1, image.shape[1] // period_px + 1, 1)
+    tiled = np.tile(cell, repeats)[: image.shape[0], : image.shape[1]]
+    changed = image.astype(float)
     changed[rows] += tiled[rows]
     return changed.round().clip(0, 255).astype(np.uint8)
 
@@ -79,6 +79,6 @@ def test_one_colour_has_no_grid() -> None:
 
 
 @pytest.mark.parametrize("shape", [(63, 80, 3), (80, 64, 3)])
-def test_pictures_that_cannot_be_compared_are_an_error(shape: tuple[int, int, int]) -> None:
+def test_images_that_cannot_be_compared_are_an_error(shape: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match=r"grid: got .*at least 64 px"):
         grid_figures(np.zeros(shape, np.uint8), np.zeros((63, 80, 3), np.uint8))

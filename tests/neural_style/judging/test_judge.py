@@ -1,4 +1,4 @@
-"""Tests of the figures of a stylized picture, on generated pictures.
+"""Tests of the figures of a stylized image, on generated images.
 
 Knows nothing of networks that paint; what needs the judge's weights skips without them.
 """
@@ -19,8 +19,8 @@ from torch import Tensor
 
 from neural_style.errors import EvaluationError, MissingPackageError, TrainingError
 from neural_style.judging.judge import (
+    ImageFigures,
     Judge,
-    PictureFigures,
     compare,
     resized_to,
     structural_similarity,
@@ -28,17 +28,17 @@ from neural_style.judging.judge import (
 )
 from neural_style.judging.judge_network import MIN_SIDE_PX, NUM_LAYERS, STRIDES, TAPPED_BLOCKS, JudgeNetwork
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
-def _photograph(height: int = 96, width: int = 128, seed: int = 0) -> Picture:
+def _photograph(height: int = 96, width: int = 128, seed: int = 0) -> Image:
     """Smooth shapes, dull colours."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(60, 180, (height // 16, width // 16, 3), dtype=np.uint8)
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def _painting(height: int = 112, width: int = 96, seed: int = 1) -> Picture:
+def _painting(height: int = 112, width: int = 96, seed: int = 1) -> Image:
     """Hard strokes of a few bright colours."""
     rng = np.random.default_rng(seed)
     canvas = np.full((height, width, 3), (250, 220, 40), np.uint8)
@@ -67,9 +67,9 @@ def _normalized(state: dict[str, Tensor], name: str, features: Tensor) -> Tensor
     return F.batch_norm(features, mean, variance, state[f"{name}.weight"], state[f"{name}.bias"], eps=1e-3)
 
 
-def _plain_layers(state: dict[str, Tensor], pictures: Tensor) -> list[Tensor]:
+def _plain_layers(state: dict[str, Tensor], images: Tensor) -> list[Tensor]:
     """The stem's output and the expansions of the first 12 blocks, batch norms left as they are."""
-    x = F.conv2d(F.pad((pictures - 127) / 128, (1, 1, 1, 1), mode="reflect"), state["_conv_stem.weight"], stride=2)
+    x = F.conv2d(F.pad((images - 127) / 128, (1, 1, 1, 1), mode="reflect"), state["_conv_stem.weight"], stride=2)
     x = F.relu6(_normalized(state, "_bn0", x))
     layers = [x]
     # Stages of 1, 3, 3, 4 and 4 blocks: kernels, strides and output channels from the table of EfficientNet-Lite2.
@@ -94,8 +94,8 @@ def _plain_layers(state: dict[str, Tensor], pictures: Tensor) -> list[Tensor]:
 
 @torch.inference_mode()
 def test_the_network_equals_its_layers_with_batch_norm(state: dict[str, Tensor]) -> None:
-    pictures = torch.from_numpy(_painting().transpose(2, 0, 1).copy())[None].float()
-    layers, expected = JudgeNetwork()(pictures), _plain_layers(state, pictures)
+    images = torch.from_numpy(_painting().transpose(2, 0, 1).copy())[None].float()
+    layers, expected = JudgeNetwork()(images), _plain_layers(state, images)
     assert len(layers) == len(expected) == NUM_LAYERS
     assert len(STRIDES) == TAPPED_BLOCKS[-1] + 1
     for layer, plain in zip(layers, expected, strict=True):
@@ -104,12 +104,12 @@ def test_the_network_equals_its_layers_with_batch_norm(state: dict[str, Tensor])
 
 
 @torch.inference_mode()
-def test_the_smallest_pictures_pass_through_the_network(judge: Judge) -> None:
+def test_the_smallest_images_pass_through_the_network(judge: Judge) -> None:
     look = judge.look(_painting(MIN_SIDE_PX, MIN_SIDE_PX + 7))
     assert all(torch.isfinite(value).all() for moments in look.moments for value in moments)
 
 
-def test_a_smaller_picture_is_an_error_that_says_what_is_allowed(judge: Judge) -> None:
+def test_a_smaller_image_is_an_error_that_says_what_is_allowed(judge: Judge) -> None:
     with pytest.raises(EvaluationError, match=r"63x80 px.*64 px or more"):
         judge.look(_painting(80, 63))
 
@@ -126,9 +126,9 @@ def test_weights_of_another_network_are_an_error_that_names_the_file(tmp_path: P
         JudgeNetwork(tmp_path / "other.pth")
 
 
-def test_a_picture_is_at_no_distance_from_itself(judge: Judge) -> None:
-    picture = _painting()
-    figures = judge.figures(picture, picture, picture)
+def test_a_image_is_at_no_distance_from_itself(judge: Judge) -> None:
+    image = _painting()
+    figures = judge.figures(image, image, image)
     assert figures.style_features == figures.style_patches == figures.colour == 0.0
     assert figures.content_parts == figures.content_things == 0.0
     assert figures.content_structure == pytest.approx(0.0, abs=1e-12)
@@ -149,13 +149,13 @@ def test_an_impression_holds_means_and_covariances_at_both_sizes(judge: Judge) -
         torch.testing.assert_close(covariance, expected, atol=1e-3, rtol=1e-3)
 
 
-def test_of_a_large_picture_the_same_patches_are_taken_each_time(judge: Judge) -> None:
+def test_of_a_large_image_the_same_patches_are_taken_each_time(judge: Judge) -> None:
     first, second = (judge.look(_painting(160, 160)).patches for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert [quantiles.shape for quantiles in first] == [(256, 512)] * 3
 
 
-def test_two_looks_at_a_picture_are_equal(judge: Judge) -> None:
+def test_two_looks_at_a_image_are_equal(judge: Judge) -> None:
     first = judge.figures(_painting(seed=2), _photograph(), _painting())
     assert Judge().figures(_painting(seed=2), _photograph(), _painting()) == first
 
@@ -181,7 +181,7 @@ def test_style_gets_worse_with_noise_with_blur_and_with_less_of_it(judge: Judge)
     blurred = np.asarray(cv2.GaussianBlur(stylized, (0, 0), 2), np.uint8)
     half = (stylized // 2 + photograph // 2).astype(np.uint8)
     aim, content = judge.look(painting), judge.look(photograph)
-    good, *others = (compare(judge.look(picture), content, aim) for picture in (stylized, noisy, blurred, half))
+    good, *others = (compare(judge.look(image), content, aim) for image in (stylized, noisy, blurred, half))
     for worse in others:
         assert worse.style_distance > 1.2 * good.style_distance
 
@@ -197,7 +197,7 @@ def test_colours_in_other_places_change_features_and_patches_but_not_the_colour_
 
 def test_colours_are_compared_in_lab(judge: Judge) -> None:
     orange, blue = (np.full((64, 64, 3), colour, np.uint8) for colour in ((250, 140, 20), (30, 60, 200)))
-    first, second = (rgb2lab(picture)[0, 0] for picture in (orange, blue))
+    first, second = (rgb2lab(image)[0, 0] for image in (orange, blue))
     assert judge.figures(orange, orange, blue).colour == pytest.approx(np.abs(first - second).mean(), rel=1e-2)
 
 
@@ -213,13 +213,13 @@ def test_content_is_blind_to_contrast_and_sees_shape(judge: Judge) -> None:
     photograph = _photograph()
     pale = (photograph // 2 + 60).astype(np.uint8)
     moved = np.roll(photograph, 24, axis=1)
-    figures = [judge.figures(picture, photograph, photograph) for picture in (pale, moved)]
+    figures = [judge.figures(image, photograph, photograph) for image in (pale, moved)]
     assert figures[0].content_parts < 0.4 * figures[1].content_parts
     assert figures[0].content_things < 0.4 * figures[1].content_things
     assert figures[0].content_structure < 0.4 * figures[1].content_structure
 
 
-def test_pictures_of_other_sizes_are_brought_to_the_photographs(judge: Judge) -> None:
+def test_images_of_other_sizes_are_brought_to_the_photographs(judge: Judge) -> None:
     photograph, painting = _photograph(), _painting()
     large = np.asarray(cv2.resize(photograph, (256, 192), interpolation=cv2.INTER_NEAREST), np.uint8)
     assert judge.figures(large, photograph, painting) == judge.figures(photograph, photograph, painting)
@@ -232,32 +232,32 @@ def test_pictures_of_other_sizes_are_brought_to_the_photographs(judge: Judge) ->
 
 
 def test_the_style_distance_is_a_geometric_mean_and_the_content_distance_one_of_two_layers() -> None:
-    figures = PictureFigures(0.4, 0.1, 2.0, 1.0, 0.9, 7.0)
+    figures = ImageFigures(0.4, 0.1, 2.0, 1.0, 0.9, 7.0)
     assert figures.style_distance == pytest.approx(0.2)
     assert figures.content_distance == pytest.approx(1.5)
-    assert PictureFigures(0.8, 0.1, 2.0, 1.0, 0.9, 7.0).style_distance == pytest.approx(
-        PictureFigures(0.4, 0.2, 2.0, 1.0, 0.9, 7.0).style_distance
+    assert ImageFigures(0.8, 0.1, 2.0, 1.0, 0.9, 7.0).style_distance == pytest.approx(
+        ImageFigures(0.4, 0.2, 2.0, 1.0, 0.9, 7.0).style_distance
     )
 
 
 @torch.inference_mode()
 def test_content_is_compared_in_two_layers(judge: Judge) -> None:
-    pictures = _painting(96, 128), _photograph()
-    layers = [JudgeNetwork()(torch.from_numpy(p.transpose(2, 0, 1).copy())[None].float()) for p in pictures]
+    images = _painting(96, 128), _photograph()
+    layers = [JudgeNetwork()(torch.from_numpy(p.transpose(2, 0, 1).copy())[None].float()) for p in images]
     expected = [
         float((F.instance_norm(layers[0][number]) - F.instance_norm(layers[1][number])).square().mean())
         for number in (5, 7)
     ]
-    figures = judge.figures(*pictures, _painting())
+    figures = judge.figures(*images, _painting())
     assert (figures.content_parts, figures.content_things) == pytest.approx(expected, rel=1e-4)
     assert expected[0] != pytest.approx(expected[1], rel=1e-2)
 
 
-def test_a_quick_look_leaves_out_the_enlarged_picture_and_nothing_else(judge: Judge) -> None:
-    pictures = _painting(96, 128, seed=5), _photograph(), _painting()
+def test_a_quick_look_leaves_out_the_enlarged_image_and_nothing_else(judge: Judge) -> None:
+    images = _painting(96, 128, seed=5), _photograph(), _painting()
     quick, whole = Judge(quick=True), judge
-    assert len(quick.look(pictures[0]).moments) == NUM_LAYERS
-    first, second = quick.figures(*pictures), whole.figures(*pictures)
+    assert len(quick.look(images[0]).moments) == NUM_LAYERS
+    first, second = quick.figures(*images), whole.figures(*images)
     assert first.style_features != second.style_features
     assert replace(first, style_features=second.style_features) == second
 

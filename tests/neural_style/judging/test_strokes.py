@@ -1,4 +1,4 @@
-"""Tests of the comparison of strokes, on generated pictures; what needs the judge's weights skips without them."""
+"""Tests of the comparison of strokes, on generated images; what needs the judge's weights skips without them."""
 
 import math
 
@@ -19,7 +19,7 @@ from neural_style.judging.strokes import (
     strokes_of,
 )
 
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def network() -> JudgeNetwork:
     return JudgeNetwork()
 
 
-def _drawn(kind: str, seed: int = 0, side: int = 128) -> Picture:
+def _drawn(kind: str, seed: int = 0, side: int = 128) -> Image:
     """Many strokes of one kind: "dots", "lines", "dabs"."""
     rng, canvas = np.random.default_rng(seed), np.full((side, side, 3), 200, np.uint8)
     for _ in range(150):
@@ -64,12 +64,12 @@ def test_equal_pixels_stay_equal_and_order_is_kept() -> None:
 
 
 def test_brightness_contrast_and_colour_do_not_count(network: JudgeNetwork) -> None:
-    picture = _drawn("dots")
-    faint = (picture // 4 + 100).astype(np.uint8)
-    tinted = picture.copy()
+    image = _drawn("dots")
+    faint = (image // 4 + 100).astype(np.uint8)
+    tinted = image.copy()
     tinted[..., 2] = 255 - (255 - tinted[..., 2]) // 2
     other = strokes_of(network, _drawn("lines"))
-    own = strokes_of(network, picture)
+    own = strokes_of(network, image)
     for changed in (faint, tinted):
         assert stroke_distance(strokes_of(network, changed), own) < 0.2 * stroke_distance(other, own)
 

@@ -28,8 +28,8 @@ def _network(styles: int = 3, shape: FastNetShape | None = None) -> FastNet:
     return network.eval()
 
 
-def _pictures(n: int, height: int, width: int) -> Tensor:
-    """Smooth random pictures with the full range of values."""
+def _images(n: int, height: int, width: int) -> Tensor:
+    """Smooth random images with the full range of values."""
     coarse = torch.rand((n, 3, height // 8 + 2, width // 8 + 2), generator=torch.Generator().manual_seed(n))
     return F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False) * 255
 
@@ -38,7 +38,7 @@ def _pictures(n: int, height: int, width: int) -> Tensor:
 @pytest.mark.parametrize("shape", [FastNetShape(), INNER], ids=["fast", "inner"])
 @torch.inference_mode()
 def test_any_size_comes_out_as_it_went_in(size: tuple[int, int], shape: FastNetShape) -> None:
-    stylized = _network(shape=shape)(_pictures(1, *size))
+    stylized = _network(shape=shape)(_images(1, *size))
     assert stylized.shape == (1, 3, *size)
     assert stylized.dtype == torch.float32
     assert stylized.isfinite().all()
@@ -46,10 +46,10 @@ def test_any_size_comes_out_as_it_went_in(size: tuple[int, int], shape: FastNetS
 
 @torch.inference_mode()
 def test_odd_sizes_are_stylized_as_if_their_last_row_and_column_went_on() -> None:
-    network, picture = _network(), _pictures(1, 21, 26)
+    network, image = _network(), _images(1, 21, 26)
     rows, columns = [min(i, 20) for i in range(24)], [min(i, 25) for i in range(28)]
-    whole = picture[:, :, rows][:, :, :, columns]
-    torch.testing.assert_close(network(picture), network(whole)[:, :, :21, :26], atol=1e-3, rtol=0)
+    whole = image[:, :, rows][:, :, :, columns]
+    torch.testing.assert_close(network(image), network(whole)[:, :, :21, :26], atol=1e-3, rtol=0)
 
 
 def test_fine_sees_150_px_and_fast_does_not() -> None:
@@ -59,45 +59,45 @@ def test_fine_sees_150_px_and_fast_does_not() -> None:
         network = _network(1, shape)
         for norm in network.norms:
             norm.forward = lambda features, scale, shift: features
-        picture = _pictures(1, 512, 512).requires_grad_()
-        network(picture)[0, :, 256, 256].sum().backward()
-        assert picture.grad is not None
-        rows = picture.grad[0].abs().sum((0, 2)).nonzero()
+        image = _images(1, 512, 512).requires_grad_()
+        network(image)[0, :, 256, 256].sum().backward()
+        assert image.grad is not None
+        rows = image.grad[0].abs().sum((0, 2)).nonzero()
         reach[name] = int(rows.max() - rows.min()) + 1
     assert reach["fast"] < 100
     assert reach["fine"] >= 150
 
 
 @torch.inference_mode()
-def test_different_vectors_give_different_pictures() -> None:
-    network, picture = _network(), _pictures(1, 40, 40)
-    first, second = (network(picture, network.style_vectors[i : i + 1]) for i in (0, 1))
+def test_different_vectors_give_different_images() -> None:
+    network, image = _network(), _images(1, 40, 40)
+    first, second = (network(image, network.style_vectors[i : i + 1]) for i in (0, 1))
     assert (first - second).abs().mean() > 1
 
 
 @torch.inference_mode()
 def test_each_frame_of_a_batch_has_its_own_style() -> None:
-    network, pictures = _network(), _pictures(3, 24, 33)
+    network, images = _network(), _images(3, 24, 33)
     order = [2, 0, 1]
-    singles = [network(pictures[i : i + 1], network.style_vectors[s : s + 1]) for i, s in enumerate(order)]
-    batch = network(pictures, network.style_vectors[order])
+    singles = [network(images[i : i + 1], network.style_vectors[s : s + 1]) for i, s in enumerate(order)]
+    batch = network(images, network.style_vectors[order])
     torch.testing.assert_close(batch, torch.cat(singles), atol=1e-3, rtol=0)
 
 
 @torch.inference_mode()
 def test_one_vector_serves_a_whole_batch() -> None:
-    network, pictures = _network(), _pictures(2, 24, 24)
+    network, images = _network(), _images(2, 24, 24)
     vector = network.style_vectors[1:2]
-    torch.testing.assert_close(network(pictures, vector), network(pictures, vector.repeat(2, 1)))
+    torch.testing.assert_close(network(images, vector), network(images, vector.repeat(2, 1)))
 
 
 @torch.inference_mode()
-def test_a_blend_of_two_vectors_lies_between_their_pictures() -> None:
-    network, picture = _network(), _pictures(1, 40, 40)
+def test_a_blend_of_two_vectors_lies_between_their_images() -> None:
+    network, image = _network(), _images(1, 40, 40)
     first = network.style_vectors[0:1]
     second = first + 0.1 * (network.style_vectors[1:2] - first)
-    start, middle, end = (network(picture, (1 - t) * first + t * second) for t in (0.0, 0.5, 1.0))
-    assert torch.equal(start, network(picture, first))
+    start, middle, end = (network(image, (1 - t) * first + t * second) for t in (0.0, 0.5, 1.0))
+    assert torch.equal(start, network(image, first))
     whole_way = (end - start).abs().mean()
     assert 0 < (middle - start).abs().mean() < whole_way
     assert 0 < (middle - end).abs().mean() < whole_way
@@ -105,16 +105,16 @@ def test_a_blend_of_two_vectors_lies_between_their_pictures() -> None:
 
 @torch.inference_mode()
 def test_the_first_style_is_the_default() -> None:
-    network, pictures = _network(), _pictures(2, 24, 24)
-    assert torch.equal(network(pictures), network(pictures, network.style_vectors[:1]))
-    assert not torch.equal(network(pictures), network(pictures, network.style_vectors[1:2]))
+    network, images = _network(), _images(2, 24, 24)
+    assert torch.equal(network(images), network(images, network.style_vectors[:1]))
+    assert not torch.equal(network(images), network(images, network.style_vectors[1:2]))
 
 
 def test_a_new_style_can_be_trained_by_its_vector_alone() -> None:
     network = _network(shape=SMALL)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name == "style_vectors")
-    network(_pictures(1, 16, 16), network.style_vectors[1:2]).square().mean().backward()
+    network(_images(1, 16, 16), network.style_vectors[1:2]).square().mean().backward()
     with_gradient = [name for name, parameter in network.named_parameters() if parameter.grad is not None]
     assert with_gradient == ["style_vectors"]
     assert network.style_vectors.grad is not None
@@ -132,9 +132,9 @@ def test_flat_frames_give_no_nan(value: float, dtype: torch.dtype) -> None:
 
 @torch.inference_mode()
 def test_bf16_weights_take_float32_frames_and_stay_near() -> None:
-    network, pictures = _network(), _pictures(1, 64, 64)
-    expected = network(pictures)
-    stylized = network.bfloat16()(pictures)
+    network, images = _network(), _images(1, 64, 64)
+    expected = network(images)
+    stylized = network.bfloat16()(images)
     assert stylized.dtype == torch.float32
     assert 0 < (stylized - expected).abs().mean() < 0.05 * expected.std()
 
@@ -147,24 +147,24 @@ def _without_photograph(network: FastNet, style: int) -> Tensor:
 
 
 @torch.inference_mode()
-def test_a_new_network_paints_no_pixel_grid_on_a_flat_picture() -> None:
+def test_a_new_network_paints_no_pixel_grid_on_a_flat_image() -> None:
     network = _network()
     stylized = network(torch.full((1, 3, 16, 16), 90.0), _without_photograph(network, 1))
     cells = stylized[0].reshape(3, 8, 2, 8, 2)
-    assert (stylized - 127.5).abs().max() > 1, "the shifts of the style must be seen in the picture"
+    assert (stylized - 127.5).abs().max() > 1, "the shifts of the style must be seen in the image"
     assert (cells - cells[:, :, :1, :, :1]).abs().max() < 1e-3
 
 
 @torch.inference_mode()
-def test_a_new_network_gives_the_four_pixels_of_a_cell_one_value_on_any_picture() -> None:
+def test_a_new_network_gives_the_four_pixels_of_a_cell_one_value_on_any_image() -> None:
     network = _network()
-    stylized = network(_pictures(1, 16, 16), _without_photograph(network, 0))
+    stylized = network(_images(1, 16, 16), _without_photograph(network, 0))
     cells = stylized[0].reshape(3, 8, 2, 8, 2)
     assert (cells - cells[:, :, :1, :, :1]).abs().max() < 1e-3
     assert (stylized[0, 0] - stylized[0, 1]).abs().max() > 1, "the three colours differ"
 
 
-def test_a_conditional_norm_scales_and_shifts_each_channel_of_each_picture() -> None:
+def test_a_conditional_norm_scales_and_shifts_each_channel_of_each_image() -> None:
     torch.manual_seed(0)
     features, scale, shift = torch.randn(2, 3, 5, 7) * 4 + 2, torch.randn(2, 3), torch.randn(2, 3)
     features[:, 2] *= 3e-2  # a variance near the epsilon
@@ -195,18 +195,18 @@ def test_a_settled_network_paints_the_same_and_has_small_features() -> None:
         network.style_vectors[:, start + 8 : start + 16] = 300.0
         network.identity_trunk[start + 8 : start + 16] = -300.0
     network.head.weight.mul_(70.0)
-    pictures = _pictures(2, 40, 32)
+    images = _images(2, 40, 32)
     vectors = torch.stack([network.style_vectors[1], network.identity_vector * 0.6 + network.style_vectors[0] * 0.4])
-    before = network(pictures, vectors)
+    before = network(images, vectors)
     largest: list[float] = []
     for module in network.norms.children():
         module.register_forward_pre_hook(lambda _, inputs: largest.append(float(inputs[0].abs().max())))
-    network(pictures, vectors)
+    network(images, vectors)
     assert max(largest) > 1000
     largest.clear()
     network.settle()
     vectors = torch.stack([network.style_vectors[1], network.identity_vector * 0.6 + network.style_vectors[0] * 0.4])
-    after = network(pictures, vectors)
+    after = network(images, vectors)
     assert max(largest) < 100
     assert (before - after).abs().max() < 0.5
     once = {name: value.clone() for name, value in network.state_dict().items()}
@@ -242,7 +242,7 @@ def test_the_shifts_of_the_head_come_last_before_the_share() -> None:
     network = _network(1, SMALL)
     flat = torch.zeros(1, network.vector_size)
     flat[:, -5:-1] = torch.tensor([1.0, 2.0, 0.5, 0.25])
-    stylized = network(_pictures(1, 16, 16), flat)
+    stylized = network(_images(1, 16, 16), flat)
     values = (network.to_pixels.weight.sum((2, 3)) @ flat[0, -5:-1] + 1) * 127.5
     torch.testing.assert_close(stylized[0].mean((1, 2)), values[::4], atol=1e-3, rtol=0)
 
@@ -250,9 +250,9 @@ def test_the_shifts_of_the_head_come_last_before_the_share() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (7, 9), (8, 8), (21, 26), (45, 64)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @torch.inference_mode()
-def test_the_identity_vector_gives_back_the_picture(size: tuple[int, int], dtype: torch.dtype) -> None:
-    network, picture = _network().to(dtype), _pictures(2, *size)
-    torch.testing.assert_close(network(picture, network.identity_vector[None]), picture, atol=1e-4, rtol=0)
+def test_the_identity_vector_gives_back_the_image(size: tuple[int, int], dtype: torch.dtype) -> None:
+    network, image = _network().to(dtype), _images(2, *size)
+    torch.testing.assert_close(network(image, network.identity_vector[None]), image, atol=1e-4, rtol=0)
 
 
 @torch.inference_mode()
@@ -263,7 +263,7 @@ def test_the_identity_gives_back_bytes_exactly() -> None:
 
 
 @torch.inference_mode()
-def test_the_identity_gives_back_flat_pictures() -> None:
+def test_the_identity_gives_back_flat_images() -> None:
     network = _network()
     flat = torch.full((1, 3, 20, 20), 255.0)
     torch.testing.assert_close(network(flat, network.identity_vector[None]), flat, atol=1e-4, rtol=0)
@@ -271,24 +271,24 @@ def test_the_identity_gives_back_flat_pictures() -> None:
 
 @torch.inference_mode()
 def test_half_way_to_a_style_differs_from_both_ends() -> None:
-    network, picture = _network(), _pictures(1, 41, 50)
+    network, image = _network(), _images(1, 41, 50)
     photograph, style = network.identity_vector[None], network.style_vectors[1:2]
-    start, middle, end = (network(picture, torch.lerp(photograph, style, t)) for t in (0.0, 0.5, 1.0))
-    torch.testing.assert_close(start, picture, atol=1e-4, rtol=0)
-    assert torch.equal(end, network(picture, style))
+    start, middle, end = (network(image, torch.lerp(photograph, style, t)) for t in (0.0, 0.5, 1.0))
+    torch.testing.assert_close(start, image, atol=1e-4, rtol=0)
+    assert torch.equal(end, network(image, style))
     assert (middle - start).abs().mean() > 1
     assert (middle - end).abs().mean() > 1
 
 
 @torch.inference_mode()
 def test_a_style_keeps_its_share_of_the_photograph() -> None:
-    """The share times the picture, around mid-grey, is added to what the style paints without it."""
-    network, picture = _network(), _pictures(2, 21, 26)
+    """The share times the image, around mid-grey, is added to what the style paints without it."""
+    network, image = _network(), _images(2, 21, 26)
     bare = _without_photograph(network, 0).repeat(2, 1)
     shared = bare.clone()
     shared[:, -1] = torch.tensor([0.25, -0.5])
-    kept = network(picture, shared) - network(picture, bare)
-    expected = shared[:, -1, None, None, None] * (picture - 127.5)
+    kept = network(image, shared) - network(image, bare)
+    expected = shared[:, -1, None, None, None] * (image - 127.5)
     torch.testing.assert_close(kept, expected, atol=1e-3, rtol=0)
 
 
@@ -297,7 +297,7 @@ def test_partial_strength_trains_the_identity_and_full_strength_does_not() -> No
     for strength, expected in ((1.0, False), (0.6, True)):
         network.zero_grad()
         vector = torch.lerp(network.identity_vector[None], network.style_vectors[:1], strength)
-        network(_pictures(1, 16, 16), vector).square().mean().backward()
+        network(_images(1, 16, 16), vector).square().mean().backward()
         assert network.identity_trunk.grad is not None
         assert bool(network.identity_trunk.grad.abs().sum() > 0) == expected
         assert network.identity_trunk.grad.isfinite().all()
@@ -306,7 +306,7 @@ def test_partial_strength_trains_the_identity_and_full_strength_does_not() -> No
 def test_every_part_of_the_trained_identity_has_a_gradient() -> None:
     network = _network(shape=SMALL)
     vector = torch.lerp(network.identity_vector[None], network.style_vectors[:1], 0.5)
-    network(_pictures(1, 32, 32), vector).square().mean().backward()
+    network(_images(1, 32, 32), vector).square().mean().backward()
     assert network.identity_trunk.grad is not None
     by_norm = [part.abs().sum() > 0 for part in torch.split(network.identity_trunk.grad, 8)]
     assert by_norm == [True] * 10, "scales and shifts of five norms"

@@ -23,23 +23,23 @@ def _network(family: str) -> StyleNetwork:
 @pytest.mark.parametrize("family", ["fast", "transformer"])
 @pytest.mark.parametrize("size_wh", [(512, 384), (401, 275), (333, 130)])
 @torch.inference_mode()
-def test_parts_give_the_picture_of_the_whole(family: str, size_wh: tuple[int, int]) -> None:
-    network, picture = _network(family), noise(size_wh)
+def test_parts_give_the_image_of_the_whole(family: str, size_wh: tuple[int, int]) -> None:
+    network, image = _network(family), noise(size_wh)
     vector = network.style_vectors[:1] if isinstance(network, FastNet) else None
-    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
     whole = network(pixels, vector)[0].clamp(0, 255).round().byte().permute(1, 2, 0).numpy()
     assert whole.std() > 5
-    parts = stylize_in_tiles(network, picture, vector, 128)
+    parts = stylize_in_tiles(network, image, vector, 128)
     assert np.abs(parts.astype(int) - whole.astype(int)).max() <= 1
 
 
 @torch.inference_mode()
 def test_the_network_is_left_as_it_was() -> None:
-    network, picture = _network("fast"), noise((300, 200))
+    network, image = _network("fast"), noise((300, 200))
     assert isinstance(network, FastNet)
-    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
     before = network(pixels)
-    stylize_in_tiles(network, picture, network.style_vectors[:1], 128)
+    stylize_in_tiles(network, image, network.style_vectors[:1], 128)
     assert torch.equal(network(pixels), before)
 
 

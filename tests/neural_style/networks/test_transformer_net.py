@@ -59,7 +59,7 @@ class _PlainTransformerNet(nn.Module):
 
 
 def _networks() -> tuple[_PlainTransformerNet, TransformerNet]:
-    """The reference and ours with the same random weights, whose pictures use the 0..255 scale."""
+    """The reference and ours with the same random weights, whose images use the 0..255 scale."""
     torch.manual_seed(0)
     reference = _PlainTransformerNet()
     with torch.no_grad():
@@ -74,7 +74,7 @@ def _networks() -> tuple[_PlainTransformerNet, TransformerNet]:
     return reference.eval(), ours.eval()
 
 
-def _pictures(n: int, height: int, width: int) -> Tensor:
+def _images(n: int, height: int, width: int) -> Tensor:
     return torch.rand((n, 3, height, width), generator=torch.Generator().manual_seed(height * width)) * 255
 
 
@@ -82,36 +82,36 @@ def _pictures(n: int, height: int, width: int) -> Tensor:
 @torch.inference_mode()
 def test_equals_the_public_network_where_sides_are_multiples_of_four(size: tuple[int, int]) -> None:
     reference, ours = _networks()
-    expected = reference(_pictures(1, *size))
+    expected = reference(_images(1, *size))
     assert expected.std() > 20
-    torch.testing.assert_close(ours(_pictures(1, *size)), expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(ours(_images(1, *size)), expected, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(61, 75), (30, 33), (5, 6)])
 @torch.inference_mode()
 def test_is_the_top_left_of_the_public_network_at_other_sizes(size: tuple[int, int]) -> None:
     reference, ours = _networks()
-    expected = reference(_pictures(1, *size))
+    expected = reference(_images(1, *size))
     assert expected.shape[2:] != size, "the public network rounds such sides up"
-    torch.testing.assert_close(ours(_pictures(1, *size)), expected[:, :, : size[0], : size[1]], atol=1e-3, rtol=0)
+    torch.testing.assert_close(ours(_images(1, *size)), expected[:, :, : size[0], : size[1]], atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (4, 5), (1, 40)])
 @torch.inference_mode()
-def test_takes_pictures_smaller_than_its_padding(size: tuple[int, int]) -> None:
+def test_takes_images_smaller_than_its_padding(size: tuple[int, int]) -> None:
     _, ours = _networks()
-    stylized = ours(_pictures(1, *size))
+    stylized = ours(_images(1, *size))
     assert stylized.shape == (1, 3, *size)
     assert stylized.isfinite().all()
 
 
 @torch.inference_mode()
-def test_each_picture_of_a_batch_is_stylized_on_its_own() -> None:
+def test_each_image_of_a_batch_is_stylized_on_its_own() -> None:
     _, ours = _networks()
-    pictures = _pictures(2, 33, 40)
-    singles = torch.cat([ours(pictures[:1]), ours(pictures[1:])])
+    images = _images(2, 33, 40)
+    singles = torch.cat([ours(images[:1]), ours(images[1:])])
     assert (singles[0] - singles[1]).abs().max() > 1
-    torch.testing.assert_close(ours(pictures), singles, atol=1e-3, rtol=0)
+    torch.testing.assert_close(ours(images), singles, atol=1e-3, rtol=0)
 
 
 def test_has_the_public_key_names_and_shapes() -> None:
@@ -126,11 +126,11 @@ def test_has_as_many_parameters_as_the_public_network() -> None:
 
 
 @torch.inference_mode()
-def test_bf16_weights_take_float32_pictures_and_stay_near() -> None:
+def test_bf16_weights_take_float32_images_and_stay_near() -> None:
     _, ours = _networks()
-    pictures = F.interpolate(_pictures(1, 6, 8), size=(48, 64), mode="bilinear")
-    expected = ours(pictures)
-    stylized = ours.bfloat16()(pictures)
+    images = F.interpolate(_images(1, 6, 8), size=(48, 64), mode="bilinear")
+    expected = ours(images)
+    stylized = ours.bfloat16()(images)
     assert stylized.dtype == torch.float32
     assert 0 < (stylized - expected).abs().mean() < 0.05 * expected.std()
 
@@ -138,7 +138,7 @@ def test_bf16_weights_take_float32_pictures_and_stay_near() -> None:
 @torch.inference_mode()
 def test_ignores_style_vectors_and_holds_one_style() -> None:
     _, ours = _networks()
-    pictures = _pictures(1, 16, 16)
+    images = _images(1, 16, 16)
     assert ours.style_names == ("random",)
     assert ours.vector_size == 0
-    assert torch.equal(ours(pictures, torch.ones(1, 7)), ours(pictures))
+    assert torch.equal(ours(images, torch.ones(1, 7)), ours(images))

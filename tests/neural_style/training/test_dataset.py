@@ -1,6 +1,6 @@
-"""Tests of the pictures that training reads.
+"""Tests of the images that training reads.
 
-Knows nothing of networks; every picture is made here.
+Knows nothing of networks; every image is made here.
 """
 
 import logging
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from neural_style.errors import MissingPackageError, TrainingError
 from neural_style.photos import (
-    MAX_VALIDATION_PICTURES,
-    PICTURE_SUFFIXES,
+    IMAGE_SUFFIXES,
+    MAX_VALIDATION_IMAGES,
     find_photos,
     hold_out,
     packaged_photos,
-    read_picture,
+    read_image,
 )
-from neural_style.training.dataset import PhotoCrops, read_style_picture
+from neural_style.training.dataset import PhotoCrops, read_style_image
 
 
 def _noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -30,7 +30,7 @@ def _noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def _write(path: Path, rgb: NDArray[np.uint8]) -> Path:
-    """Writes a picture; names with any letters work, which `cv2.imwrite` does not promise."""
+    """Writes an image; names with any letters work, which `cv2.imwrite` does not promise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     done, encoded = cv2.imencode(path.suffix, rgb[..., ::-1])
     assert done
@@ -48,30 +48,30 @@ def _crops(folder: Path, length: int, seed: int = 0) -> PhotoCrops:
     return PhotoCrops(find_photos(folder), 64, length, seed)
 
 
-def test_a_picture_is_read_as_rgb(tmp_path: Path) -> None:
+def test_a_image_is_read_as_rgb(tmp_path: Path) -> None:
     pixels = _noise(6, 9)
-    assert np.array_equal(read_picture(_write(tmp_path / "a.png", pixels)), pixels)  # type: ignore[arg-type]
+    assert np.array_equal(read_image(_write(tmp_path / "a.png", pixels)), pixels)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("channels", [1, 4])
-def test_grey_pictures_and_ones_with_alpha_have_three_colours(tmp_path: Path, channels: int) -> None:
+def test_grey_images_and_ones_with_alpha_have_three_colours(tmp_path: Path, channels: int) -> None:
     path = tmp_path / "a.png"
     cv2.imwrite(str(path), np.full((5, 7, channels), 99, np.uint8))
-    picture = read_picture(path)
-    assert picture is not None
-    assert picture.shape == (5, 7, 3)
-    assert (picture == 99).all()
+    image = read_image(path)
+    assert image is not None
+    assert image.shape == (5, 7, 3)
+    assert (image == 99).all()
 
 
 def test_a_name_may_have_any_letters(tmp_path: Path) -> None:
-    assert read_picture(_write(tmp_path / "gemälde 絵.png", _noise(5, 5))) is not None
+    assert read_image(_write(tmp_path / "gemälde 絵.png", _noise(5, 5))) is not None
 
 
-def test_what_is_no_picture_reads_as_none(tmp_path: Path) -> None:
+def test_what_is_no_image_reads_as_none(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("hello")
     (tmp_path / "folder.jpg").mkdir()
-    assert [read_picture(tmp_path / name) for name in ("empty.jpg", "text.jpg", "folder.jpg", "gone.jpg")] == [None] * 4
+    assert [read_image(tmp_path / name) for name in ("empty.jpg", "text.jpg", "folder.jpg", "gone.jpg")] == [None] * 4
 
 
 def test_items_are_square_crops_of_0_to_255(tmp_path: Path) -> None:
@@ -112,18 +112,18 @@ def test_items_and_seeds_differ(tmp_path: Path) -> None:
 def test_all_photographs_are_drawn_also_those_in_subfolders(tmp_path: Path) -> None:
     for i, name in enumerate(["a.png", "b.JPG", "deep/er/c.webp"]):
         _write(tmp_path / name, np.full((80, 80, 3), 60 * (i + 1), np.uint8))
-    (tmp_path / "notes.txt").write_text("not a picture, and not to be tried")
+    (tmp_path / "notes.txt").write_text("not an image, and not to be tried")
     photos = _crops(tmp_path, 30, 0)
     greys = {60 * round(photos[i].mean().item() / 60) for i in range(30)}
     assert greys == {60, 120, 180}
 
 
-def test_a_tiny_picture_is_enlarged(tmp_path: Path) -> None:
+def test_a_tiny_image_is_enlarged(tmp_path: Path) -> None:
     _write(tmp_path / "tiny.png", _noise(6, 8))
     assert _crops(tmp_path, 3, 0)[2].shape == (3, 64, 64)
 
 
-def test_a_picture_as_small_as_the_crop_is_used(tmp_path: Path) -> None:
+def test_a_image_as_small_as_the_crop_is_used(tmp_path: Path) -> None:
     _write(tmp_path / "exact.png", _noise(64, 64))
     _write(tmp_path / "wide.png", _noise(64, 65))
     photos = _crops(tmp_path, 10, 0)
@@ -138,9 +138,9 @@ def test_crops_are_mirrored_half_of_the_time(tmp_path: Path) -> None:
     assert 8 < rising < 32
 
 
-def test_an_unreadable_picture_is_skipped_and_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreadable_image_is_skipped_and_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     _photos(tmp_path, 2)
-    (tmp_path / "broken.jpg").write_text("no picture")
+    (tmp_path / "broken.jpg").write_text("no image")
     photos = _crops(tmp_path, 20, 0)
     with caplog.at_level(logging.WARNING):
         assert all(photos[i].shape == (3, 64, 64) for i in range(20))
@@ -149,24 +149,24 @@ def test_an_unreadable_picture_is_skipped_and_named_once(tmp_path: Path, caplog:
     assert str(tmp_path / "broken.jpg") in messages[0]
 
 
-def test_a_folder_whose_pictures_are_all_unreadable_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_whose_images_are_all_unreadable_is_an_error(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.png"):
-        (tmp_path / name).write_text("no picture")
-    with pytest.raises(TrainingError, match="none of its 2 pictures can be read") as caught:
+        (tmp_path / name).write_text("no image")
+    with pytest.raises(TrainingError, match="none of its 2 images can be read") as caught:
         _crops(tmp_path, 5, 0)[0]
     assert str(tmp_path) in str(caught.value)
 
 
-def test_one_good_picture_among_many_unreadable_ones_is_always_found(tmp_path: Path) -> None:
+def test_one_good_image_among_many_unreadable_ones_is_always_found(tmp_path: Path) -> None:
     _photos(tmp_path, 1)
     for i in range(60):
-        (tmp_path / f"broken{i}.jpg").write_text("no picture")
+        (tmp_path / f"broken{i}.jpg").write_text("no image")
     photos = _crops(tmp_path, 100, 0)
     assert all(photos[i].shape == (3, 64, 64) for i in range(100))
 
 
 @pytest.mark.parametrize("kind", ["missing", "file", "empty"])
-def test_a_folder_without_pictures_is_an_error_that_names_it(tmp_path: Path, kind: str) -> None:
+def test_a_folder_without_images_is_an_error_that_names_it(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "photographs"
     if kind == "file":
         folder.write_text("a file")
@@ -181,13 +181,13 @@ def test_a_folder_without_pictures_is_an_error_that_names_it(tmp_path: Path, kin
 
 def test_photographs_are_found_in_subfolders_by_any_suffix_and_sorted(tmp_path: Path) -> None:
     names = ["b.JPG", "a.png", "deep/er/c.webp", "z.bmp", "y.tiff"]
-    for name in [*names, "notes.txt", "film.mp4"]:
+    for name in [*names, "notes.txt", "video.mp4"]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     found = find_photos(tmp_path)
     assert found == sorted(tmp_path / name for name in names)
-    assert {path.suffix.lower() for path in found} <= PICTURE_SUFFIXES
+    assert {path.suffix.lower() for path in found} <= IMAGE_SUFFIXES
 
 
 def test_the_packaged_photographs_exist_and_can_be_read() -> None:
@@ -195,9 +195,9 @@ def test_the_packaged_photographs_exist_and_can_be_read() -> None:
     paths = packaged_photos()
     assert len(set(paths)) == 10
     for path in paths:
-        picture = read_picture(path)
-        assert picture is not None, path
-        assert min(picture.shape[:2]) >= 256, path
+        image = read_image(path)
+        assert image is not None, path
+        assert min(image.shape[:2]) >= 256, path
 
 
 def test_without_scikit_image_the_error_has_the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ def test_without_scikit_image_the_error_has_the_pip_command(monkeypatch: pytest.
         packaged_photos()
 
 
-@pytest.mark.parametrize(("count", "held_out"), [(10, 1), (19, 1), (20, 2), (499, 49), (5000, MAX_VALIDATION_PICTURES)])
+@pytest.mark.parametrize(("count", "held_out"), [(10, 1), (19, 1), (20, 2), (499, 49), (5000, MAX_VALIDATION_IMAGES)])
 def test_the_last_tenth_by_name_is_held_out(count: int, held_out: int) -> None:
     paths = [Path(f"{i:05}.jpg") for i in range(count)]
     learnt, kept = hold_out(paths)
@@ -237,25 +237,25 @@ def test_a_crop_shows_from_all_of_a_photograph_to_a_small_part(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("size", "expected"), [((40, 80), (32, 64)), ((90, 30), (96, 32)), ((10, 20), (32, 64))])
-def test_a_style_picture_has_the_wanted_shorter_side(
+def test_a_style_image_has_the_wanted_shorter_side(
     tmp_path: Path, size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-    picture = read_style_picture(_write(tmp_path / "style.png", _noise(*size)), 32)
-    assert picture.shape == (1, 3, *expected)
-    assert picture.dtype == torch.float32
+    image = read_style_image(_write(tmp_path / "style.png", _noise(*size)), 32)
+    assert image.shape == (1, 3, *expected)
+    assert image.dtype == torch.float32
 
 
-def test_a_style_picture_of_the_wanted_size_keeps_its_pixels(tmp_path: Path) -> None:
+def test_a_style_image_of_the_wanted_size_keeps_its_pixels(tmp_path: Path) -> None:
     pixels = _noise(32, 40)
-    picture = read_style_picture(_write(tmp_path / "style.png", pixels), 32)
-    assert np.array_equal(picture[0].permute(1, 2, 0).numpy(), pixels)
+    image = read_style_image(_write(tmp_path / "style.png", pixels), 32)
+    assert np.array_equal(image[0].permute(1, 2, 0).numpy(), pixels)
 
 
-@pytest.mark.parametrize(("kind", "reason"), [("missing", "no such file"), ("text", "cannot be read as a picture")])
-def test_an_unreadable_style_picture_is_an_error_that_names_it(tmp_path: Path, kind: str, reason: str) -> None:
+@pytest.mark.parametrize(("kind", "reason"), [("missing", "no such file"), ("text", "cannot be read as an image")])
+def test_an_unreadable_style_image_is_an_error_that_names_it(tmp_path: Path, kind: str, reason: str) -> None:
     path = tmp_path / "style.jpg"
     if kind == "text":
-        path.write_text("no picture")
+        path.write_text("no image")
     with pytest.raises(TrainingError, match=reason) as caught:
-        read_style_picture(path, 32)
+        read_style_image(path, 32)
     assert str(path) in str(caught.value)

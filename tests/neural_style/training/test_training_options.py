@@ -36,7 +36,7 @@ def test_a_learning_rate_is_a_number(tmp_path: Path, value: float) -> None:
 
 
 @pytest.mark.parametrize(("name", "option"), [("crop_px", "crop"), ("style_size_px", "style-size")])
-def test_pictures_too_small_for_the_loss_network_are_refused(tmp_path: Path, name: str, option: str) -> None:
+def test_images_too_small_for_the_loss_network_are_refused(tmp_path: Path, name: str, option: str) -> None:
     options = small_options(tmp_path)
     assert getattr(options, name) == 64
     assert f"{option} 63 px: must be at least 64" in _refusal(options, **{name: 63})
@@ -47,8 +47,8 @@ def test_a_seed_that_generators_do_not_take_is_refused(tmp_path: Path, seed: int
     assert f"seed {seed}" in _refusal(small_options(tmp_path), seed=seed)
 
 
-def test_training_without_a_style_picture_is_refused(tmp_path: Path) -> None:
-    assert "--style-image" in _refusal(small_options(tmp_path), style_pictures=(), credits=())
+def test_training_without_a_style_image_is_refused(tmp_path: Path) -> None:
+    assert "--style-image" in _refusal(small_options(tmp_path), style_images=(), credits=())
 
 
 @pytest.mark.parametrize("network", ["transformer", "style"])

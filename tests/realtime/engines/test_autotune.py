@@ -27,10 +27,10 @@ class TimedEngine(IdentityEngine):
         super().__init__()
         self.machine, self.cost_s = machine, cost_s
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         self.machine.now_s += self.cost_s
         self.machine.runs += 1
-        return super().stylize(pictures, style, strength)
+        return super().stylize(images, style, strength)
 
 
 class FakeMachine:

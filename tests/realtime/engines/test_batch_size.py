@@ -1,4 +1,4 @@
-"""Tests of finding how many pictures to stylize together; time is a fake's.
+"""Tests of finding how many images to stylize together; time is a fake's.
 
 Must not measure anything.
 """
@@ -24,9 +24,9 @@ class TimedEngine(IdentityEngine):
         super().__init__()
         self.costs_s, self.now_s = costs_s, 0.0
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
-        self.now_s += self.costs_s[len(pictures)]
-        return super().stylize(pictures, style, strength)
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+        self.now_s += self.costs_s[len(images)]
+        return super().stylize(images, style, strength)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ class TimedEngine(IdentityEngine):
         ({1: 0.9, 2: 0.9, 4: 0.9}, 1),  # too slow to find out
     ],
 )
-def test_the_size_that_costs_least_for_each_picture(
+def test_the_size_that_costs_least_for_each_image(
     costs_s: dict[int, float], best: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = TimedEngine(costs_s)
@@ -47,7 +47,7 @@ def test_the_size_that_costs_least_for_each_picture(
     assert fastest_batch_size(engine, LOOK, noise()) == best
 
 
-def test_an_engine_of_several_batches_at_once_gets_single_pictures_unmeasured() -> None:
+def test_an_engine_of_several_batches_at_once_gets_single_images_unmeasured() -> None:
     engine = UnevenEngine(2)
     assert fastest_batch_size(engine, LOOK, noise()) == 1
     assert not engine.batches

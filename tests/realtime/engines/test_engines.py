@@ -1,4 +1,4 @@
-"""Tests of the torch and the onnx engine: the same pictures, and one line for what cannot be had.
+"""Tests of the torch and the onnx engine: the same images, and one line for what cannot be had.
 
 Must not need a GPU; a session that offers another provider is faked.
 """
@@ -66,14 +66,14 @@ def engines(catalogue: Catalogue) -> Iterator[dict[str, Engine]]:
 
 
 @pytest.mark.parametrize("size_wh", [(96, 64), (101, 67), (3, 1), (1, 1), (33, 130)])
-def test_all_engines_paint_the_same_picture(
+def test_all_engines_paint_the_same_image(
     engines: dict[str, Engine], catalogue: Catalogue, size_wh: tuple[int, int]
 ) -> None:
-    pictures = noise(size_wh, seed=5)[None]
+    images = noise(size_wh, seed=5)[None]
     for style in catalogue.styles:
-        by_torch, *by_others = (engines[name].stylize(pictures, style) for name in ("torch", "onnx", "openvino"))
+        by_torch, *by_others = (engines[name].stylize(images, style) for name in ("torch", "onnx", "openvino"))
         for painting in by_others:
-            assert painting.shape == by_torch.shape == pictures.shape
+            assert painting.shape == by_torch.shape == images.shape
             assert painting.dtype == by_torch.dtype == np.uint8
             # A single pixel is flat: norms divide rounding errors by rounding errors.
             assert difference(by_torch, painting) < (16 if size_wh == (1, 1) else 2)
@@ -109,14 +109,14 @@ def test_ctrl_c_after_an_engine_was_let_go_of_in_another_thread(name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
-def test_a_batch_is_painted_like_its_pictures_one_by_one(
+def test_a_batch_is_painted_like_its_images_one_by_one(
     engines: dict[str, Engine], catalogue: Catalogue, name: str
 ) -> None:
-    pictures = np.stack([noise((64, 48), seed) for seed in range(3)])
+    images = np.stack([noise((64, 48), seed) for seed in range(3)])
     style = catalogue.styles[1]
-    batch = engines[name].stylize(pictures, style)
-    singles = np.concatenate([engines[name].stylize(pictures[i : i + 1], style) for i in range(3)])
-    assert batch.shape == pictures.shape
+    batch = engines[name].stylize(images, style)
+    singles = np.concatenate([engines[name].stylize(images[i : i + 1], style) for i in range(3)])
+    assert batch.shape == images.shape
     assert int(np.abs(batch.astype(int) - singles.astype(int)).max()) <= 1
     assert difference(batch[0], batch[1]) > 5
 
@@ -125,10 +125,10 @@ def test_a_batch_is_painted_like_its_pictures_one_by_one(
 def test_every_style_paints_differently_and_none_paints_nothing(
     engines: dict[str, Engine], catalogue: Catalogue, name: str
 ) -> None:
-    pictures = noise((96, 64), seed=6)[None]
-    paintings = [engines[name].stylize(pictures, style) for style in catalogue.styles]
+    images = noise((96, 64), seed=6)[None]
+    paintings = [engines[name].stylize(images, style) for style in catalogue.styles]
     for i, painting in enumerate(paintings):
-        assert difference(painting, pictures) > 5
+        assert difference(painting, images) > 5
         assert painting.std() > 5
         for other in paintings[:i]:
             assert difference(painting, other) > 2
@@ -136,31 +136,31 @@ def test_every_style_paints_differently_and_none_paints_nothing(
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
 @pytest.mark.parametrize("size_wh", [(96, 64), (101, 67), (1, 1)])
-def test_at_strength_0_the_picture_comes_back(
+def test_at_strength_0_the_image_comes_back(
     engines: dict[str, Engine], catalogue: Catalogue, name: str, size_wh: tuple[int, int]
 ) -> None:
-    pictures = noise(size_wh, seed=8)[None]
+    images = noise(size_wh, seed=8)[None]
     for style in catalogue.styles[:3]:
-        same = engines[name].stylize(pictures, style, strength=0.0)
-        assert np.abs(same.astype(int) - pictures.astype(int)).max() <= 1
-        assert not np.shares_memory(same, pictures)
+        same = engines[name].stylize(images, style, strength=0.0)
+        assert np.abs(same.astype(int) - images.astype(int)).max() <= 1
+        assert not np.shares_memory(same, images)
 
 
-def test_at_strength_0_the_picture_comes_back_in_bf16_too(catalogue: Catalogue) -> None:
+def test_at_strength_0_the_image_comes_back_in_bf16_too(catalogue: Catalogue) -> None:
     engine = TorchEngine(catalogue, EngineOptions(device="cpu", precision="bf16"))
-    pictures = noise((96, 64), seed=8)[None]
-    same = engine.stylize(pictures, catalogue.styles[0], strength=0.0)
-    assert np.abs(same.astype(int) - pictures.astype(int)).max() <= 1
+    images = noise((96, 64), seed=8)[None]
+    same = engine.stylize(images, catalogue.styles[0], strength=0.0)
+    assert np.abs(same.astype(int) - images.astype(int)).max() <= 1
 
 
 @pytest.mark.parametrize("strength", [0.3, 0.5, 0.8])
-def test_all_engines_paint_the_same_picture_at_part_of_the_strength(
+def test_all_engines_paint_the_same_image_at_part_of_the_strength(
     engines: dict[str, Engine], catalogue: Catalogue, strength: float
 ) -> None:
-    pictures = noise((101, 67), seed=5)[None]
+    images = noise((101, 67), seed=5)[None]
     for style in catalogue.styles:
         names = ("torch", "onnx", "openvino")
-        by_torch, *by_others = (engines[name].stylize(pictures, style, strength) for name in names)
+        by_torch, *by_others = (engines[name].stylize(images, style, strength) for name in names)
         assert all(difference(by_torch, painting) < 2 for painting in by_others)
 
 
@@ -168,12 +168,12 @@ def test_all_engines_paint_the_same_picture_at_part_of_the_strength(
 def test_part_of_the_strength_is_neither_end_nor_a_mixture_of_their_pixels(
     engines: dict[str, Engine], catalogue: Catalogue, name: str
 ) -> None:
-    pictures = noise((96, 64), seed=9)[None]
+    images = noise((96, 64), seed=9)[None]
     for style in catalogue.styles:
-        half, full = (engines[name].stylize(pictures, style, strength) for strength in (0.5, 1.0))
-        assert difference(half, pictures) > 2
+        half, full = (engines[name].stylize(images, style, strength) for strength in (0.5, 1.0))
+        assert difference(half, images) > 2
         assert difference(half, full) > 2
-        assert difference(half, postprocess.fade(pictures[0], full[0], 0.5)[None]) > 1
+        assert difference(half, postprocess.fade(images[0], full[0], 0.5)[None]) > 1
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
@@ -181,12 +181,12 @@ def test_a_blend_paints_what_lies_between_its_parts(
     monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue, engines: dict[str, Engine], name: str
 ) -> None:
     monkeypatch.setattr(styles, "load_catalogue", lambda network="fast": catalogue)
-    pictures = noise((96, 64), seed=6)[None]
+    images = noise((96, 64), seed=6)[None]
     first, second = catalogue.styles[0], catalogue.styles[1]
-    whole = [engines[name].stylize(pictures, style) for style in (first, second)]
+    whole = [engines[name].stylize(images, style) for style in (first, second)]
     almost = _blend(f"{first.name}:999+{second.name}:1")
-    between = engines[name].stylize(pictures, _blend(f"{first.name}+{second.name}"))
-    assert difference(engines[name].stylize(pictures, almost), whole[0]) < 1
+    between = engines[name].stylize(images, _blend(f"{first.name}+{second.name}"))
+    assert difference(engines[name].stylize(images, almost), whole[0]) < 1
     assert all(difference(between, painting) > 2 for painting in whole)
 
 
@@ -207,10 +207,10 @@ def test_a_style_of_its_own_file_is_painted_by_the_network_beside_it(tmp_path: P
     save_style(tmp_path / "mine.safetensors", mine, credit, {}, tmp_path / "fast.safetensors")
     catalogue, place = open_styles(str(tmp_path / "mine.safetensors"))
     engine = open_engine(catalogue, EngineOptions(engine=name, device="cpu", precision="fp32"), place)
-    pictures, whole = noise()[None], load_catalogue(tmp_path)
-    expected = engine.stylize(pictures, whole.styles[2])
-    assert (engine.stylize(pictures, catalogue.styles[place]) == expected).all()
-    assert difference(expected, engine.stylize(pictures, whole.styles[0])) > 2
+    images, whole = noise()[None], load_catalogue(tmp_path)
+    expected = engine.stylize(images, whole.styles[2])
+    assert (engine.stylize(images, catalogue.styles[place]) == expected).all()
+    assert difference(expected, engine.stylize(images, whole.styles[0])) > 2
     engine.close()
 
 
@@ -222,8 +222,8 @@ def test_a_network_of_one_style_ignores_the_strength(tmp_path: Path, name: Any) 
     export_checkpoint(path)
     catalogue, place = open_styles(str(path))
     engine = open_engine(catalogue, EngineOptions(engine=name, device="cpu", precision="fp32"), place)
-    pictures = noise((32, 24))[None]
-    whole, none = (engine.stylize(pictures, catalogue.styles[place], strength) for strength in (1.0, 0.0))
+    images = noise((32, 24))[None]
+    whole, none = (engine.stylize(images, catalogue.styles[place], strength) for strength in (1.0, 0.0))
     assert (whole == none).all()
     engine.close()
 
@@ -244,22 +244,22 @@ def test_a_style_that_lost_its_network_keeps_no_other_from_running(
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
 def test_a_painting_is_an_array_of_its_own(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
-    pictures = noise()[None]
-    kept = pictures.copy()
-    first = engines[name].stylize(pictures, catalogue.styles[0])
+    images = noise()[None]
+    kept = images.copy()
+    first = engines[name].stylize(images, catalogue.styles[0])
     before = first.copy()
-    engines[name].stylize(255 - pictures, catalogue.styles[0])
-    assert (pictures == kept).all()
+    engines[name].stylize(255 - images, catalogue.styles[0])
+    assert (images == kept).all()
     assert (first == before).all()
-    assert not np.shares_memory(first, pictures)
+    assert not np.shares_memory(first, images)
 
 
 def test_bf16_is_close_to_fp32(catalogue: Catalogue, engines: dict[str, Engine]) -> None:
     engine = TorchEngine(catalogue, EngineOptions(device="cpu", precision="bf16"))
     assert engine.info.precision == "bf16"
-    pictures = noise((96, 64), seed=7)[None]
-    expected = engines["torch"].stylize(pictures, catalogue.styles[0])
-    assert difference(engine.stylize(pictures, catalogue.styles[0]), expected) < 6
+    images = noise((96, 64), seed=7)[None]
+    expected = engines["torch"].stylize(images, catalogue.styles[0])
+    assert difference(engine.stylize(images, catalogue.styles[0]), expected) < 6
 
 
 def test_info_says_what_really_runs(engines: dict[str, Engine]) -> None:
@@ -288,11 +288,11 @@ def test_int8_is_close_to_fp32(
 def test_int8_paints_no_bands_in_flat_areas(catalogue: Catalogue, name: Any, level: int) -> None:
     """A soft gradient has no step that is larger than in fp32 by more than a few levels."""
     ramp = np.linspace(level * 0.8, level * 0.8 + 30, 128).astype(np.uint8)
-    pictures = np.repeat(np.repeat(ramp[None, None, :, None], 96, axis=1), 3, axis=3)
+    images = np.repeat(np.repeat(ramp[None, None, :, None], 96, axis=1), 3, axis=3)
     steps = {}
     for precision in ("fp32", "int8"):
         engine = open_engine(catalogue, EngineOptions(engine=name, device="cpu", precision=precision))
-        painting = engine.stylize(pictures, catalogue.styles[0]).astype(int)
+        painting = engine.stylize(images, catalogue.styles[0]).astype(int)
         steps[precision] = np.abs(np.diff(painting[:, 8:-8, 8:-8], axis=2)).mean()
         engine.close()
     assert steps["int8"] < steps["fp32"] + 2.5
@@ -301,9 +301,9 @@ def test_int8_paints_no_bands_in_flat_areas(catalogue: Catalogue, name: Any, lev
 @pytest.fixture
 def photograph() -> NDArray[np.uint8]:
     """One like those that int8 was calibrated with: uint8 (H, W, 3)."""
-    picture = cv2.imread(str(packaged_photo("chelsea.png")))
-    assert picture is not None
-    return np.asarray(cv2.cvtColor(cv2.resize(picture, (320, 240)), cv2.COLOR_BGR2RGB), np.uint8)
+    image = cv2.imread(str(packaged_photo("chelsea.png")))
+    assert image is not None
+    return np.asarray(cv2.cvtColor(cv2.resize(image, (320, 240)), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 NO_GPU_CASES = [
@@ -397,7 +397,7 @@ def test_a_style_that_was_not_opened_is_refused(engines: dict[str, Engine], name
         engines[name].stylize(noise()[None], make_catalogue("foreign").styles[0])
 
 
-def test_a_picture_that_a_network_cannot_take_is_an_engine_error(
+def test_a_image_that_a_network_cannot_take_is_an_engine_error(
     engines: dict[str, Engine], catalogue: Catalogue
 ) -> None:
     with pytest.raises(EngineError, match=r"fast\.onnx failed on \(1, 4, 4, 4\)"):
@@ -405,21 +405,21 @@ def test_a_picture_that_a_network_cannot_take_is_an_engine_error(
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
-def test_a_batch_may_have_a_style_for_each_picture(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
-    pictures = np.stack([noise((64, 48), seed) for seed in range(3)])
+def test_a_batch_may_have_a_style_for_each_image(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
+    images = np.stack([noise((64, 48), seed) for seed in range(3)])
     styles, strengths = catalogue.styles[:3], (1.0, 0.5, 0.0)
-    painted = engines[name].stylize(pictures, together(styles, strengths))
+    painted = engines[name].stylize(images, together(styles, strengths))
     for at, (style, strength) in enumerate(zip(styles, strengths, strict=True)):
-        alone = engines[name].stylize(pictures[at : at + 1], style, strength)[0]
+        alone = engines[name].stylize(images[at : at + 1], style, strength)[0]
         assert difference(painted[at], alone) < 0.5
 
 
-def test_tiles_may_have_a_style_for_each_picture(catalogue: Catalogue, engines: dict[str, Engine]) -> None:
-    pictures = np.stack([noise((150, 130), seed) for seed in range(2)])
+def test_tiles_may_have_a_style_for_each_image(catalogue: Catalogue, engines: dict[str, Engine]) -> None:
+    images = np.stack([noise((150, 130), seed) for seed in range(2)])
     tiled = TiledEngine(catalogue, CPU_FP32, 128)
-    painted = tiled.stylize(pictures, together(catalogue.styles[:2], (1.0, 0.7)))
+    painted = tiled.stylize(images, together(catalogue.styles[:2], (1.0, 0.7)))
     for at, strength in enumerate((1.0, 0.7)):
-        alone = engines["torch"].stylize(pictures[at : at + 1], catalogue.styles[at], strength)[0]
+        alone = engines["torch"].stylize(images[at : at + 1], catalogue.styles[at], strength)[0]
         assert difference(painted[at], alone) < 0.5
     tiled.close()
 
@@ -553,15 +553,15 @@ def test_the_fp16_file_paints_what_fp32_paints_also_where_nothing_is_to_be_seen(
         "checkerboard": places // 16 % 2 * 255,
         "fine checkerboard": places % 2 * 255,
     }
-    picture = noise((128, 96)) if pattern == "noise" else np.repeat(planes[pattern][..., None], 3, axis=2)
-    pictures = picture[None].astype(np.uint8)
+    image = noise((128, 96)) if pattern == "noise" else np.repeat(planes[pattern][..., None], 3, axis=2)
+    images = image[None].astype(np.uint8)
     session = onnxruntime.InferenceSession(SAVED_MODELS / "fast.fp16.onnx", providers=["CPUExecutionProvider"])
     for style in catalogue.styles[:4]:
         vector = style.vector_at(1.0)
         assert vector is not None
-        (painted,) = session.run(None, {"frames": pictures, "style": vector[None]})
+        (painted,) = session.run(None, {"frames": images, "style": vector[None]})
         for name in ("torch", "onnx", "openvino"):
-            exact = engines[name].stylize(pictures, style)
+            exact = engines[name].stylize(images, style)
             assert np.abs(painted.astype(int) - exact).max() <= 16, name
 
 
@@ -573,11 +573,11 @@ def test_an_onnx_file_alone_runs_where_it_can(name: Any) -> None:
         with pytest.raises(EngineError, match="use --engine onnx"):
             open_engine(catalogue, options, first)
         return
-    pictures = noise()[None]
+    images = noise()[None]
     engine = open_engine(catalogue, options, first)
-    expected = OnnxEngine(load_catalogue(), CPU_FP32).stylize(pictures, load_catalogue().styles[3])
+    expected = OnnxEngine(load_catalogue(), CPU_FP32).stylize(images, load_catalogue().styles[3])
     # Its vectors are rounded to six digits.
-    assert difference(engine.stylize(pictures, catalogue.styles[3]), expected) < 0.01
+    assert difference(engine.stylize(images, catalogue.styles[3]), expected) < 0.01
 
 
 def test_batches_at_once_are_painted_as_one_by_one(catalogue: Catalogue) -> None:
@@ -619,13 +619,13 @@ def test_a_graph_is_recorded_once_for_each_shape_and_batch_at_once(
     assert engine.info.parallel_batches == 2
     first, second = catalogue.styles[:2]
     size = first.vector.size if first.vector is not None else 0
-    for pictures, style in [
+    for images, style in [
         (noise((32, 24))[None], first),
         (noise((32, 24))[None], second),
         (noise((40, 24))[None], first),
     ]:
-        wanted = engines["torch"].stylize(pictures, style, 0.7)
-        assert difference(engine.stylize(pictures, style, 0.7), wanted) < 0.01
+        wanted = engines["torch"].stylize(images, style, 0.7)
+        assert difference(engine.stylize(images, style, 0.7), wanted) < 0.01
     assert fake_runner.made == [((1, 24, 32, 3), size)] * 2 + [((1, 24, 40, 3), size)] * 2
     engine.close()
 

@@ -27,11 +27,11 @@ class SmallEngine(IdentityEngine):
         self.pixels, self.closed_times, self.info = pixels, 0, INFO
         self.tried: list[int] = []
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
-        self.tried.append(len(pictures))
-        if pictures[..., 0].size > self.pixels:
-            raise no_memory(INFO, pictures.shape)
-        return 255 - pictures
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+        self.tried.append(len(images))
+        if images[..., 0].size > self.pixels:
+            raise no_memory(INFO, images.shape)
+        return 255 - images
 
     def close(self) -> None:
         self.closed_times += 1
@@ -59,8 +59,8 @@ def test_batches_are_halved_until_they_fit_and_stay_so() -> None:
     inner = SmallEngine(2 * 40 * 30)
     engine = SparingEngine(inner, Tiles(0).open, said.append)
     for _ in range(2):
-        pictures = _batch(7)
-        assert (engine.stylize(pictures, STYLE) == 255 - pictures).all(), "in the same order, none lost"
+        images = _batch(7)
+        assert (engine.stylize(images, STYLE) == 255 - images).all(), "in the same order, none lost"
     assert inner.tried == [7, 3, 1, 1, 1, 1, 1, 1, 1, *[1] * 7]
     assert said == [
         "device cuda:0: no memory for 7 frames of 40x30 together; from now on 3",
@@ -69,13 +69,13 @@ def test_batches_are_halved_until_they_fit_and_stay_so() -> None:
     assert len(engine.stylize(_batch(4, (20, 10)), STYLE)) == 4, "a smaller size is not limited"
 
 
-def test_a_picture_too_large_for_memory_is_painted_in_parts_from_then_on() -> None:
+def test_a_image_too_large_for_memory_is_painted_in_parts_from_then_on() -> None:
     said: list[str] = []
     inner, tiles = SmallEngine(1000), Tiles(600**2)
     engine = SparingEngine(inner, tiles.open, said.append)
-    pictures = _batch(1, (3000, 1100))
+    images = _batch(1, (3000, 1100))
     for _ in range(2):
-        assert (engine.stylize(pictures, STYLE) == 255 - pictures).all()
+        assert (engine.stylize(images, STYLE) == 255 - images).all()
     assert inner.tried == [1]
     assert [tile_px for tile_px, _ in tiles.opened] == [2048, 1024, 512]
     assert said == [
@@ -102,7 +102,7 @@ def test_a_style_without_weights_for_parts_tells_what_is_missing_memory() -> Non
 
 def test_other_failures_pass_through() -> None:
     class Broken(SmallEngine):
-        def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+        def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
             raise EngineError("boom")
 
     with pytest.raises(EngineError, match="boom"):

@@ -1,4 +1,4 @@
-"""Tests of stylizing in parts: the picture is that of the whole.
+"""Tests of stylizing in parts: the image is that of the whole.
 
 Must not need a file of its own: the styles of the repository do.
 """
@@ -16,10 +16,10 @@ OPTIONS = EngineOptions("torch", "cpu", "fp32")
 
 
 @pytest.mark.parametrize("size_wh", [(300, 200), (333, 129)])
-def test_parts_give_the_picture_of_the_whole(size_wh: tuple[int, int]) -> None:
+def test_parts_give_the_image_of_the_whole(size_wh: tuple[int, int]) -> None:
     catalogue, places = open_style_list("candy")
-    style, pictures = catalogue.styles[places[0]], np.stack([noise(size_wh, seed) for seed in range(2)])
-    whole = TorchEngine(catalogue, OPTIONS).stylize(pictures, style, 1.0)
-    parts = TiledEngine(catalogue, OPTIONS, 128).stylize(pictures, style, 1.0)
-    assert parts.shape == pictures.shape
+    style, images = catalogue.styles[places[0]], np.stack([noise(size_wh, seed) for seed in range(2)])
+    whole = TorchEngine(catalogue, OPTIONS).stylize(images, style, 1.0)
+    parts = TiledEngine(catalogue, OPTIONS, 128).stylize(images, style, 1.0)
+    assert parts.shape == images.shape
     assert np.abs(parts.astype(int) - whole).max() <= 1

@@ -1,6 +1,6 @@
 """Tests of codecs: what goes into which file, and what is said where one is missing.
 
-Must not encode a film.
+Must not encode a video.
 """
 
 import os
@@ -13,11 +13,11 @@ import pytest
 from fakes import noise
 
 from realtime.errors import OptionError, SinkError
-from realtime.media.codecs import ENCODERS, FILM_SUFFIXES, find_encoder
+from realtime.media.codecs import ENCODERS, VIDEO_SUFFIXES, find_encoder
 from realtime.media.colour import ColourTags
-from realtime.videos.segments import FilmFormat, SegmentWriter
+from realtime.videos.segments import SegmentWriter, VideoFormat
 
-FORMAT = FilmFormat((64, 48), Fraction(1, 25), Fraction(25), ColourTags(), deep=False)
+FORMAT = VideoFormat((64, 48), Fraction(1, 25), Fraction(25), ColourTags(), deep=False)
 
 
 @pytest.mark.parametrize(("suffix", "expected"), [(".mp4", "h264"), (".mkv", "h264"), (".webm", "vp9")])
@@ -26,7 +26,7 @@ def test_each_container_has_a_usual_codec(suffix: str, expected: str) -> None:
 
 
 def test_every_container_takes_its_usual_codec() -> None:
-    assert all(suffix in find_encoder(None, suffix).containers for suffix in FILM_SUFFIXES)
+    assert all(suffix in find_encoder(None, suffix).containers for suffix in VIDEO_SUFFIXES)
 
 
 def test_a_container_that_cannot_hold_the_codec_is_refused_with_those_that_can() -> None:

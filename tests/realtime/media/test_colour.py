@@ -1,6 +1,6 @@
-"""Tests of colours and sizes between films and RGB.
+"""Tests of colours and sizes between videos and RGB.
 
-Must not read or write a film.
+Must not read or write a video.
 """
 
 from fractions import Fraction
@@ -27,34 +27,34 @@ def test_the_matrix_is_the_stated_one_or_the_usual_one(matrix: int, height_px: i
 @pytest.mark.parametrize("pixel_format", ["yuv444p", "yuv444p10le"])
 def test_there_and_back(matrix: int, full_range: bool, pixel_format: str) -> None:
     tags = ColourTags(matrix, full_range, matrix, matrix)
-    picture = FromRgb(tags, pixel_format, even=True)(noise())
-    assert bit_depth(picture) == (10 if "10" in pixel_format else 8)
-    assert difference(ToRgb(tags)(picture), noise()) < 1.0
+    image = FromRgb(tags, pixel_format, even=True)(noise())
+    assert bit_depth(image) == (10 if "10" in pixel_format else 8)
+    assert difference(ToRgb(tags)(image), noise()) < 1.0
 
 
 @pytest.mark.parametrize(("full_range", "white"), [(False, 235), (True, 255)])
 def test_white_has_the_value_of_its_range(full_range: bool, white: int) -> None:
-    picture = FromRgb(ColourTags(1, full_range), "yuv444p", even=False)(solid((255, 255, 255)))
-    assert picture.to_ndarray()[0].max() == white
+    image = FromRgb(ColourTags(1, full_range), "yuv444p", even=False)(solid((255, 255, 255)))
+    assert image.to_ndarray()[0].max() == white
 
 
 def test_red_has_the_values_of_its_matrix() -> None:
     """ITU-R BT.601 and BT.709: luma of full red is 0.299 and 0.2126 of the range."""
     for matrix, share in ((5, 0.299), (1, 0.2126)):
-        picture = FromRgb(ColourTags(matrix, True), "yuv444p", even=False)(solid((255, 0, 0)))
-        assert picture.to_ndarray()[0].mean() == pytest.approx(255 * share, abs=1)
+        image = FromRgb(ColourTags(matrix, True), "yuv444p", even=False)(solid((255, 0, 0)))
+        assert image.to_ndarray()[0].mean() == pytest.approx(255 * share, abs=1)
 
 
 def test_the_last_row_and_column_are_repeated_for_even_sides() -> None:
     pixels = noise((63, 47))
-    picture = FromRgb(ColourTags(1), "yuv444p", even=True)(pixels)
-    assert (picture.width, picture.height) == (64, 48)
-    back = ToRgb(ColourTags(1))(picture)
+    image = FromRgb(ColourTags(1), "yuv444p", even=True)(pixels)
+    assert (image.width, image.height) == (64, 48)
+    back = ToRgb(ColourTags(1))(image)
     assert np.array_equal(back[:, 63], back[:, 62])
     assert np.array_equal(back[47], back[46])
 
 
-def test_tags_are_read_and_pictures_in_rgb_are_full_range() -> None:
+def test_tags_are_read_and_images_in_rgb_are_full_range() -> None:
     assert tags_of(av.VideoFrame.from_ndarray(noise(), format="rgb24")).full_range
 
 

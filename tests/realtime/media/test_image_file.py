@@ -11,12 +11,12 @@ from PIL import Image as Pillow
 from PIL import ImageCms
 
 from realtime.errors import SinkError, SourceError
-from realtime.media.image_file import StillPicture, read_still, write_still
+from realtime.media.image_file import StillImage, read_still, write_still
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".bmp", ".avif"])
 def test_every_kind_is_written_and_read_again(suffix: str, tmp_path: Path) -> None:
-    write_still(tmp_path / f"a{suffix}", StillPicture(noise(), None, ".png"), suffix)
+    write_still(tmp_path / f"a{suffix}", StillImage(noise(), None, ".png"), suffix)
     read = read_still(tmp_path / f"a{suffix}")
     assert difference(read.pixels, noise()) < 4
     assert read.alpha is None
@@ -35,7 +35,7 @@ def test_the_orientation_of_the_camera_is_applied(tmp_path: Path) -> None:
     assert np.array_equal(read_still(tmp_path / "a.png").pixels, np.rot90(noise((64, 48)), -1))
 
 
-def test_colours_are_converted_from_the_pictures_own_profile(tmp_path: Path) -> None:
+def test_colours_are_converted_from_the_images_own_profile(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
     lab = Pillow.fromarray(noise()).convert("RGB")
     converted = ImageCms.profileToProfile(lab, ImageCms.createProfile("sRGB"), profile, outputMode="LAB")
@@ -52,14 +52,14 @@ def test_a_broken_profile_counts_as_none(tmp_path: Path) -> None:
 def test_transparency_is_kept_or_put_on_white(tmp_path: Path) -> None:
     alpha = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
     Pillow.fromarray(np.dstack([noise(), alpha])).save(tmp_path / "a.png")
-    picture = read_still(tmp_path / "a.png")
-    assert picture.alpha is not None
-    assert np.array_equal(picture.alpha, alpha)
-    write_still(tmp_path / "b.webp", picture, ".webp")
+    image = read_still(tmp_path / "a.png")
+    assert image.alpha is not None
+    assert np.array_equal(image.alpha, alpha)
+    write_still(tmp_path / "b.webp", image, ".webp")
     kept = read_still(tmp_path / "b.webp").alpha
     assert kept is not None
     assert np.array_equal(kept, alpha)
-    write_still(tmp_path / "c.jpg", picture, ".jpg")
+    write_still(tmp_path / "c.jpg", image, ".jpg")
     flat = read_still(tmp_path / "c.jpg").pixels
     assert flat[:, 0].min() > 235
     assert difference(flat[:, 50:], noise()[:, 50:]) < 60
@@ -89,20 +89,20 @@ def test_other_modes_are_seen_as_they_are_shown(mode: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
-def test_what_is_no_picture_is_one_line(content: bytes, tmp_path: Path) -> None:
+def test_what_is_no_image_is_one_line(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(SourceError, match=r"a\.png"):
         read_still(tmp_path / "a.png")
 
 
-def test_a_truncated_picture_is_damaged(tmp_path: Path) -> None:
-    write_still(tmp_path / "a.jpg", StillPicture(noise((640, 480)), None, ".jpg"), ".jpg")
+def test_a_truncated_image_is_damaged(tmp_path: Path) -> None:
+    write_still(tmp_path / "a.jpg", StillImage(noise((640, 480)), None, ".jpg"), ".jpg")
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:3000])
     with pytest.raises(SourceError, match="damaged"):
         read_still(tmp_path / "a.jpg")
 
 
-def test_a_picture_that_says_it_is_huge_is_not_unpacked(tmp_path: Path) -> None:
+def test_a_image_that_says_it_is_huge_is_not_unpacked(tmp_path: Path) -> None:
     content = bytearray(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (100000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0")
     import zlib
 
@@ -116,10 +116,10 @@ def test_a_picture_that_says_it_is_huge_is_not_unpacked(tmp_path: Path) -> None:
 
 def test_nothing_is_left_when_writing_fails(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="cannot be written"):
-        write_still(Path("/dev/full"), StillPicture(noise(), None, ".png"), ".png")
+        write_still(Path("/dev/full"), StillImage(noise(), None, ".png"), ".png")
     (tmp_path / "a.png").mkdir()
     with pytest.raises(SinkError, match="folder"):
-        write_still(tmp_path / "a.png", StillPicture(noise(), None, ".png"), ".png")
+        write_still(tmp_path / "a.png", StillImage(noise(), None, ".png"), ".png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
@@ -134,6 +134,6 @@ def test_standard_input_and_output(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sys, "stdin", _Standard(stored))
     monkeypatch.setattr(sys, "stdout", _Standard(out))
-    picture = read_still(None)
-    write_still(None, picture, picture.format_suffix)
+    image = read_still(None)
+    write_still(None, image, image.format_suffix)
     assert np.array_equal(np.array(Pillow.open(io.BytesIO(out.getvalue()))), noise())

@@ -1,4 +1,4 @@
-"""Tests of snapshots: two pictures, whole or not at all.
+"""Tests of snapshots: two images, whole or not at all.
 
 Must not need a display.
 """
@@ -40,7 +40,7 @@ def test_a_place_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_picture_that_cannot_take_its_name_leaves_nothing(tmp_path: Path) -> None:
+def test_a_image_that_cannot_take_its_name_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "red.png").mkdir()
     with pytest.raises(SinkError):
         write_png(tmp_path / "red.png", solid(RED))

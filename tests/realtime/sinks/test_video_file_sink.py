@@ -1,4 +1,4 @@
-"""Tests of recording: a file that plays, with the right pictures and times, or no file.
+"""Tests of recording: a file that plays, with the right images and times, or no file.
 
 Must not need a source or an engine.
 """
@@ -17,9 +17,9 @@ from realtime.frame import Image
 from realtime.sinks.video_file import VideoFileSink
 
 
-def _record(path: Path, pictures: list[Image], times_s: list[float] | None = None) -> str:
+def _record(path: Path, images: list[Image], times_s: list[float] | None = None) -> str:
     sink = VideoFileSink(path, 10.0)
-    for index, pixels in enumerate(pictures):
+    for index, pixels in enumerate(images):
         sink.write(make_stylized(pixels, index, times_s[index] if times_s else index / 10))
     return sink.close()
 
@@ -31,7 +31,7 @@ def test_a_recording_plays_with_every_frame_in_order(tmp_path: Path, suffix: str
     assert line == f"wrote {path}: 12 frames, 64x48"
     clip = read_clip(path)
     assert (clip.codec, clip.size_wh) == ("h264", (64, 48))
-    assert [round(float(pixels.mean()) / 20) for pixels in clip.pictures] == list(range(12))
+    assert [round(float(pixels.mean()) / 20) for pixels in clip.images] == list(range(12))
     assert clip.times_s == pytest.approx([i / 10 for i in range(12)], abs=2e-3)
 
 
@@ -56,7 +56,7 @@ def test_a_recording_that_begins_late_starts_at_zero(tmp_path: Path) -> None:
 @pytest.mark.parametrize("colour", [RED, GREEN, BLUE])
 def test_pure_colours_stay_pure(tmp_path: Path, colour: tuple[int, int, int]) -> None:
     _record(tmp_path / "out.mp4", [solid(colour)] * 3)
-    for pixels in read_clip(tmp_path / "out.mp4").pictures:
+    for pixels in read_clip(tmp_path / "out.mp4").images:
         assert difference(pixels, solid(colour)) < 4
 
 
@@ -66,12 +66,12 @@ def test_pure_colours_stay_pure(tmp_path: Path, colour: tuple[int, int, int]) ->
 def test_odd_sides_are_made_even_by_repeating_the_edge(
     tmp_path: Path, size_wh: tuple[int, int], even_wh: tuple[int, int]
 ) -> None:
-    picture = solid((200, 120, 40), size_wh)
-    line = _record(tmp_path / "out.mp4", [picture] * 2)
+    image = solid((200, 120, 40), size_wh)
+    line = _record(tmp_path / "out.mp4", [image] * 2)
     assert f"{even_wh[0]}x{even_wh[1]} (H.264 needs even sides" in line
     clip = read_clip(tmp_path / "out.mp4")
     assert clip.size_wh == even_wh
-    assert difference(clip.pictures[0], solid((200, 120, 40), even_wh)) < 4
+    assert difference(clip.images[0], solid((200, 120, 40), even_wh)) < 4
 
 
 def _halves(size_wh: tuple[int, int]) -> Image:
@@ -92,15 +92,15 @@ def _halves(size_wh: tuple[int, int]) -> Image:
 def test_a_frame_of_another_size_is_fitted_into_the_first(tmp_path: Path, other_wh: tuple[int, int]) -> None:
     _record(tmp_path / "out.mp4", [_halves((64, 48)), _halves(other_wh), _halves((64, 48))])
     clip = read_clip(tmp_path / "out.mp4")
-    assert len(clip.pictures) == 3
-    for pixels in clip.pictures:
+    assert len(clip.images) == 3
+    for pixels in clip.images:
         assert difference(pixels[:, :28], solid((20, 20, 20), (28, 48))) < 6
         assert difference(pixels[:, 36:], solid((220, 220, 220), (28, 48))) < 6
 
 
 def test_a_frame_of_another_shape_does_not_end_the_recording(tmp_path: Path) -> None:
     _record(tmp_path / "out.mp4", [noise((64, 48)), noise((48, 64)), noise((7, 90)), noise((64, 48))])
-    assert len(read_clip(tmp_path / "out.mp4").pictures) == 4
+    assert len(read_clip(tmp_path / "out.mp4").images) == 4
 
 
 def test_while_it_is_written_only_a_hidden_file_is_there(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_an_older_recording_is_replaced_only_by_a_whole_one(tmp_path: Path) -> N
     sink.write(make_stylized(solid(RED)))
     assert path.read_bytes() == b"older"
     sink.close()
-    assert len(read_clip(path).pictures) == 1
+    assert len(read_clip(path).images) == 1
 
 
 def test_what_was_recorded_before_an_error_is_kept_under_another_name(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_what_was_recorded_before_an_error_is_kept_under_another_name(tmp_path: 
     kept = tmp_path / "out.incomplete.mp4"
     assert list(tmp_path.iterdir()) == [kept]
     assert line == f"kept the 4 frames recorded before the error as {kept}"
-    assert len(read_clip(kept).pictures) == 4
+    assert len(read_clip(kept).images) == 4
 
 
 def _unwritable(folder: Path, what: str) -> Path:
@@ -208,8 +208,8 @@ def test_recording_logs_nothing(tmp_path: Path, suffix: str, caplog: pytest.LogC
     assert [record.getMessage() for record in caplog.records] == []
 
 
-def test_recording_does_not_change_the_picture(tmp_path: Path) -> None:
-    picture = noise((33, 21))
-    kept = picture.copy()
-    _record(tmp_path / "out.mp4", [picture])
-    assert np.array_equal(picture, kept)
+def test_recording_does_not_change_the_image(tmp_path: Path) -> None:
+    image = noise((33, 21))
+    kept = image.copy()
+    _record(tmp_path / "out.mp4", [image])
+    assert np.array_equal(image, kept)

@@ -63,7 +63,7 @@ def test_other_programs_see_the_paintings_without_the_overlay(driver: type[FakeC
     sink.write(_frame((128, 96), (1, 2, 3)))
     (camera,) = driver.opened
     assert (camera.width, camera.height, camera.fps) == (64, 48, 25.0)
-    assert [picture[5, 5].tolist() for picture in camera.sent] == [[200, 20, 30], [1, 2, 3]], "red is red"
+    assert [image[5, 5].tolist() for image in camera.sent] == [[200, 20, 30], [1, 2, 3]], "red is red"
     assert sink.close() == "virtual camera /dev/video9: closed"
     assert sink.close() == ""
     assert camera.closed == 1

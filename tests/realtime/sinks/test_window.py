@@ -96,16 +96,16 @@ class Screen:
         pixels = np.frombuffer(dump, np.uint8, HEIGHT_PX * WIDTH_PX * 4, start)
         return pixels.reshape(HEIGHT_PX, WIDTH_PX, 4)[:, :, :3].copy()
 
-    def picture(self) -> Screenshot:
+    def image(self) -> Screenshot:
         """The top of the window, where no overlay is."""
         return self.screenshot()[:200, :320]
 
     def top(self) -> Screenshot:
-        """The top of the picture, where the list of styles begins."""
+        """The top of the image, where the list of styles begins."""
         return self.screenshot()[:40, :320]
 
     def strip(self) -> Screenshot:
-        """The bottom of the 320x240 picture, where the overlay is."""
+        """The bottom of the 320x240 image, where the overlay is."""
         return self.screenshot()[215:240, :320]
 
     def close(self) -> None:
@@ -125,28 +125,28 @@ def test_keys_change_style_overlay_and_files(screen: Screen, tmp_path: Path) -> 
     _write_still_clip(still)
     engine = ["--engine", "onnx", "--network", "fast"]
     program = screen.start("--source", str(still), "--style", "candy", *engine, "--sink", "window")
-    _wait_for("a picture", lambda: float(screen.picture().std()) > 10)
+    _wait_for("an image", lambda: float(screen.image().std()) > 10)
     screen.press("space")
     _wait_for("the overlay", lambda: bool((screen.strip() > 200).any()))
-    candy = screen.picture()
+    candy = screen.image()
 
     screen.press("5")
-    _wait_for("another style", lambda: _difference(candy, screen.picture()) > 15)
-    starry_night = screen.picture()
+    _wait_for("another style", lambda: _difference(candy, screen.image()) > 15)
+    starry_night = screen.image()
     screen.press("1")
-    _wait_for("the first style again", lambda: _difference(candy, screen.picture()) < 5)
+    _wait_for("the first style again", lambda: _difference(candy, screen.image()) < 5)
     screen.press("Left")
-    _wait_for("the last style", lambda: min(_difference(screen.picture(), s) for s in (candy, starry_night)) > 10)
+    _wait_for("the last style", lambda: min(_difference(screen.image(), s) for s in (candy, starry_night)) > 10)
 
     screen.press("l")
     _wait_for("the list", lambda: (screen.top().min(axis=2) > 200).sum() > 50 and screen.top().mean() < 90)
     for key in ("s", "t", "a", "r", "underscore", "BackSpace", "Return"):
         screen.press(key)
         time.sleep(0.3)  # as a person types; of keys that come within one frame the window library keeps the last
-    _wait_for("the style that was typed", lambda: _difference(starry_night, screen.picture()) < 5)
+    _wait_for("the style that was typed", lambda: _difference(starry_night, screen.image()) < 5)
 
     screen.press("h")
-    _wait_for("the help", lambda: (screen.picture().min(axis=2) > 200).sum() > 100 and screen.picture().mean() < 90)
+    _wait_for("the help", lambda: (screen.image().min(axis=2) > 200).sum() > 100 and screen.image().mean() < 90)
     screen.press("h")
     time.sleep(2.5)
     with_overlay = screen.strip()
@@ -158,7 +158,7 @@ def test_keys_change_style_overlay_and_files(screen: Screen, tmp_path: Path) -> 
     snapshot = cv2.imread(str(next(iter(tmp_path.glob("snapshot_*_output.png")))))
     assert snapshot is not None
     assert snapshot.shape == (240, 320, 3)
-    assert _difference(np.asarray(snapshot[:200], np.uint8), screen.picture()) < 3
+    assert _difference(np.asarray(snapshot[:200], np.uint8), screen.image()) < 3
 
     screen.press("q")
     output, _ = program.communicate(timeout=PATIENCE_S)
@@ -215,15 +215,15 @@ def test_an_unopened_window_has_no_commands(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def _write_still_clip(path: Path) -> None:
-    """A picture with shapes that stands still for a minute, so that only commands change the window."""
+    """An image with shapes that stands still for a minute, so that only commands change the window."""
     import av
 
-    picture = np.full((240, 320, 3), (40, 90, 160), np.uint8)
-    cv2.circle(picture, (100, 100), 60, (230, 200, 60), -1)
-    cv2.rectangle(picture, (180, 40), (300, 180), (200, 30, 40), -1)
+    image = np.full((240, 320, 3), (40, 90, 160), np.uint8)
+    cv2.circle(image, (100, 100), 60, (230, 200, 60), -1)
+    cv2.rectangle(image, (180, 40), (300, 180), (200, 30, 40), -1)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         for _ in range(600):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))

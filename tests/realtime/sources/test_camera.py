@@ -99,7 +99,7 @@ def test_who_reads_late_gets_the_newest_and_sees_a_gap(opened: Opened, hang: thr
     assert newest.index == 5
 
 
-def test_pictures_become_rgb_and_fit_the_size(hang: threading.Event) -> None:
+def test_images_become_rgb_and_fit_the_size(hang: threading.Event) -> None:
     opener = FakeOpener(FakeCapture([to_bgr(solid(RED, (64, 48))), hang]))
     source = CameraSource("camera 7", opener, (32, 32), SILENT_S)
     frame = source.read()
@@ -119,10 +119,10 @@ def test_an_odd_frame_rate_counts_as_thirty(
     assert opened(FakeCapture([_grey(1), hang], says_fps)).info.rate_fps == rate_fps
 
 
-@pytest.mark.parametrize("script", [[], [None]], ids=["nothing", "no picture"])
-def test_a_camera_without_a_picture_is_refused_at_once(script: list[CaptureStep]) -> None:
+@pytest.mark.parametrize("script", [[], [None]], ids=["nothing", "no image"])
+def test_a_camera_without_a_image_is_refused_at_once(script: list[CaptureStep]) -> None:
     capture = FakeCapture(script)
-    with pytest.raises(SourceError, match="camera 7: opened, but gives no picture"):
+    with pytest.raises(SourceError, match="camera 7: opened, but gives no image"):
         CameraSource("camera 7", FakeOpener(capture), None, HANGS_AFTER_S)
     assert capture.released == 1
 
@@ -162,7 +162,7 @@ def test_who_stays_away_is_given_up(opened: Opened) -> None:
     assert _value(source.read()) == 1
     with pytest.raises(SourceError) as gone:
         source.read()
-    assert "camera 7: gives no more pictures" in str(gone.value)
+    assert "camera 7: gives no more images" in str(gone.value)
     assert "check its cable" in str(gone.value)
 
 
@@ -220,7 +220,7 @@ def test_a_driver_that_raises_counts_as_silent(
     assert tracebacks == []
 
 
-def test_a_camera_of_grey_pictures_gives_colour_frames(opened: Opened, hang: threading.Event) -> None:
+def test_a_camera_of_grey_images_gives_colour_frames(opened: Opened, hang: threading.Event) -> None:
     source = opened(FakeCapture([np.full((6, 8), 90, np.uint8), hang]))
     frame = source.read()
     assert frame is not None

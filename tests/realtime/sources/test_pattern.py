@@ -27,7 +27,7 @@ def test_frames_have_the_size_that_was_asked_for(size_wh: tuple[int, int]) -> No
     assert [frame.index for frame in frames] == list(range(5))
 
 
-def test_the_picture_has_colours_and_moves_by_four_pixels() -> None:
+def test_the_image_has_colours_and_moves_by_four_pixels() -> None:
     first, second = _read(PatternSource((160, 120), paced=False), 2)
     assert first.pixels.std() > 20
     assert difference(first.pixels[:, :, 0], first.pixels[:, :, 2]) > 10
@@ -35,7 +35,7 @@ def test_the_picture_has_colours_and_moves_by_four_pixels() -> None:
     assert (first.pixels[:, 4:] == second.pixels[:, :-4]).all()
 
 
-def test_the_picture_moves_on_without_a_seam_for_ever() -> None:
+def test_the_image_moves_on_without_a_seam_for_ever() -> None:
     frames = _read(PatternSource((33, 17), paced=False), 200)
     for before, after in itertools.pairwise(frames):
         assert (before.pixels[:, 4:] == after.pixels[:, :-4]).all()

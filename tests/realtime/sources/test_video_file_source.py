@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from fakes import BLUE, GREEN, RED, UNTAGGED, ClipFormat, difference, noise, solid, write_clip
-from video_corpus import FilmKind, make_film
+from video_corpus import VideoKind, make_video
 
 from realtime.errors import SourceError
 from realtime.frame import Frame, Image
 from realtime.media.colour import ColourTags
-from realtime.media.video_reader import FilmReader
+from realtime.media.video_reader import VideoReader
 from realtime.sources.video_file import VideoFileSource
 
 HANGS_AFTER_S = 10.0
@@ -57,7 +57,7 @@ def test_info_says_name_size_and_rate(tmp_path: Path) -> None:
     assert info.rate_fps == pytest.approx(12)
 
 
-def test_varying_times_are_kept_and_count_from_the_first_picture(tmp_path: Path) -> None:
+def test_varying_times_are_kept_and_count_from_the_first_image(tmp_path: Path) -> None:
     times_s = (2.0, 2.04, 2.5, 2.51, 4.0)
     path = write_clip(tmp_path / "vfr.mkv", _numbered(5), ClipFormat(times_s=times_s))
     got_s = [frame.media_time_s for frame in _read_all(path)]
@@ -123,21 +123,21 @@ def test_pure_colours_stay_pure(tmp_path: Path, colour: tuple[int, int, int]) ->
 @pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
 @pytest.mark.parametrize("color_range", [ColorRange.MPEG, ColorRange.JPEG])
 def test_matrix_and_range_of_the_file_are_used(tmp_path: Path, matrix: Colorspace, color_range: ColorRange) -> None:
-    picture = solid((235, 235, 235), (64, 48))
-    picture[:24, :32], picture[24:, :32], picture[24:, 32:] = (200, 40, 40), (40, 200, 40), (40, 40, 200)
-    path = write_clip(tmp_path / "tagged.mp4", [picture] * 2, ClipFormat(matrix=matrix, color_range=color_range))
-    assert difference(_read_all(path)[0].pixels, picture) < 3
+    image = solid((235, 235, 235), (64, 48))
+    image[:24, :32], image[24:, :32], image[24:, 32:] = (200, 40, 40), (40, 200, 40), (40, 40, 200)
+    path = write_clip(tmp_path / "tagged.mp4", [image] * 2, ClipFormat(matrix=matrix, color_range=color_range))
+    assert difference(_read_all(path)[0].pixels, image) < 3
     other = Colorspace.ITU601 if matrix is Colorspace.ITU709 else Colorspace.ITU709
-    path = write_clip(path, [picture] * 2, ClipFormat(matrix=matrix, color_range=color_range, tag=other))
-    assert difference(_read_all(path)[0].pixels, picture) > 5
+    path = write_clip(path, [image] * 2, ClipFormat(matrix=matrix, color_range=color_range, tag=other))
+    assert difference(_read_all(path)[0].pixels, image) > 5
 
 
 def test_full_range_is_not_stretched_again(tmp_path: Path) -> None:
-    picture = solid((235, 235, 235))
-    full = write_clip(tmp_path / "full.mp4", [picture] * 2, ClipFormat(color_range=ColorRange.JPEG))
-    limited = write_clip(tmp_path / "limited.mp4", [picture] * 2, ClipFormat(color_range=ColorRange.MPEG))
+    image = solid((235, 235, 235))
+    full = write_clip(tmp_path / "full.mp4", [image] * 2, ClipFormat(color_range=ColorRange.JPEG))
+    limited = write_clip(tmp_path / "limited.mp4", [image] * 2, ClipFormat(color_range=ColorRange.MPEG))
     for path in (full, limited):
-        assert difference(_read_all(path)[0].pixels, picture) < 3
+        assert difference(_read_all(path)[0].pixels, image) < 3
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def test_full_range_is_not_stretched_again(tmp_path: Path) -> None:
     [((64, 48), Colorspace.ITU601), ((64, 718), Colorspace.ITU601), ((64, 720), Colorspace.ITU709)],
 )
 def test_without_a_tag_the_height_decides(tmp_path: Path, size_wh: tuple[int, int], matrix: Colorspace) -> None:
-    picture = solid((200, 40, 40), size_wh)
-    path = write_clip(tmp_path / "untagged.mp4", [picture] * 2, ClipFormat(matrix=matrix, tag=UNTAGGED))
-    assert difference(_read_all(path)[0].pixels, picture) < 3
+    image = solid((200, 40, 40), size_wh)
+    path = write_clip(tmp_path / "untagged.mp4", [image] * 2, ClipFormat(matrix=matrix, tag=UNTAGGED))
+    assert difference(_read_all(path)[0].pixels, image) < 3
 
 
 def _turn(path: Path, matrix: tuple[int, int, int, int]) -> None:
@@ -164,14 +164,14 @@ def _turn(path: Path, matrix: tuple[int, int, int, int]) -> None:
     [((0, 1, -1, 0), 3), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 1), ((1, 0, 0, 1), 0)],
     ids=["clockwise", "upside down", "counterclockwise", "upright"],
 )
-def test_a_clip_filmed_sideways_is_turned_upright(
+def test_a_clip_videoed_sideways_is_turned_upright(
     tmp_path: Path, matrix: tuple[int, int, int, int], quarters_counterclockwise: int
 ) -> None:
-    picture = solid((30, 30, 30), (64, 48))
-    picture[:16, :16] = 220
-    path = write_clip(tmp_path / "phone.mp4", [picture] * 2)
+    image = solid((30, 30, 30), (64, 48))
+    image[:16, :16] = 220
+    path = write_clip(tmp_path / "phone.mp4", [image] * 2)
     _turn(path, matrix)
-    expected = np.rot90(picture, quarters_counterclockwise)
+    expected = np.rot90(image, quarters_counterclockwise)
     frame = _read_all(path)[0]
     assert frame.pixels.shape == expected.shape
     assert difference(frame.pixels, np.ascontiguousarray(expected)) < 3
@@ -227,7 +227,7 @@ def test_what_cannot_be_decoded_is_told_in_one_line(
     assert capfd.readouterr().err == ""
 
 
-def test_a_still_picture_plays_as_one_frame(tmp_path: Path) -> None:
+def test_a_still_image_plays_as_one_frame(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "one.mp4", [solid(RED)])
     assert [frame.media_time_s for frame in _read_all(path)] == [0.0]
 
@@ -273,17 +273,17 @@ def test_closing_while_another_thread_reads_ends_the_reading_quietly(tmp_path: P
 
 
 SHOWN = {
-    "anamorphic": FilmKind(shape=Fraction(16, 9), count=2),
-    "rotated": FilmKind(rotation=90, count=2),
-    "full range": FilmKind(tags=ColourTags(matrix=1, full_range=True), count=2),
-    "anamorphic and rotated": FilmKind(shape=Fraction(3, 2), rotation=-90, count=2),
+    "anamorphic": VideoKind(shape=Fraction(16, 9), count=2),
+    "rotated": VideoKind(rotation=90, count=2),
+    "full range": VideoKind(tags=ColourTags(matrix=1, full_range=True), count=2),
+    "anamorphic and rotated": VideoKind(shape=Fraction(3, 2), rotation=-90, count=2),
 }
 
 
 @pytest.mark.parametrize("kind", SHOWN.values(), ids=SHOWN.keys())
-def test_a_clip_looks_the_same_live_and_in_files(kind: FilmKind, tmp_path: Path) -> None:
-    path = make_film(tmp_path / "clip", kind)
-    reader = FilmReader(path)
+def test_a_clip_looks_the_same_live_and_in_files(kind: VideoKind, tmp_path: Path) -> None:
+    path = make_video(tmp_path / "clip", kind)
+    reader = VideoReader(path)
     wanted = [frame.pixels for frame in reader.frames()]
     live = _read_all(path)
     assert [frame.pixels.shape for frame in live] == [pixels.shape for pixels in wanted]

@@ -24,7 +24,7 @@ def _tasks(
 
 def test_one_file_becomes_the_output_itself(folder: Path) -> None:
     (task,) = _tasks(folder, "in/a.jpg", output="b.png")
-    assert (task.source, task.targets, task.is_film) == (folder / "in/a.jpg", (folder / "b.png",), False)
+    assert (task.source, task.targets, task.is_video) == (folder / "in/a.jpg", (folder / "b.png",), False)
 
 
 def test_one_file_goes_into_a_folder_by_its_name(folder: Path) -> None:
@@ -33,11 +33,11 @@ def test_one_file_goes_into_a_folder_by_its_name(folder: Path) -> None:
         assert _tasks(folder, "in/b.mp4", output=output)[0].targets == (folder / output / "b.mp4",)
 
 
-def test_a_folder_keeps_its_structure_and_only_pictures_and_films_count(folder: Path) -> None:
+def test_a_folder_keeps_its_structure_and_only_images_and_videos_count(folder: Path) -> None:
     tasks = _tasks(folder, "in")
     targets = sorted(str(task.targets[0].relative_to(folder / "out")) for task in tasks)
     assert targets == ["a.jpg", "b.mp4", "sub/c.png", "sub/d.mp4", "sub/deep/e.jpg"]
-    assert {task.targets[0].name for task in tasks if task.is_film} == {"b.mp4", "d.mp4"}
+    assert {task.targets[0].name for task in tasks if task.is_video} == {"b.mp4", "d.mp4"}
 
 
 def test_the_output_inside_of_the_input_is_not_read_again(folder: Path) -> None:
@@ -54,9 +54,9 @@ def test_several_styles_have_their_names_in_the_files(folder: Path) -> None:
 
 
 def test_standard_input_and_output(folder: Path) -> None:
-    assert _tasks(folder, "-", output="-") == [FileTask(None, (), is_film=False)]
-    assert _tasks(folder, "-", output="b.png") == [FileTask(None, (folder / "b.png",), is_film=False)]
-    assert _tasks(folder, "in/a.jpg", output="-") == [FileTask(folder / "in/a.jpg", (), is_film=False)]
+    assert _tasks(folder, "-", output="-") == [FileTask(None, (), is_video=False)]
+    assert _tasks(folder, "-", output="b.png") == [FileTask(None, (folder / "b.png",), is_video=False)]
+    assert _tasks(folder, "in/a.jpg", output="-") == [FileTask(folder / "in/a.jpg", (), is_video=False)]
 
 
 def test_what_is_there_is_not_overwritten_unless_asked(folder: Path) -> None:
@@ -81,10 +81,10 @@ def test_two_inputs_that_become_one_file_are_refused(folder: Path) -> None:
     ("inputs", "output", "said"),
     [
         (["gone.jpg"], "b.jpg", "no such file"),
-        (["in/notes.txt"], "b.jpg", "a film must end in"),
-        (["in/a.jpg"], "b.mp4", "a picture must end in"),
-        (["in/b.mp4"], "b", "a film must end in"),
-        (["-", "in/a.jpg"], "b.jpg", "one picture, got 2"),
+        (["in/notes.txt"], "b.jpg", "a video must end in"),
+        (["in/a.jpg"], "b.mp4", "an image must end in"),
+        (["in/b.mp4"], "b", "a video must end in"),
+        (["-", "in/a.jpg"], "b.jpg", "one image, got 2"),
         (["in/a.jpg"], "in/sub/c.png", "is there already"),
     ],
 )
@@ -95,7 +95,7 @@ def test_what_cannot_be_is_one_line(inputs: list[str], output: str, said: str, f
 
 def test_an_empty_folder_is_told(folder: Path) -> None:
     (folder / "empty").mkdir()
-    with pytest.raises(SourceError, match="no picture and no film"):
+    with pytest.raises(SourceError, match="no image and no video"):
         _tasks(folder, "empty")
 
 

@@ -22,13 +22,13 @@ def test_people_are_told_in_lines_and_see_no_bar_where_there_is_no_terminal(
     teller.advanced("a.mp4", 4, 8)
     teller.noted("a.mp4", "[track] 1: left out")
     teller.wrote("a.mp4", ["b.mp4"], FACTS)
-    teller.failed("c.mp4", "film c.mp4: cannot be read")
+    teller.failed("c.mp4", "video c.mp4: cannot be read")
     teller.close()
     told = capsys.readouterr()
     assert told.out == (
         "a.mp4: [track] 1: left out\nwrote b.mp4: 8 frames, 12.3 fps, 64x48, lost 1 frames, 2 damaged\n"
     )
-    assert told.err == "error: film c.mp4: cannot be read\n"
+    assert told.err == "error: video c.mp4: cannot be read\n"
 
 
 def test_a_terminal_shows_file_frames_speed_and_time_left() -> None:
@@ -43,7 +43,7 @@ def test_a_terminal_shows_file_frames_speed_and_time_left() -> None:
     assert " fps" in shown
 
 
-def test_a_picture_has_standard_output_for_itself(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_image_has_standard_output_for_itself(capsys: pytest.CaptureFixture[str]) -> None:
     for in_json in (False, True):
         teller = make_teller(in_json, to_stderr=True)
         teller.wrote("standard input", ["standard output"], {"size": "64x48"})

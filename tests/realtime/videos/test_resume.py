@@ -1,4 +1,4 @@
-"""Tests of the folder beside a film: private or kept, and what another run finds in it.
+"""Tests of the folder beside a video: private or kept, and what another run finds in it.
 
 Must not encode anything.
 """
@@ -20,7 +20,7 @@ JOB = {"style": ["candy"], "strength": 1.0}
 
 def add_piece(folder: WorkFolder, number: int) -> None:
     encoded, record = segment_paths(folder.path, number)
-    encoded.write_bytes(b"pictures")
+    encoded.write_bytes(b"images")
     record.write_text(json.dumps({"frames": 2, "durations": {str(number * 2): 1, str(number * 2 + 1): 1}}))
 
 

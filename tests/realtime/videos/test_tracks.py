@@ -1,6 +1,6 @@
 """Tests of the other tracks: copied as they are, converted where the container needs it, and told.
 
-Must not look at pictures.
+Must not look at images.
 """
 
 from fractions import Fraction
@@ -14,12 +14,12 @@ from av.stream import Disposition
 from av.subtitles.stream import SubtitleStream
 from fakes import IdentityEngine, make_catalogue, noise
 from PIL import Image as Pillow
-from video_corpus import FilmKind, make_film, take_apart
+from video_corpus import VideoKind, make_video, take_apart
 
 from realtime.controls import Look
 from realtime.media.codecs import find_encoder
 from realtime.media.video_reader import Cut
-from realtime.videos.stylize_video import FilmJob, make_films
+from realtime.videos.stylize_video import VideoJob, make_videos
 from realtime.videos.tracks import Window
 
 LOOK = Look(make_catalogue("a").styles[0], 1.0, keep_colors=False, smoothing=0.0)
@@ -42,24 +42,24 @@ CHAPTERS = [
 
 def paint(source: Path, target: Path, cut: Cut | None = None) -> list[str]:
     notes: list[str] = []
-    job = FilmJob(source, (LOOK,), (target,), find_encoder(None, target.suffix), cut=cut, batch_size=1)
-    make_films(job, IdentityEngine(), notes.append, lambda done, total: None)
+    job = VideoJob(source, (LOOK,), (target,), find_encoder(None, target.suffix), cut=cut, batch_size=1)
+    make_videos(job, IdentityEngine(), notes.append, lambda done, total: None)
     return notes
 
 
 def with_more(source: Path, target: Path, codec: str = "", content: dict[int, bytes] | None = None) -> Path:
-    """Copies a film, and adds chapters, a creation time and a track of subtitles, language French.
+    """Copies a video, and adds chapters, a creation time and a track of subtitles, language French.
 
     Args:
-        source: the film.
+        source: the video.
         target: its copy.
         codec: of the subtitles.
         content: time in ms to what the packets hold.
     """
-    with av.open(str(source)) as film, av.open(str(target), "w") as out:
-        out.metadata.update({"title": "a film", "creation_time": "2020-02-03T04:05:06.000000Z"})
+    with av.open(str(source)) as video, av.open(str(target), "w") as out:
+        out.metadata.update({"title": "a video", "creation_time": "2020-02-03T04:05:06.000000Z"})
         out.set_chapters(CHAPTERS)  # type: ignore[arg-type]
-        copies = {stream.index: out.add_stream_from_template(stream) for stream in film.streams}
+        copies = {stream.index: out.add_stream_from_template(stream) for stream in video.streams}
         words = out.add_stream(codec) if codec else None
         if words is not None:
             assert isinstance(words, SubtitleStream)
@@ -67,7 +67,7 @@ def with_more(source: Path, target: Path, codec: str = "", content: dict[int, by
             words.codec_context.open()
             words.metadata["language"] = "fre"
             words.disposition = Disposition.forced
-        for packet in film.demux():
+        for packet in video.demux():
             if packet.size:
                 packet.stream = copies[packet.stream.index]
                 out.mux(packet)
@@ -82,11 +82,11 @@ def with_more(source: Path, target: Path, codec: str = "", content: dict[int, by
 
 def words_in(path: Path) -> tuple[str, dict[int, bytes], dict[str, str]]:
     """Codec, time in ms to content, and the description of the only track of subtitles."""
-    with av.open(str(path)) as film:
-        (stream,) = film.streams.subtitles
+    with av.open(str(path)) as video:
+        (stream,) = video.streams.subtitles
         found = {
             round(packet.pts * packet.time_base * 1000): bytes(packet)
-            for packet in film.demux(stream)
+            for packet in video.demux(stream)
             if packet.size and packet.pts is not None and len(bytes(packet)) > 2
         }
         return stream.codec_context.codec.canonical_name, found, dict(stream.metadata)
@@ -96,9 +96,9 @@ def boxed(text: bytes) -> bytes:
     return len(text).to_bytes(2, "big") + text
 
 
-def test_subtitles_chapters_and_words_about_the_film_are_copied(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film", FilmKind(".mkv", count=20, sound_s=0.8, time_base=Fraction(1, 1000)))
-    source = with_more(film, tmp_path / "in.mkv", "subrip", WORDS)
+def test_subtitles_chapters_and_words_about_the_video_are_copied(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "video", VideoKind(".mkv", count=20, sound_s=0.8, time_base=Fraction(1, 1000)))
+    source = with_more(video, tmp_path / "in.mkv", "subrip", WORDS)
     assert paint(source, tmp_path / "out.mkv") == []
     codec, found, description = words_in(tmp_path / "out.mkv")
     assert (codec, found, description["language"]) == ("subrip", WORDS, "fre")
@@ -109,12 +109,12 @@ def test_subtitles_chapters_and_words_about_the_film_are_copied(tmp_path: Path) 
         ]
         assert len(out.chapters()) == 2
         told = {name.lower(): value for name, value in out.metadata.items()}
-        assert (told["title"], told["creation_time"]) == ("a film", "2020-02-03T04:05:06.000000Z")
+        assert (told["title"], told["creation_time"]) == ("a video", "2020-02-03T04:05:06.000000Z")
 
 
 def test_mp4_keeps_subtitles_chapters_and_creation_time(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film", FilmKind(count=20, sound_s=0.8))
-    source = with_more(film, tmp_path / "in.mp4", "mov_text", {time: boxed(text) for time, text in WORDS.items()})
+    video = make_video(tmp_path / "video", VideoKind(count=20, sound_s=0.8))
+    source = with_more(video, tmp_path / "in.mp4", "mov_text", {time: boxed(text) for time, text in WORDS.items()})
     assert paint(source, tmp_path / "out.mp4") == []
     codec, found, description = words_in(tmp_path / "out.mp4")
     assert (codec, found, description["language"]) == (
@@ -129,8 +129,8 @@ def test_mp4_keeps_subtitles_chapters_and_creation_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "mov_text"), (".mov", "mov_text"), (".webm", "webvtt")])
 def test_subtitles_that_a_container_cannot_hold_are_converted_and_told(suffix: str, codec: str, tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film", FilmKind(".mkv", count=20, time_base=Fraction(1, 1000)))
-    source = with_more(film, tmp_path / "in.mkv", "subrip", WORDS)
+    video = make_video(tmp_path / "video", VideoKind(".mkv", count=20, time_base=Fraction(1, 1000)))
+    source = with_more(video, tmp_path / "in.mkv", "subrip", WORDS)
     (note,) = paint(source, tmp_path / f"out{suffix}")
     assert f"subrip): {suffix} cannot hold it; its text is kept as {codec}" in note
     found = words_in(tmp_path / f"out{suffix}")
@@ -139,7 +139,7 @@ def test_subtitles_that_a_container_cannot_hold_are_converted_and_told(suffix: s
 
 
 def test_sound_that_a_container_cannot_hold_is_encoded_anew_and_told(tmp_path: Path) -> None:
-    source = make_film(tmp_path / "in", FilmKind(count=20, sound_s=0.8))
+    source = make_video(tmp_path / "in", VideoKind(count=20, sound_s=0.8))
     (note,) = paint(source, tmp_path / "out.webm")
     assert "aac): .webm cannot hold it; encoded anew as libopus" in note
     with av.open(str(tmp_path / "out.webm")) as out:
@@ -150,17 +150,17 @@ def test_sound_that_a_container_cannot_hold_is_encoded_anew_and_told(tmp_path: P
 
 
 def test_a_cover_is_kept(tmp_path: Path) -> None:
-    film, cover = make_film(tmp_path / "film", FilmKind(count=8)), tmp_path / "cover.png"
+    video, cover = make_video(tmp_path / "video", VideoKind(count=8)), tmp_path / "cover.png"
     Pillow.fromarray(noise()).save(cover)
     with (
-        av.open(str(film)) as one,
+        av.open(str(video)) as one,
         av.open(str(cover)) as other,
         av.open(str(tmp_path / "in.mp4"), "w") as out,
     ):
-        pictures = out.add_stream_from_template(one.streams.video[0])
+        images = out.add_stream_from_template(one.streams.video[0])
         still = out.add_stream_from_template(other.streams.video[0])
         still.disposition = Disposition.attached_pic
-        for stream, container in ((pictures, one), (still, other)):
+        for stream, container in ((images, one), (still, other)):
             for packet in container.demux():
                 if packet.size:
                     packet.stream = stream
@@ -171,12 +171,12 @@ def test_a_cover_is_kept(tmp_path: Path) -> None:
             False,
             True,
         ]
-    assert take_apart(tmp_path / "out.mp4").times == take_apart(film).times
+    assert take_apart(tmp_path / "out.mp4").times == take_apart(video).times
 
 
 def test_a_part_holds_its_subtitles_only(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film", FilmKind(".mkv", count=20, time_base=Fraction(1, 1000)))
-    source = with_more(film, tmp_path / "in.mkv", "subrip", WORDS)
+    video = make_video(tmp_path / "video", VideoKind(".mkv", count=20, time_base=Fraction(1, 1000)))
+    source = with_more(video, tmp_path / "in.mkv", "subrip", WORDS)
     paint(source, tmp_path / "out.mkv", Cut(0.2, 0.8))
     assert words_in(tmp_path / "out.mkv")[1] == {200: b"two"}
 

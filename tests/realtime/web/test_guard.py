@@ -54,7 +54,7 @@ def test_a_foreign_host_is_refused_whatever_origin_it_brings(page: WebPage, host
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "https://{own}", "http://{own}.evil.example", "http://localhost:1"]
 )
-@pytest.mark.parametrize("path", ["/api/offer", "/api/command", "/api/picture"])
+@pytest.mark.parametrize("path", ["/api/offer", "/api/command", "/api/image"])
 def test_a_foreign_origin_is_refused(page: WebPage, origin: str, path: str) -> None:
     answer = page.post(path, {"command": "next_style"}, Origin=origin.format(own=_authority(page)))
     assert answer.status == 403
@@ -109,7 +109,7 @@ def test_no_path_leads_anywhere_else(page: WebPage, path: str) -> None:
 
 def test_a_body_of_two_gigabytes_is_refused_before_it_is_sent(page: WebPage) -> None:
     start_s = time.perf_counter()
-    answer = page.ask("POST", "/api/picture", b"", {"Content-Length": str(2 * 2**30)})
+    answer = page.ask("POST", "/api/image", b"", {"Content-Length": str(2 * 2**30)})
     assert answer.status == 413
     assert "at most 33554432 bytes" in answer.json["error"]
     assert time.perf_counter() - start_s < 5
@@ -146,7 +146,7 @@ def _png_header(width: int, height: int) -> bytes:
     )
 
 
-def _picture(kind: str, size_wh: tuple[int, int] = (40, 30)) -> bytes:
+def _image(kind: str, size_wh: tuple[int, int] = (40, 30)) -> bytes:
     file = io.BytesIO()
     Pillow.new("RGB", size_wh, (90, 120, 30)).save(file, kind)
     return file.getvalue()
@@ -159,22 +159,22 @@ def _picture(kind: str, size_wh: tuple[int, int] = (40, 30)) -> bytes:
         (_png_header(5000, 4000), "damaged"),
         (b"", "damaged"),
         (b"\x89PNG\r\n\x1a\n", "damaged"),
-        (_picture("GIF"), "not known"),
-        (_picture("PPM"), "not known"),
-        (_picture("JPEG")[:200], "damaged"),
+        (_image("GIF"), "not known"),
+        (_image("PPM"), "not known"),
+        (_image("JPEG")[:200], "damaged"),
     ],
     ids=["bomb", "cut", "empty", "head", "gif", "ppm", "half"],
 )
-def test_a_picture_that_is_none_is_refused(page: WebPage, content: bytes, words: str) -> None:
-    answer = page.ask("POST", "/api/picture", content)
+def test_a_image_that_is_none_is_refused(page: WebPage, content: bytes, words: str) -> None:
+    answer = page.ask("POST", "/api/image", content)
     assert answer.status == 400
     assert words in answer.json["error"]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
-def test_a_picture_comes_back_in_full_size_and_as_a_preview(page: WebPage, kind: str) -> None:
+def test_a_image_comes_back_in_full_size_and_as_a_preview(page: WebPage, kind: str) -> None:
     for query, size_wh in (("style=green", (400, 300)), ("style=blue&max_side=100", (100, 75))):
-        answer = page.ask("POST", f"/api/picture?{query}", _picture(kind, (400, 300)))
+        answer = page.ask("POST", f"/api/image?{query}", _image(kind, (400, 300)))
         assert answer.status == 200, answer.body
         painted = Pillow.open(io.BytesIO(answer.body))
         assert (painted.format, painted.size) == ("PNG", size_wh)
@@ -185,7 +185,7 @@ def test_a_picture_comes_back_in_full_size_and_as_a_preview(page: WebPage, kind:
 def test_transparency_is_kept(page: WebPage) -> None:
     file = io.BytesIO()
     Pillow.new("RGBA", (20, 10), (90, 120, 30, 77)).save(file, "PNG")
-    painted = Pillow.open(io.BytesIO(page.ask("POST", "/api/picture?max_side=16", file.getvalue()).body))
+    painted = Pillow.open(io.BytesIO(page.ask("POST", "/api/image?max_side=16", file.getvalue()).body))
     assert painted.mode == "RGBA"
     assert painted.getpixel((3, 3))[3] == 77  # type: ignore[index]
 
@@ -194,7 +194,7 @@ def test_transparency_is_kept(page: WebPage) -> None:
     "query", ["style=nothing", "strength=2", "strength=nan", "strength=x", "max_side=0", "style=red:x%2Bblue"]
 )
 def test_a_query_that_means_nothing_is_refused(page: WebPage, query: str) -> None:
-    answer = page.ask("POST", f"/api/picture?{query}", _picture("PNG"))
+    answer = page.ask("POST", f"/api/image?{query}", _image("PNG"))
     assert answer.status == 400
     assert answer.json["error"]
 
@@ -226,7 +226,7 @@ def test_who_sends_slowly_or_never_reads_holds_up_nobody(page: WebPage) -> None:
     lazy = []
     for number in range(6):
         connection = socket.create_connection((address.hostname or "", address.port or 0))
-        head = "GET /api/styles HTTP/1.1" if number % 2 else "POST /api/picture HTTP/1.1\r\nContent-Length: 10000000"
+        head = "GET /api/styles HTTP/1.1" if number % 2 else "POST /api/image HTTP/1.1\r\nContent-Length: 10000000"
         connection.sendall(f"{head}\r\nHost: {address.netloc}\r\n\r\n".encode())
         lazy.append(connection)
     before = page.written
@@ -241,7 +241,7 @@ def test_who_sends_slowly_or_never_reads_holds_up_nobody(page: WebPage) -> None:
     for connection in lazy:
         connection.close()
     time.sleep(0.3)
-    assert page.ask("POST", "/api/picture", _picture("PNG")).status == 200, "their places are free again"
+    assert page.ask("POST", "/api/image", _image("PNG")).status == 200, "their places are free again"
 
 
 def test_the_server_lives_after_all_that(page: WebPage) -> None:

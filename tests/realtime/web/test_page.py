@@ -39,12 +39,12 @@ INTERVAL_S = 1 / 20
 
 def _frames(count: int) -> list[Image]:
     with av.open(str(SAMPLE_CLIP)) as clip:
-        pictures = []
+        images = []
         for frame in clip.decode(video=0):
-            pictures.append(np.asarray(cv2.resize(frame.to_ndarray(format="rgb24"), SIZE_WH), np.uint8))
-            if len(pictures) == count:
+            images.append(np.asarray(cv2.resize(frame.to_ndarray(format="rgb24"), SIZE_WH), np.uint8))
+            if len(images) == count:
                 break
-    return pictures
+    return images
 
 
 class Served:
@@ -93,8 +93,8 @@ def camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("camera") / "clip.y4m"
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{SIZE_WH[0]} H{SIZE_WH[1]} F30:1 Ip A1:1 C420jpeg\n".encode())
-        for picture in _frames(20):
-            file.write(b"FRAME\n" + cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420).tobytes())
+        for image in _frames(20):
+            file.write(b"FRAME\n" + cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).tobytes())
     return path
 
 
@@ -287,8 +287,8 @@ def test_snapshot_recording_and_comparison_are_made_in_the_browser(
         visitor.page.click("#record")
     recorded = tmp_path / downloading.value.suggested_filename
     downloading.value.save_as(recorded)
-    with av.open(str(recorded)) as film:
-        assert sum(1 for _ in film.decode(video=0)) > 5
+    with av.open(str(recorded)) as video:
+        assert sum(1 for _ in video.decode(video=0)) > 5
     painted = visitor.seen()
     assert min(_distance(painted, frame) for frame in served.frames) > 20
     visitor.page.evaluate("document.getElementById('split').focus()")
@@ -309,19 +309,19 @@ def test_a_visitor_sees_the_own_camera_painted(browser: Browser, served: Served)
     visitor.until(
         "document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'starry_night'", shows=False
     )
-    assert served.controls.look is served_look, "the server's own picture is not touched"
+    assert served.controls.look is served_look, "the server's own image is not touched"
     camera = served.frames[0].astype(float).mean()
     assert abs(visitor.seen().mean() - camera) > 1
     assert visitor.page.locator("#camera option").count() >= 1
     visitor.close()
 
 
-def test_a_picture_is_painted_in_every_style_and_in_full_size(browser: Browser, served: Served, tmp_path: Path) -> None:
+def test_a_image_is_painted_in_every_style_and_in_full_size(browser: Browser, served: Served, tmp_path: Path) -> None:
     path = tmp_path / "holiday.jpg"
     large = cv2.resize(served.frames[0], (1000, 750))
     Pillow.fromarray(large).save(path, quality=95)
     visitor = Visitor(browser, served, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    visitor.page.click("#tab-picture")
+    visitor.page.click("#tab-image")
     visitor.page.set_input_files("#file", path)
     visitor.page.wait_for_selector("#result:not([hidden])", timeout=WAIT_MS)
     assert visitor.page.inner_text("#download") == "Download the PNG, 1000 \u00d7 750 px"
@@ -344,14 +344,14 @@ def test_a_picture_is_painted_in_every_style_and_in_full_size(browser: Browser, 
     visitor.close()
 
 
-def test_a_file_that_is_no_picture_is_told_in_words(browser: Browser, served: Served, tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_told_in_words(browser: Browser, served: Served, tmp_path: Path) -> None:
     path = tmp_path / "notes.jpg"
-    path.write_text("no picture")
+    path.write_text("no image")
     visitor = Visitor(browser, served)
-    visitor.page.click("#tab-picture")
+    visitor.page.click("#tab-image")
     visitor.page.set_input_files("#file", path)
     visitor.until(
-        "/cannot be painted: .*damaged or of a kind/.test(document.getElementById('picture-notice').textContent)",
+        "/cannot be painted: .*damaged or of a kind/.test(document.getElementById('image-notice').textContent)",
         shows=False,
     )
     assert visitor.complaints

@@ -34,17 +34,17 @@ class WaitingEngine(ColourEngine):
         self.leave = threading.Semaphore(0)
         self.taken = threading.Semaphore(0)
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         self.taken.release()
         assert self.leave.acquire(timeout=PATIENCE_S)
-        return super().stylize(pictures, style, strength)
+        return super().stylize(images, style, strength)
 
 
 class Viewer:
     """Keeps what a sender's frames became."""
 
     def __init__(self, style: str, identity: float | None = 99.0) -> None:
-        self.pictures: list[tuple[Image, Image]] = []
+        self.images: list[tuple[Image, Image]] = []
         self.told: list[str] = []
         controls = Controls(colours(identity), 0, LookOptions(smoothing=0.0))
         controls.apply(ChangeLook(style=style))
@@ -53,11 +53,11 @@ class Viewer:
 
     def _take(self, original: Image, stylized: Image, capture_time_s: float) -> None:
         self.latencies_s.append(time.perf_counter() - capture_time_s)
-        self.pictures.append((original, stylized))
+        self.images.append((original, stylized))
 
     @property
     def colours(self) -> list[tuple[int, ...]]:
-        return [tuple(painting[0, 0].tolist()) for _, painting in self.pictures]
+        return [tuple(painting[0, 0].tolist()) for _, painting in self.images]
 
 
 Open = Callable[[IdentityEngine], Studio]
@@ -103,10 +103,10 @@ def test_frames_of_all_senders_are_one_batch_each_in_its_own_style(open_studio: 
         studio.put(viewer.sender, _grey(value))
     studio.put(viewers[3].sender, _grey(9, (32, 32)))  # another size is a batch of its own
     engine.leave.release(3)
-    _until(lambda: all(viewer.pictures for viewer in viewers))
+    _until(lambda: all(viewer.images for viewer in viewers))
     assert [count for count, _ in engine.batches] == [1, 2, 1]
     assert [viewer.colours for viewer in viewers] == [[RED], [GREEN], [BLUE], [GREEN]]
-    assert viewers[2].pictures[0][0][0, 0].tolist() == [1, 1, 1], "each with its own original"
+    assert viewers[2].images[0][0][0, 0].tolist() == [1, 1, 1], "each with its own original"
 
 
 @pytest.mark.parametrize(("device", "identity"), [("cpu", 99.0), ("cuda:0", None)], ids=["cpu", "own networks"])
@@ -119,7 +119,7 @@ def test_on_a_cpu_and_in_networks_of_their_own_frames_go_one_by_one(
         studio.add(viewer.sender)
         studio.put(viewer.sender, _grey(0))
     engine.leave.release(2)
-    _until(lambda: all(viewer.pictures for viewer in viewers))
+    _until(lambda: all(viewer.images for viewer in viewers))
     assert [count for count, _ in engine.batches] == [1, 1]
 
 
@@ -134,8 +134,8 @@ def test_the_newest_frame_wins_and_nobody_waits_for_ever(open_studio: Open) -> N
         studio.put(busy.sender, _grey(value))
     studio.put(patient.sender, _grey(50))
     engine.leave.release(3)
-    _until(lambda: len(busy.pictures) == 2 and patient.pictures)
-    assert [int(original[0, 0, 0]) for original, _ in busy.pictures] == [1, 8]
+    _until(lambda: len(busy.images) == 2 and patient.images)
+    assert [int(original[0, 0, 0]) for original, _ in busy.images] == [1, 8]
     assert [style for _, style in engine.batches][:2] == ["red", "green"], "the other's turn came first"
 
 
@@ -144,10 +144,10 @@ def test_a_browser_that_sends_smaller_frames_changes_no_size_and_a_turned_phone_
     studio.add(viewer.sender)
     shapes = []
     for size_wh in ((640, 480), (320, 240), (480, 360), (480, 640), (242, 322), (2560, 1920)):
-        count = len(viewer.pictures)
+        count = len(viewer.images)
         studio.put(viewer.sender, _grey(3, size_wh))
-        _until(lambda count=count: len(viewer.pictures) > count)  # type: ignore[misc]
-        shapes.append(viewer.pictures[-1][1].shape[:2])
+        _until(lambda count=count: len(viewer.images) > count)  # type: ignore[misc]
+        shapes.append(viewer.images[-1][1].shape[:2])
     assert shapes == [(480, 640)] * 3 + [(640, 480)] * 2 + [(720, 960)]
 
 
@@ -156,27 +156,27 @@ def test_what_fails_is_told_and_others_go_on(open_studio: Open) -> None:
     studio.add(viewer.sender)
     for value in range(2):
         studio.put(viewer.sender, _grey(value))
-        _until(lambda value=value: len(viewer.pictures) + len(viewer.told) > value)  # type: ignore[misc]
+        _until(lambda value=value: len(viewer.images) + len(viewer.told) > value)  # type: ignore[misc]
     assert viewer.told == ["boom"]
     other = Viewer("green")
     studio.remove(viewer.sender)
     studio.add(other.sender)
     studio.put(other.sender, _grey(1))
     studio.put(viewer.sender, _grey(1))
-    _until(lambda: other.pictures or other.told)
-    assert len(viewer.pictures) == 1
+    _until(lambda: other.images or other.told)
+    assert len(viewer.images) == 1
 
 
-def test_a_picture_that_is_frozen_stays_and_still_changes_its_style(open_studio: Open) -> None:
+def test_a_image_that_is_frozen_stays_and_still_changes_its_style(open_studio: Open) -> None:
     studio, viewer = open_studio(ColourEngine()), Viewer("red")
     studio.add(viewer.sender)
     studio.put(viewer.sender, _grey(7))
-    _until(lambda: viewer.pictures)
+    _until(lambda: viewer.images)
     viewer.sender.controls.apply(Action.FREEZE)
     viewer.sender.controls.apply(ChangeLook(style="green"))
     studio.put(viewer.sender, _grey(99))
-    _until(lambda: len(viewer.pictures) == 2)
-    assert [int(original[0, 0, 0]) for original, _ in viewer.pictures] == [7, 7]
+    _until(lambda: len(viewer.images) == 2)
+    assert [int(original[0, 0, 0]) for original, _ in viewer.images] == [7, 7]
     assert viewer.colours == [RED, GREEN]
 
 
@@ -189,7 +189,7 @@ def test_latency_is_that_of_the_frame_shown_and_not_of_the_newest_that_arrived(o
     time.sleep(0.3)
     studio.put(viewer.sender, _grey(2))  # arrives while the first is under way
     engine.leave.release()
-    _until(lambda: viewer.pictures)
+    _until(lambda: viewer.images)
     engine.leave.release()
     assert viewer.latencies_s[0] >= 0.3
 
@@ -211,10 +211,10 @@ def test_a_new_size_is_prepared_while_others_go_on(open_studio: Open) -> None:
         if count == 2:
             studio.put(new.sender, _grey(1, (32, 32)))
         studio.put(known.sender, _grey(count))
-        _until(lambda count=count: len(known.pictures) == count)  # type: ignore[misc]
-    assert not new.pictures
+        _until(lambda count=count: len(known.images) == count)  # type: ignore[misc]
+    assert not new.images
     engine.go_on.set()
-    _until(lambda: new.pictures)
+    _until(lambda: new.images)
 
 
 def test_an_engine_that_hangs_ends_the_studio_with_an_error(

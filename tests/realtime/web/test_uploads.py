@@ -1,4 +1,4 @@
-"""Tests of pictures that visitors upload: size, strokes, transparency."""
+"""Tests of images that visitors upload: size, strokes, transparency."""
 
 import io
 import struct
@@ -24,9 +24,9 @@ class _WatchedEngine(IdentityEngine):
 
     shape: tuple[int, ...] = ()
 
-    def stylize(self, pictures: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
-        self.shape = pictures.shape
-        return super().stylize(pictures, style, strength)
+    def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
+        self.shape = images.shape
+        return super().stylize(images, style, strength)
 
 
 def _upload(pixels: NDArray[np.uint8]) -> bytes:
@@ -43,7 +43,7 @@ def _painted(engine: _WatchedEngine, pixels: NDArray[np.uint8], max_side_px: int
         return np.array(opened, np.uint8)
 
 
-def test_a_large_picture_is_painted_as_at_a_megapixel_and_given_back_in_its_size() -> None:
+def test_a_large_image_is_painted_as_at_a_megapixel_and_given_back_in_its_size() -> None:
     engine = _WatchedEngine()
     painted = _painted(engine, noise((2000, 1500)), None)
     assert engine.shape == (1, 866, 1155, 3)
@@ -51,7 +51,7 @@ def test_a_large_picture_is_painted_as_at_a_megapixel_and_given_back_in_its_size
     assert difference(painted, noise((2000, 1500))) < 3
 
 
-def test_a_small_picture_and_a_preview_are_painted_as_they_are() -> None:
+def test_a_small_image_and_a_preview_are_painted_as_they_are() -> None:
     engine = _WatchedEngine()
     assert np.array_equal(_painted(engine, noise((640, 480)), None), noise((640, 480)))
     assert _painted(engine, noise((2000, 1500)), 320).shape == (240, 320, 3)

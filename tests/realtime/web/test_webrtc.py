@@ -79,8 +79,8 @@ def test_before_and_after_stand_side_by_side(page: WebPage) -> None:
         client = Client(page)
         await client.connect()
         await client.say({"split": 0.5})
-        picture = await client.until(GREY, at=(0.5, 0.25))
-        assert abs(int(picture[32, 72, 0]) - RED[0]) < 40
+        image = await client.until(GREY, at=(0.5, 0.25))
+        assert abs(int(image[32, 72, 0]) - RED[0]) < 40
         await client.say({"split": "nonsense"})
         await client.until(RED, at=(0.5, 0.25))
         await client.close()
