@@ -1,4 +1,4 @@
-"""Live: a camera, a stream or a clip goes in, a painting comes out: `python run_webcam.py`."""
+"""Live: a camera, a stream or a clip goes in, a stylized image comes out: `python run_webcam.py`."""
 
 import signal
 
@@ -53,7 +53,7 @@ GPU_CAMERA_SIZE_WH = (1280, 720)
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of the options dataclasses."""
-    parser = argparse.ArgumentParser(description="Show a camera, stream or clip as a painting. Keys: press h.")
+    parser = argparse.ArgumentParser(description="Show a camera, stream or clip as a stylized image. Keys: press h.")
     add = parser.add_argument
     add("--source", help="camera number or path, URL, video file, sample or pattern (default: camera 0, or the sample)")
     add(

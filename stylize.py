@@ -1,4 +1,4 @@
-"""Files: images, videos and folders to paintings: `python stylize.py INPUT... -o OUTPUT --style NAME`."""
+"""Files: images, videos and folders to stylized images: `python stylize.py INPUT... -o OUTPUT --style NAME`."""
 
 import signal
 
@@ -40,7 +40,7 @@ _STROKE_HELP = "how large strokes are, 0.5 to 4 (default 1); they grow with imag
 def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of the options dataclasses."""
     parser = argparse.ArgumentParser(
-        description="Turn images, videos and folders of them into paintings. No frame is dropped.",
+        description="Turn images, videos and folders of them into stylized images. No frame is dropped.",
         epilog="Exit status: 0 done, 1 failed, 2 wrong command line, 3 a damaged video lost frames, 130 interrupted.",
     )
     add = parser.add_argument

@@ -214,9 +214,9 @@ def _fast_net(graph: _Graph, network: FastNet) -> str:
     doubled = _doubled_convolution(graph, features, weights["head.weight"])
     head = graph.add("Relu", normed(doubled, network.shape.head_width))
     weight = _by_colour_last(weights["to_pixels.weight"], axis=0) * 127.5
-    painted = graph.convolution(head, weight, np.full(12, 127.5, np.float32))
+    stylized = graph.convolution(head, weight, np.full(12, 127.5, np.float32))
     # From here on channels come last, as in the frames themselves: nothing has to be laid out anew.
-    whole = graph.laid_out(painted, 3)  # (N, H, W, 3)
+    whole = graph.laid_out(stylized, 3)  # (N, H, W, 3)
     kept = graph.add(
         "Mul",
         graph.add("Sub", graph.pixels(padded), graph.constant(127.5, np.float32)),

@@ -62,7 +62,7 @@ class ChangeLook:
     Attributes:
         style: a name or a blend such as "candy:0.6+udnie:0.4".
         strength: 0..1.
-        keep_colors: paint with the colours of the camera's image.
+        keep_colors: stylize with the colours of the camera's image.
         smoothing: 0..1.
         mirror: swap left and right.
     """
@@ -119,8 +119,8 @@ class Look:
 
     Attributes:
         style: whose network and vector.
-        strength: 0 is the camera's image, 1 the painting.
-        keep_colors: paint with the colours of the camera's image.
+        strength: 0 is the camera's image, 1 the stylized image.
+        keep_colors: stylize with the colours of the camera's image.
         smoothing: 0..1, see `realtime.postprocess`.
         mirror: swap left and right.
     """

@@ -1,4 +1,4 @@
-"""Owns what happens to a painting between engine and sinks, with what it must remember of the one before.
+"""Owns what happens to a stylized image between engine and sinks, with what it must remember of the one before.
 
 Must not know engines, sinks or threads.
 """
@@ -9,10 +9,10 @@ from realtime.frame import Image
 
 
 class Finisher:
-    """Smooths, keeps colours and fades paintings of one video or camera, as a look asks for.
+    """Smooths, keeps colours and fades stylized images of one video or camera, as a look asks for.
 
     Attributes:
-        smoothed: what smoothing remembers of the last painting; None where it begins anew.
+        smoothed: what smoothing remembers of the last stylized image; None where it begins anew.
     """
 
     def __init__(self) -> None:
@@ -20,14 +20,14 @@ class Finisher:
         self._look: tuple[object, ...] = ()
 
     def go_on(self, smoothed: postprocess.Smoothed | None, look: Look) -> None:
-        """Sets what is remembered, as if the painting before had come through here."""
+        """Sets what is remembered, as if the stylized image before had come through here."""
         self.smoothed, self._look = smoothed, _kept(look)
 
     def finish(self, pixels: Image, original: Image, look: Look) -> Image:
         """Gives the image to show.
 
         Args:
-            pixels: uint8 (H, W, 3) RGB, the painting as the engine gave it.
+            pixels: uint8 (H, W, 3) RGB, the stylized image as the engine gave it.
             original: uint8 (H, W, 3) RGB, what it was made from.
             look: what it was made with; another style, strength or side begins the smoothing anew.
         """

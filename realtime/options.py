@@ -76,8 +76,8 @@ class LookOptions:
 
     Attributes:
         style: a name of the catalogue, a blend of names, or the path of a weights file.
-        strength: 0 is the camera's image, 1 the painting.
-        keep_colors: paint with the colours of the camera's image.
+        strength: 0 is the camera's image, 1 the stylized image.
+        keep_colors: stylize with the colours of the camera's image.
         smoothing: 0 is off; up to 1 the last image stays longer where the input did not change.
     """
 

@@ -15,14 +15,14 @@ SCENE_CUT_DIFFERENCE = 30.0
 """Mean difference of two inputs (0..255) above which they are of different scenes."""
 
 MAX_SMOOTHING_WEIGHT = 0.95
-"""Weight of the previous painting at smoothing 1; below 1, so that a still image arrives in the end."""
+"""Weight of the previous stylized image at smoothing 1; below 1, so that a still image arrives in the end."""
 
 _STILL_DIFFERENCE = 5.0
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
 def fade(original: Image, stylized: Image, strength: float) -> Image:
-    """Mixes the camera's image and the painting; strength 0..1, uint8 (H, W, 3) RGB all three."""
+    """Mixes the camera's image and the stylized image; strength 0..1, uint8 (H, W, 3) RGB all three."""
     if strength >= 1.0:
         return stylized
     if strength <= 0.0:
@@ -31,7 +31,7 @@ def fade(original: Image, stylized: Image, strength: float) -> Image:
 
 
 def keep_colors(original: Image, stylized: Image) -> Image:
-    """Brightness of the painting with the colours of the camera's image, uint8 (H, W, 3) RGB.
+    """Brightness of the stylized image with the colours of the camera's image, uint8 (H, W, 3) RGB.
 
     Luminance transfer in YCrCb after Gatys et al. 2016, arXiv 1606.05897, section 5.
     """
@@ -42,14 +42,14 @@ def keep_colors(original: Image, stylized: Image) -> Image:
 
 @dataclass(frozen=True, eq=False)
 class Smoothed:
-    """A smoothed painting, and what the next one needs of it.
+    """A smoothed stylized image, and what the next one needs of it.
 
     Attributes:
         pixels: uint8 (H, W, 3) RGB.
         exact: float32 (H, W, 3) RGB, 0..255; the same before rounding, because a mixture that is
             rounded each time stops some values before it arrives.
-        original: uint8 (H, W, 3) RGB, the input of the painting.
-        reference: float32 (about H/4, W/4, 3), the input mixed with earlier ones as the painting is.
+        original: uint8 (H, W, 3) RGB, the input of the stylized image.
+        reference: float32 (about H/4, W/4, 3), the input mixed with earlier ones as the stylized image is.
     """
 
     pixels: Image
@@ -59,22 +59,22 @@ class Smoothed:
 
 
 def smooth(stylized: Image, original: Image, smoothing: float, previous: Smoothed | None) -> Smoothed:
-    """Keeps more of the previous painting where the input stood still, which takes out flicker.
+    """Keeps more of the previous stylized image where the input stood still, which takes out flicker.
 
-    The weight of the previous painting at a pixel is `0.95 * smoothing * exp(-(d / 5)^4)`, where
-    d (0..255) is how far the input is from what the previous painting shows, in the colour that
+    The weight of the previous stylized image at a pixel is `0.95 * smoothing * exp(-(d / 5)^4)`, where
+    d (0..255) is how far the input is from what the previous stylized image shows, in the colour that
     changed most, there or right beside it. It is measured on means of 4x4 px, in which the noise
     of a camera averages out and a faint edge does not. Because old inputs are mixed as their
-    paintings are, d stays high until what moved away has gone, and nothing trails behind it.
+    stylized images are, d stays high until what moved away has gone, and nothing trails behind it.
 
     Args:
-        stylized: uint8 (H, W, 3) RGB, the new painting.
+        stylized: uint8 (H, W, 3) RGB, the new stylized image.
         original: uint8 (H, W, 3) RGB, its input.
         smoothing: 0..1.
         previous: what this function gave last, or None to start.
 
     Returns:
-        The painting to show; `stylized` unchanged at the start, after a cut, and when the size changed.
+        The stylized image to show; `stylized` unchanged at the start, after a cut, and when the size changed.
     """
     reference = _halved(_halved(original)).astype(np.float32)
     exact = stylized.astype(np.float32)

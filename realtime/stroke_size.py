@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from realtime.engines.protocol import Engine, EngineInfo
 from realtime.frame import Image
 from realtime.style_catalogue import Style
-from realtime.upsampling import upsample_painting
+from realtime.upsampling import upsample_stylized
 
 IMAGE_PIXELS = 1_000_000
 """A network's strokes are of a fixed number of pixels; in an image of so many they are as large as trained."""
@@ -23,7 +23,7 @@ _SAME = 1.1
 _MIN_SIDE_PX = 16
 
 
-def painted_size_wh(size_wh: tuple[int, int], stroke: float, pixels: int | None = IMAGE_PIXELS) -> tuple[int, int]:
+def stylized_size_wh(size_wh: tuple[int, int], stroke: float, pixels: int | None = IMAGE_PIXELS) -> tuple[int, int]:
     """The size at which something is stylized, so that its strokes become `stroke` times as large.
 
     Args:
@@ -48,7 +48,7 @@ class StrokeEngine:
     Args:
         engine: stays open when this one is closed.
         stroke: 0.5..4, how large.
-        pixels: as of `painted_size_wh`.
+        pixels: as of `stylized_size_wh`.
     """
 
     def __init__(self, engine: Engine, stroke: float, pixels: int | None = IMAGE_PIXELS) -> None:
@@ -61,30 +61,30 @@ class StrokeEngine:
 
     def prepare(self, shape: tuple[int, ...], style: Style) -> float:
         """See `Engine.prepare`."""
-        width, height = painted_size_wh((shape[2], shape[1]), self._stroke, self._pixels)
+        width, height = stylized_size_wh((shape[2], shape[1]), self._stroke, self._pixels)
         return self._engine.prepare((shape[0], height, width, 3), style)
 
     def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
         own_wh = images.shape[2], images.shape[1]
-        size_wh = painted_size_wh(own_wh, self._stroke, self._pixels)
+        size_wh = stylized_size_wh(own_wh, self._stroke, self._pixels)
         if size_wh == own_wh:
             return self._engine.stylize(images, style, strength)
-        sized = np.stack([resized_for_painting(image, self._stroke, self._pixels) for image in images])
-        paintings = self._engine.stylize(sized, style, strength)
+        sized = np.stack([resized_for_stylizing(image, self._stroke, self._pixels) for image in images])
+        stylized_images = self._engine.stylize(sized, style, strength)
         if size_wh[0] > own_wh[0]:
-            return np.stack([_resized(painting, own_wh) for painting in paintings])
+            return np.stack([_resized(stylized, own_wh) for stylized in stylized_images])
         shown = strength if style.fades_by_vector else 1.0
-        pairs = zip(paintings, images, strict=True)
-        return np.stack([upsample_painting(painting, image, shown) for painting, image in pairs])
+        pairs = zip(stylized_images, images, strict=True)
+        return np.stack([upsample_stylized(stylized, image, shown) for stylized, image in pairs])
 
     def close(self) -> None:
         """See `Engine.close`; the engine behind stays open."""
 
 
-def resized_for_painting(image: Image, stroke: float, pixels: int | None = IMAGE_PIXELS) -> Image:
-    """The image, uint8 (H, W, 3), at the size where it is stylized: see `painted_size_wh`."""
-    return _resized(image, painted_size_wh((image.shape[1], image.shape[0]), stroke, pixels))
+def resized_for_stylizing(image: Image, stroke: float, pixels: int | None = IMAGE_PIXELS) -> Image:
+    """The image, uint8 (H, W, 3), at the size where it is stylized: see `stylized_size_wh`."""
+    return _resized(image, stylized_size_wh((image.shape[1], image.shape[0]), stroke, pixels))
 
 
 def _resized(image: Image, size_wh: tuple[int, int]) -> Image:

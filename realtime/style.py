@@ -27,7 +27,7 @@ class Style:
         checkpoint: weights of its network for the torch engine, or None.
         model_file: the exported `.onnx` of its network, or None when there is none.
         content_hash: of the network's weights; empty where the file does not say.
-        vector: float32 (vector_size,), what makes the network paint this style; None where
+        vector: float32 (vector_size,), what makes the network stylize this style; None where
             the style is in the weights.
         identity: float32 (vector_size,), what makes the same network give back its input; None
             where the file holds none.
@@ -55,7 +55,7 @@ class Style:
 
     @property
     def fades_by_vector(self) -> bool:
-        """Whether the network itself can paint this style at less than its full strength."""
+        """Whether the network itself can stylize this style at less than its full strength."""
         return self.vector is not None and self.identity is not None
 
     def vector_at(self, strength: float) -> Vector | None:

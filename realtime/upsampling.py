@@ -1,4 +1,4 @@
-"""Owns bringing a small painting back to the size of its image: crisp, with the image's edges, without halos.
+"""Owns bringing a small stylized image back to the size of its image: crisp, with the image's edges, without halos.
 
 Must not know engines or styles.
 """
@@ -19,11 +19,11 @@ _STRIP_PIXELS = 2**19
 """Of the large image, for one thread at once: memory does not grow with the image."""
 
 _MARGIN = 4
-"""Pixels of the painting that a strip sees above and below: two filters of two pixels each."""
+"""Pixels of the stylized image that a strip sees above and below: two filters of two pixels each."""
 
 _WINDOW_PX = 5
 _NOISE_LEVELS = 4.0
-"""Standard deviation below which neither painting nor image shows an edge."""
+"""Standard deviation below which neither stylized image nor image shows an edge."""
 
 _TEXTURE_LEVELS = 20.0
 """Standard deviation below which what the image shows is texture, which would lie on strokes like dirt."""
@@ -39,23 +39,23 @@ _FAINT_LEVELS = 40.0
 _SOFTNESS = 0.5
 _REACH = 0.7
 """Of the blur after enlarging, which hides small pixels, and of that which edges are made steep against:
-standard deviations in pixels of the painting."""
+standard deviations in pixels of the stylized image."""
 
 
 @dataclass(frozen=True)
 class _Small:
-    """What strips are made from, float32 at the painting's size (h, w, 3), luminance (h, w).
+    """What strips are made from, float32 at the stylized image's size (h, w, 3), luminance (h, w).
 
     Attributes:
-        painting: a little blurred.
+        stylized: a little blurred.
         image: reduced and blurred likewise.
         luminance: of the reduced image.
-        gain: how much of the luminance each channel of the painting follows.
+        gain: how much of the luminance each channel of the stylized image follows.
         lowest: of each pixel and its neighbours.
         highest: likewise.
     """
 
-    painting: _Plane
+    stylized: _Plane
     image: _Plane
     luminance: _Plane
     gain: _Plane
@@ -63,33 +63,33 @@ class _Small:
     highest: _Plane
 
 
-def upsample_painting(painting: Image, image: Image, strength: float = 1.0) -> Image:
-    """Enlarges a painting that was made from a reduced image.
+def upsample_stylized(stylized: Image, image: Image, strength: float = 1.0) -> Image:
+    """Enlarges a stylized image that was made from a reduced image.
 
-    With p the painting, y the luminance of the reduced image, Y that of the image at full size without texture
+    With p the stylized image, y the luminance of the reduced image, Y that of the image at full size without texture
     (the guided filter of Y by itself: He et al. 2010) and up() a linear enlargement, blurred until no small
     pixels show:
 
         q = up(p), then twice q + 5 s (q - blurred q), then q + up(a r) (Y - up(y))
 
-    The second step makes the edges of strokes as steep as they were in the small painting (s is 0 in flat parts and
-    1 at strong edges). The third takes over the image's edges where the painting follows them: a = cov(p, y) /
+    The second step makes the edges of strokes as steep as they were in the small one (s is 0 in flat parts and
+    1 at strong edges). The third takes over the image's edges where the stylized image follows them: a = cov(p, y) /
     (var(y) + e) is the coefficient of the guided filter for upsampling (He and Sun 2015, arXiv 1505.00996) and r
     the squared correlation, in windows of 5 x 5 px. That filter's own result would be means of these windows, without
-    strokes. Each step stays within the range of the nearest 3 x 3 px of the painting, so no edge gets a halo.
-    A painting of less than full strength is to that degree an image: this share of the result is
+    strokes. Each step stays within the range of the nearest 3 x 3 px of the stylized image, so no edge gets a halo.
+    A stylized image of less than full strength is to that degree an image: this share of the result is
     up(p) + I - up(i), of all three colours.
 
     Args:
-        painting: uint8 (h, w, 3) RGB.
-        image: uint8 (H, W, 3) RGB; neither side smaller than the painting's.
-        strength: 0..1, that the painting was made with.
+        stylized: uint8 (h, w, 3) RGB.
+        image: uint8 (H, W, 3) RGB; neither side smaller than the stylized image's.
+        strength: 0..1, that the stylized image was made with.
 
     Returns:
         uint8 (H, W, 3) RGB.
     """
     height, width = image.shape[:2]
-    small, result = _small(painting, image), np.empty_like(image)
+    small, result = _small(stylized, image), np.empty_like(image)
     rows = max(16, _STRIP_PIXELS // width)
 
     def fill(top: int) -> None:
@@ -104,29 +104,29 @@ def upsample_painting(painting: Image, image: Image, strength: float = 1.0) -> I
     return result
 
 
-def _small(painting: Image, image: Image) -> _Small:
-    height, width = painting.shape[:2]
+def _small(stylized: Image, image: Image) -> _Small:
+    height, width = stylized.shape[:2]
     reduced = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     luminance = _luminance(reduced)
-    painted, neighbours = painting.astype(np.float32), np.ones((3, 3), np.uint8)
+    small, neighbours = stylized.astype(np.float32), np.ones((3, 3), np.uint8)
     return _Small(
-        np.asarray(cv2.GaussianBlur(painted, (0, 0), _STAIRS_PX), np.float32),
+        np.asarray(cv2.GaussianBlur(small, (0, 0), _STAIRS_PX), np.float32),
         np.asarray(cv2.GaussianBlur(reduced.astype(np.float32), (0, 0), _STAIRS_PX), np.float32),
         luminance,
-        _gain(luminance, painted),
-        np.asarray(cv2.erode(painted, neighbours), np.float32),
-        np.asarray(cv2.dilate(painted, neighbours), np.float32),
+        _gain(luminance, small),
+        np.asarray(cv2.erode(small, neighbours), np.float32),
+        np.asarray(cv2.dilate(small, neighbours), np.float32),
     )
 
 
-def _gain(luminance: _Plane, painted: _Plane) -> _Plane:
+def _gain(luminance: _Plane, stylized: _Plane) -> _Plane:
     """Slope times squared correlation of each channel (h, w, 3) along the luminance (h, w): -1..1."""
     mean, variance = (part[..., None] for part in _moments(luminance, _WINDOW_PX))
-    mean_painted, variance_painted = _moments(painted, _WINDOW_PX)
-    product = cv2.blur(luminance[..., None] * painted, (_WINDOW_PX, _WINDOW_PX))
-    covariance = product - mean * mean_painted
+    mean_stylized, variance_stylized = _moments(stylized, _WINDOW_PX)
+    product = cv2.blur(luminance[..., None] * stylized, (_WINDOW_PX, _WINDOW_PX))
+    covariance = product - mean * mean_stylized
     steady = variance + _NOISE_LEVELS**2
-    correlation = covariance**2 / (steady * (variance_painted + _NOISE_LEVELS**2))
+    correlation = covariance**2 / (steady * (variance_stylized + _NOISE_LEVELS**2))
     return np.asarray((covariance / steady * correlation).clip(-1, 1), np.float32)
 
 
@@ -147,12 +147,12 @@ def _without_texture(luminance: _Plane, side: int) -> _Plane:
 def _strip(small: _Small, image: Image, rows: tuple[int, int], strength: float) -> Image:
     """The rows from one to before the other of the result."""
     height = image.shape[0]
-    scale = height / small.painting.shape[0]
+    scale = height / small.stylized.shape[0]
     margin = round(_MARGIN * scale)
     first, last = max(0, rows[0] - margin), min(height, rows[1] + margin)
-    place, seen = _Place(small.painting.shape, image.shape, first, last), image[first:last]
+    place, seen = _Place(small.stylized.shape, image.shape, first, last), image[first:last]
     edges = _without_texture(_luminance(seen), 2 * round(scale) + 1) - place.enlarged(small.luminance)
-    smooth = _blurred(place.enlarged(small.painting), _SOFTNESS * scale)
+    smooth = _blurred(place.enlarged(small.stylized), _SOFTNESS * scale)
     faded = None
     if strength < 1.0:
         faded = smooth + (seen - _blurred(place.enlarged(small.image), _SOFTNESS * scale))

@@ -21,7 +21,7 @@ class CardFigures:
         network: "TransformerNet", the public example's, or "FastNet", ours.
         size_wh: width and height in px.
         batch_size: frames stylized together.
-        resident_ms: for a batch, from frames on the card to paintings on the card, median; with the 5th and 95th
+        resident_ms: for a batch, from frames on the card to stylized images on the card, median; with the 5th and 95th
             of 100 runs as low_ms and high_ms.
         low_ms: see resident_ms.
         high_ms: see resident_ms.
@@ -92,7 +92,7 @@ def card_table(figures: list[CardFigures], ceilings: dict[str, float]) -> Table:
     best = ", ".join(f"{name} {value:.0f}" for name, value in ceilings.items())
     table = Table(
         title="fp16 on the card",
-        caption="on the card: uint8 frames to uint8 paintings in its memory, for one batch, median (5th-95th of 100);\n"
+        caption="on the card: uint8 frames to stylized ones in its memory, for one batch, median (5th-95th of 100);\n"
         f"from host: from and to the computer's memory; floors at what the card can do at best ({best})",
     )
     for name in ("network", "size", "batch"):

@@ -120,8 +120,8 @@ class Card:
             )
         style = _vector(self._networks["FastNet"])
         half, exact = (self._runner("FastNet", (1, *frames.shape[1:]), wants_half) for wants_half in (True, False))
-        painted = [(half.run(one[None], style), exact.run(one[None], style)) for one in flat]
-        worst = max(float(np.abs(a.astype(int) - b).max()) for a, b in painted)
+        stylized = [(half.run(one[None], style), exact.run(one[None], style)) for one in flat]
+        worst = max(float(np.abs(a.astype(int) - b).max()) for a, b in stylized)
         yield Promise("FastNet: black, grey and white frames, fp16 from fp32", "of 255", 8, None, worst, True)
 
     def providers(self) -> Iterator[Promise]:
@@ -138,13 +138,13 @@ class Card:
             try:
                 options = EngineOptions("onnx", str(self._device), "fp16", provider=provider)
                 engine = OnnxEngine(catalogue, options)
-                painted = [engine.stylize(batch, catalogue.styles[0]) for batch in checked]
+                stylized = [engine.stylize(batch, catalogue.styles[0]) for batch in checked]
             except EngineError as error:
                 yield Promise(words, "of 255", 2, None, None, True, str(error))
                 continue
             differences = [
                 float(np.abs(a.astype(int) - exact.run(b, vector)).mean())
-                for a, b in zip(painted, checked, strict=True)
+                for a, b in zip(stylized, checked, strict=True)
             ]
             yield Promise(words, "of 255", 2, None, max(differences), True)
 

@@ -13,7 +13,7 @@ from realtime.errors import EngineError, StylizationError
 
 _END_S = 5.0
 _ANSWER_S = 600.0
-"""The slowest honest answer: TensorRT builds an engine, or the public network paints a batch of 4K frames on a CPU."""
+"""The slowest honest answer: TensorRT builds an engine, or the public network stylizes a batch of 4K frames on CPU."""
 
 
 class Remote:

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import Cell, write_sheet
-from neural_style.judging.inputs import find_paintings, held_out_photos, read_exhibit
+from neural_style.judging.inputs import find_style_images, held_out_photos, read_exhibit
 from neural_style.judging.judge import Image, Judge, compare, structural_similarity, with_short_side
 from neural_style.photos import packaged_photo, read_image
 from realtime.engines import open_engine
@@ -77,14 +77,14 @@ def judge_variants(style_dir: Path, photos: Sequence[Image], progress: Progress)
     """
     catalogue, judge = load_catalogue(), Judge()
     styles = [style for style in catalogue.styles if not style.fault and style.vector is not None]
-    paths = find_paintings(style_dir, tuple(style.name for style in styles))
-    paintings = [read_exhibit(path, "painting").image for path in paths]
+    paths = find_style_images(style_dir, tuple(style.name for style in styles))
+    style_images = [read_exhibit(path, "painting").image for path in paths]
     exact, engines = open_engine(catalogue, _EXACT), open_variants()
     looks = [judge.look(photo) for photo in photos]
     found = []
-    for style, painting in progress.track(list(zip(styles, paintings, strict=True)), description="styles"):
+    for style, style_image in progress.track(list(zip(styles, style_images, strict=True)), description="styles"):
         for photo, look in zip(photos, looks, strict=True):
-            aim = judge.look(with_short_side(painting, min(photo.shape[:2])))
+            aim = judge.look(with_short_side(style_image, min(photo.shape[:2])))
             wanted = exact.stylize(photo[None], style)[0]
             wanted_distance = compare(judge.look(wanted), look, aim).style_distance
             for engine in engines:

@@ -1,7 +1,7 @@
 """Measures the way from a camera to a web page: `python -m speed.web_latency`.
 
 A time is drawn into each frame as black and white blocks, and read back from the page in a real
-browser: Debian's chromium, driven by Playwright. Painted at strength 0, which gives back the frame.
+browser: Debian's chromium, driven by Playwright. Stylized at strength 0, which gives back the frame.
 Must not know how the page works.
 """
 

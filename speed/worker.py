@@ -69,7 +69,7 @@ class Setup:
     clip_in_size: Path
 
     def image_of(self, style: str) -> ImageKey:
-        """What decides a style's image, whichever engine paints it."""
+        """What decides a style's image, whichever engine stylizes it."""
         return self.size_wh, self.network, style
 
     def __str__(self) -> str:
@@ -148,8 +148,8 @@ class Subject:
 
     def image(self, style: str) -> NDArray[np.uint8]:
         """What the engine makes of the first frame of the clip: uint8 (H, W, 3) RGB."""
-        painting: NDArray[np.uint8] = self._engine.stylize(self._images[:1], self._styles[style])[0]
-        return painting
+        stylized: NDArray[np.uint8] = self._engine.stylize(self._images[:1], self._styles[style])[0]
+        return stylized
 
     def turn(self, style: str, runs: int) -> list[float]:
         """Times in ms of so many runs, or as many as a second holds; one before them is not timed."""

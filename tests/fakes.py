@@ -53,7 +53,7 @@ def make_frame(pixels: Image, index: int = 0, media_time_s: float = 0.0) -> Fram
 
 
 def make_stylized(pixels: Image, index: int = 0, media_time_s: float = 0.0) -> StylizedFrame:
-    """A frame whose painting is itself."""
+    """A frame whose stylized image is itself."""
     return StylizedFrame(make_frame(pixels, index, media_time_s), pixels, pixels)
 
 
@@ -214,9 +214,9 @@ class IdentityEngine:
     def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         self.batches.append((len(images), style.name))
         self.strengths.append(strength)
-        return self._paint(images, style)
+        return self._stylize(images, style)
 
-    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _stylize(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         return images.copy()
 
     def close(self) -> None:
@@ -224,16 +224,16 @@ class IdentityEngine:
 
 
 class InvertingEngine(IdentityEngine):
-    """Paints the negative."""
+    """Stylizes the negative."""
 
-    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _stylize(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         return 255 - images
 
 
 class VectorEngine(IdentityEngine):
-    """Paints everything in the value of the style's vector at that strength."""
+    """Stylizes everything in the value of the style's vector at that strength."""
 
-    def _paint(self, images: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+    def _stylize(self, images: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
         vector = style.vector_at(self.strengths[-1])
         assert vector is not None
         return np.full_like(images, round(float(vector[0])))
@@ -246,7 +246,7 @@ class SlowEngine(IdentityEngine):
         super().__init__()
         self._seconds = seconds
 
-    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _stylize(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         time.sleep(self._seconds)
         return images.copy()
 
@@ -264,7 +264,7 @@ class UnevenEngine(IdentityEngine):
         self.most = self._now = 0
         self._fails_after, self._lock = fails_after, threading.Lock()
 
-    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _stylize(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         with self._lock:
             self._now += 1
             self.most = max(self.most, self._now)
@@ -273,7 +273,7 @@ class UnevenEngine(IdentityEngine):
         with self._lock:
             self._now -= 1
         if self._fails_after is not None and number > self._fails_after:
-            raise EngineError("engine uneven: out of paint")
+            raise EngineError("engine uneven: out of stylize")
         return 255 - images
 
 
@@ -284,7 +284,7 @@ class FailingEngine(IdentityEngine):
         super().__init__()
         self._after, self._error = after, error
 
-    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _stylize(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         if len(self.batches) > self._after:
             raise self._error
         return images.copy()
@@ -293,7 +293,7 @@ class FailingEngine(IdentityEngine):
 class HalvingEngine(IdentityEngine):
     """Breaks the promise that the output has the size of the input."""
 
-    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _stylize(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         return images[:, ::2, ::2].copy()
 
 

@@ -65,7 +65,7 @@ def small_options(
         write_noise(folder / "photos" / f"{i:02}.png", seed=i)
     return TrainOptions(
         style_images=tuple(write_noise(folder / f"{name}.png", seed=ord(name)) for name in styles),
-        credits=tuple(StyleCredit(name, f"painter of {name}", "public domain") for name in styles),
+        credits=tuple(StyleCredit(name, f"stylizer of {name}", "public domain") for name in styles),
         content_dir=folder / "photos",
         output=folder / output,
         network=network,

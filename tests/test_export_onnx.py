@@ -25,7 +25,7 @@ SMALL = FastNetShape(width=8, num_blocks=1, head_width=4)
 def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small network of two styles, which is the whole catalogue."""
     torch.manual_seed(0)
-    credits_of_styles = [StyleCredit(name, f"painter of {name}", "public domain") for name in ("waves", "night")]
+    credits_of_styles = [StyleCredit(name, f"stylizer of {name}", "public domain") for name in ("waves", "night")]
     save_checkpoint(tmp_path / "fast.safetensors", FastNet(("waves", "night"), SMALL), credits_of_styles, {})
     catalogue = styles.load_catalogue(tmp_path)
     monkeypatch.setattr(styles, "load_catalogue", lambda network="fast": catalogue)
@@ -49,7 +49,10 @@ def test_a_style_by_name_is_exported_with_all_styles_of_its_network(
     assert main(["--style", "night", "-o", str(output)]) == 0
     metadata = {entry.key: entry.value for entry in onnx.load(output).metadata_props}
     assert json.loads(metadata["styles"]) == ["waves", "night"]
-    assert [credit["source"] for credit in json.loads(metadata["credits"])] == ["painter of waves", "painter of night"]
+    assert [credit["source"] for credit in json.loads(metadata["credits"])] == [
+        "stylizer of waves",
+        "stylizer of night",
+    ]
     printed = capsys.readouterr()
     assert printed.err == ""
     for said in (str(output), "waves", "night", "differs from PyTorch", "CPUExecutionProvider"):

@@ -76,7 +76,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("engine", ["onnx", "torch"])
-def test_a_clip_becomes_a_painted_clip_with_statistics(folder: Path, clip: Path, engine: str) -> None:
+def test_a_clip_becomes_a_stylized_clip_with_statistics(folder: Path, clip: Path, engine: str) -> None:
     limits = ["--max-frames", "12", "--stats", "s.json", "--engine", engine, "--device", "cpu"]
     done = _run(
         folder, "--source", clip, "--unpaced", "--sink", "null", "--record", "out.mp4", "--style", "candy", *limits
@@ -84,11 +84,11 @@ def test_a_clip_becomes_a_painted_clip_with_statistics(folder: Path, clip: Path,
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in folder.iterdir()) == ["out.mp4", "s.json"]
 
-    painted = read_clip(folder / "out.mp4")
-    assert (len(painted.images), painted.size_wh, painted.codec) == (12, (96, 64), "h264")
-    assert painted.times_s == pytest.approx([i / 10 for i in range(12)], abs=2e-3)
+    stylized = read_clip(folder / "out.mp4")
+    assert (len(stylized.images), stylized.size_wh, stylized.codec) == (12, (96, 64), "h264")
+    assert stylized.times_s == pytest.approx([i / 10 for i in range(12)], abs=2e-3)
     original = read_clip(clip).images
-    for before, after in zip(original, painted.images, strict=False):
+    for before, after in zip(original, stylized.images, strict=False):
         assert difference(before, after) > 5
 
     stats = json.loads((folder / "s.json").read_text())
@@ -117,11 +117,11 @@ def test_style_strength_size_and_batches_are_used(folder: Path, clip: Path) -> N
     assert done.returncode == 0
     assert "style mosaic" in done.stdout
     assert done.stdout.splitlines()[0].endswith("size 48x32")
-    unpainted = read_clip(folder / "out.mkv")
-    assert len(unpainted.images) == 20
+    unstylized = read_clip(folder / "out.mkv")
+    assert len(unstylized.images) == 20
     # At strength 0 the image comes out as it went in, so this also compares colours from end to end.
     small = [resize_to_fit(image, (48, 48)) for image in read_clip(clip).images]
-    for before, after in zip(small, unpainted.images, strict=True):
+    for before, after in zip(small, unstylized.images, strict=True):
         assert difference(before, after) < 12
         assert difference(np.ascontiguousarray(before[:, :, ::-1]), after) > 25
 
@@ -272,6 +272,8 @@ def test_a_page_is_served_until_ctrl_c_and_other_machines_need_its_token(folder:
         assert line, process.communicate()
     found = re.fullmatch(r"page http://[^/:]+:(\d+)/\?token=([\w-]{20,})  \(Ctrl-C ends it\)\n", line)
     assert found, line
+    assert process.stdout.readline().startswith("nobody watches")
+    time.sleep(1)  # the loop begins
     statuses = []
     for query in ("", f"?token={found[2]}"):
         connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=HANGS_AFTER_S)
@@ -400,7 +402,7 @@ def test_styles_of_their_own_are_listed_by_their_files_and_what_is_wrong_with_th
     assert "trained for another network" in unusable
 
 
-def test_a_blend_is_painted_and_named(folder: Path, clip: Path) -> None:
+def test_a_blend_is_stylized_and_named(folder: Path, clip: Path) -> None:
     wish = ["--style", "candy+mosaic:3", "--strength", "0.7", "--smoothing", "0.5", "--max-frames", "4"]
     done = _run(
         folder,
@@ -464,7 +466,7 @@ def _wait_until_something_is_recorded(folder: Path) -> None:
     raise AssertionError("nothing was recorded")
 
 
-def test_a_clip_that_breaks_in_the_middle_keeps_what_was_painted(folder: Path, tmp_path: Path) -> None:
+def test_a_clip_that_breaks_in_the_middle_keeps_what_was_stylized(folder: Path, tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mkv", [noise((96, 64), seed) for seed in range(30)])
     content = bytearray(whole.read_bytes())
     middle = len(content) // 2

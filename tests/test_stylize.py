@@ -40,11 +40,11 @@ def run(*arguments: str | Path) -> int:
     return stylize.main([*FAST, *map(str, arguments)])
 
 
-def test_a_image_becomes_a_painting(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_image_becomes_a_stylized(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(photo, "-o", photo.with_name("out.png")) == 0
-    painted = image(photo.with_name("out.png"))
-    assert painted.shape == (80, 96, 3)
-    assert difference(painted, noise((96, 80))) > 10
+    stylized = image(photo.with_name("out.png"))
+    assert stylized.shape == (80, 96, 3)
+    assert difference(stylized, noise((96, 80))) > 10
     assert "wrote" in capsys.readouterr().out
 
 
@@ -112,11 +112,11 @@ def test_stroke_goes_with_all_other_options_of_images(tmp_path: Path) -> None:
     Pillow.fromarray(np.dstack([original, alpha])).save(tmp_path / "a.png")
     options = ("--stroke", "2", "--strength", "0.5", "--keep-colors", "--max-side", "1400", "--tile", "256")
     assert stylize.main([str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), "--engine", "torch", *options]) == 0
-    painted = image(tmp_path / "b.png")
-    assert painted.shape == (1050, 1400, 4)
-    assert np.abs(painted[..., 3].astype(int)[0] - np.linspace(0, 255, 1400)).max() < 3
+    stylized = image(tmp_path / "b.png")
+    assert stylized.shape == (1050, 1400, 4)
+    assert np.abs(stylized[..., 3].astype(int)[0] - np.linspace(0, 255, 1400)).max() < 3
     shrunk = cv2.resize(original, (1400, 1050), interpolation=cv2.INTER_AREA)
-    both = np.ascontiguousarray(painted[..., :3]), shrunk
+    both = np.ascontiguousarray(stylized[..., :3]), shrunk
     colours = [np.asarray(cv2.cvtColor(each, cv2.COLOR_RGB2YCrCb), np.uint8) for each in both]
     assert difference(colours[0][..., 1:], colours[1][..., 1:]) < 6
     assert difference(colours[0][..., 0], colours[1][..., 0]) > 3

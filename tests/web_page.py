@@ -33,22 +33,22 @@ LOOK = LookOptions(style="red", smoothing=0.0)
 
 
 class ColourEngine(IdentityEngine):
-    """Paints everything in the colour of the style: red, green or blue."""
+    """Stylizes everything in the colour of the style: red, green or blue."""
 
     COLOURS = ((220, 30, 30), (30, 220, 30), (30, 30, 220))
 
-    def _paint(self, images: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
-        painted = np.empty_like(images)
+    def _stylize(self, images: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+        stylized = np.empty_like(images)
         assert style.vector is not None
         places = np.broadcast_to(style.vector.reshape(-1), len(images)) if style.vector.size > 1 else None
         for at in range(len(images)):
             place = round(float(places[at] if places is not None else style.vector[0]) / 10)
-            painted[at] = self.COLOURS[place % 3]
-        return painted
+            stylized[at] = self.COLOURS[place % 3]
+        return stylized
 
 
 def colours(identity: float | None = None) -> Catalogue:
-    """Three styles that `ColourEngine` paints."""
+    """Three styles that `ColourEngine` stylizes."""
     return make_catalogue("red", "green", "blue", identity=identity)
 
 
@@ -128,9 +128,9 @@ class WebPage(PageAddress):
         grey = solid((128, 128, 128), (96, 64))
         while not self._ended.is_set():
             look = self.controls.look
-            painting = self.engine.stylize(grey[None], look.style, look.strength)[0]
+            stylized = self.engine.stylize(grey[None], look.style, look.strength)[0]
             frame = Frame(grey, self.written, time.perf_counter(), self.written * INTERVAL_S)
-            self.sink.write(StylizedFrame(frame, painting, painting))
+            self.sink.write(StylizedFrame(frame, stylized, stylized))
             self.written += 1
             time.sleep(INTERVAL_S)
 

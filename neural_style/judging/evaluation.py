@@ -1,4 +1,4 @@
-"""Owns the judging of all styles of a network: paints photographs and clips and has the figures taken.
+"""Owns the judging of all styles of a network: stylizes photographs and clips and has the figures taken.
 
 Must not know how styles are trained, or how figures are computed or drawn.
 """
@@ -16,7 +16,7 @@ from neural_style.contact_sheet import Cell, make_cell, write_sheet
 from neural_style.errors import EvaluationError
 from neural_style.judging.flicker import Image, Unrounded, mean_of_known, measure_motion, noise_gain, pair_error
 from neural_style.judging.grid import grid_figures
-from neural_style.judging.inputs import Exhibit, find_paintings, held_out_photos, read_exhibit, read_frames
+from neural_style.judging.inputs import Exhibit, find_style_images, held_out_photos, read_exhibit, read_frames
 from neural_style.judging.judge import Impression, Judge, compare, resized_to, with_short_side
 from neural_style.judging.options import EvaluateOptions
 from neural_style.judging.scorecard import ClipScore, Diversity, Others, Scorecard, StyleScore, write_json
@@ -27,7 +27,7 @@ from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
 _NOISY_IMAGES = 4
 
 
-class Painter:
+class Stylizer:
     """One style of a network, as a function of an image."""
 
     def __init__(self, network: StyleNetwork, style: int) -> None:
@@ -62,8 +62,10 @@ class Evaluation:
         self.styles = options.styles or network.style_names
         _check_known("--styles", self.styles, network.style_names, options.model)
         _check_known("--against", [style for style, _ in options.against], self.styles, options.model)
-        self._painters = [Painter(network, network.style_names.index(style)) for style in self.styles]
-        self._paintings = [read_exhibit(path, "painting") for path in find_paintings(options.style_dir, self.styles)]
+        self._stylizers = [Stylizer(network, network.style_names.index(style)) for style in self.styles]
+        self._style_images = [
+            read_exhibit(path, "painting") for path in find_style_images(options.style_dir, self.styles)
+        ]
         self._photos = [read_exhibit(path, "photograph") for path in self._photo_paths()]
         self._others = self._read_others()
         self._judge = Judge(options.quick)
@@ -82,7 +84,7 @@ class Evaluation:
         for style in progress.track(range(len(self.styles)), description="images"):
             columns.append(self._judge_images(style))
             if not self.options.quick:
-                self._scores[style].noise_gain = noise_gain(self._painters[style].unrounded, noisy)
+                self._scores[style].noise_gain = noise_gain(self._stylizers[style].unrounded, noisy)
         photos = [photo.name for photo in self._photos]
         grids = [grid_figures(photo.image, photo.image) for photo in self._photos]
         card = Scorecard(
@@ -105,10 +107,10 @@ class Evaluation:
     def _judge_images(self, style: int) -> list[Cell]:
         """Judges one style on all photographs; returns its column of the contact sheet."""
         score = self._scores[style]
-        column = [make_cell(score.name, self._paintings[style].image)]
+        column = [make_cell(score.name, self._style_images[style].image)]
         for place, (photo, photo_look) in enumerate(zip(self._photos, self._photo_looks, strict=True)):
             aims = self._aims_at(min(photo.image.shape[:2]))
-            stylized = self._painters[style](photo.image)
+            stylized = self._stylizers[style](photo.image)
             look = self._judge.look(stylized)
             score.ours.append(compare(look, photo_look, aims[style]))
             score.unchanged.append(compare(photo_look, photo_look, aims[style]))
@@ -134,7 +136,7 @@ class Evaluation:
     def _aims_at(self, short_side_px: int) -> list[Impression]:
         """What the judge sees in the paintings at the size of a photograph, looked at once."""
         if short_side_px not in self._aims:
-            sized = [with_short_side(painting.image, short_side_px) for painting in self._paintings]
+            sized = [with_short_side(style_image.image, short_side_px) for style_image in self._style_images]
             self._aims[short_side_px] = [self._judge.look(image) for image in sized]
         return self._aims[short_side_px]
 
@@ -143,12 +145,12 @@ class Evaluation:
         aims = [[aim.strokes for aim in self._aims_at(min(photo.image.shape[:2]))] for photo in self._photos]
         ours = [stroke_diversity(*pair) for pair in zip(self._strokes, aims, strict=True)]
         beside = sorted(self._others_strokes)
-        paintings = [aims[0][style] for style in beside]
+        style_images = [aims[0][style] for style in beside]
         return Diversity(
             ours,
             [self.styles[style] for style in beside],
-            stroke_diversity([self._strokes[0][style] for style in beside], paintings),
-            stroke_diversity([self._others_strokes[style] for style in beside], paintings),
+            stroke_diversity([self._strokes[0][style] for style in beside], style_images),
+            stroke_diversity([self._others_strokes[style] for style in beside], style_images),
         )
 
     def _judge_clip(self, path: Path, progress: Progress) -> ClipScore:
@@ -157,14 +159,14 @@ class Evaluation:
         Raises:
             EvaluationError: the clip cannot be read, or has no error that flicker could be compared with.
         """
-        errors: list[list[float]] = [[] for _ in range(1 + len(self._painters))]
+        errors: list[list[float]] = [[] for _ in range(1 + len(self._stylizers))]
         previous: list[Image] = []
         count, noisy_every = 0, math.ceil(self.options.max_frames / _NOISY_IMAGES)
         task = progress.add_task(path.name, total=self.options.max_frames)
         for frame in read_frames(path, self.options.max_frames):
             if count % noisy_every == 0:
                 self._noisy.append(frame)
-            current = [frame, *(painter(frame) for painter in self._painters)]
+            current = [frame, *(stylizer(frame) for stylizer in self._stylizers)]
             if previous:
                 motion = measure_motion(previous[0], frame)
                 for own, before, now in zip(errors, previous, current, strict=True):

@@ -1,6 +1,6 @@
 """Owns the figures of a moving image: how much it flickers beyond what it shows, and how much it makes of noise.
 
-Must not know networks, files or styles; whoever paints hands over a function or the frames.
+Must not know networks, files or styles; whoever stylizes hands over a function or the frames.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -117,19 +117,19 @@ def mean_of_known(values: Sequence[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def noise_gain(paint: Callable[[Unrounded], Unrounded], images: Sequence[Image]) -> float:
-    """How much a painter enlarges the noise of a camera: |S(x + n1) - S(x + n2)| / |n1 - n2|, mean over images.
+def noise_gain(stylize: Callable[[Unrounded], Unrounded], images: Sequence[Image]) -> float:
+    """How much a stylizer enlarges the noise of a camera: |S(x + n1) - S(x + n2)| / |n1 - n2|, mean over images.
 
-    Both noises are independent, Gaussian and of `NOISE_SIGMA`, and the same for every painter.
+    Both noises are independent, Gaussian and of `NOISE_SIGMA`, and the same for every stylizer.
     Nothing is rounded or cut off to 0..255, so that 1 means: as noisy as the image that came in.
 
     Args:
-        paint: takes and gives float32 (H, W, 3) RGB, 0..255.
+        stylize: takes and gives float32 (H, W, 3) RGB, 0..255.
         images: uint8 (H, W, 3) RGB, at least one.
     """
     rng, gains = np.random.default_rng(0), []
     for image in images:
         first, second = (rng.normal(0.0, NOISE_SIGMA, image.shape).astype(np.float32) for _ in range(2))
-        change = paint(image + first) - paint(image + second)
+        change = stylize(image + first) - stylize(image + second)
         gains.append(float(np.linalg.norm(change) / np.linalg.norm(first - second)))
     return float(np.mean(gains))

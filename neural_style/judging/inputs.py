@@ -32,7 +32,7 @@ class Exhibit:
     image: Image
 
 
-def find_paintings(folder: Path, styles: tuple[str, ...]) -> list[Path]:
+def find_style_images(folder: Path, styles: tuple[str, ...]) -> list[Path]:
     """The painting of each style: the image file of its name.
 
     Raises:

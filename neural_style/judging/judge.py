@@ -1,6 +1,6 @@
 """Owns the figures of a stylized image: distance to its painting, to its photograph, and between their colours.
 
-Must not know who painted, or files.
+Must not know who stylized, or files.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class ImageFigures:
 
     @property
     def content_distance(self) -> float:
-        """Mean of both layers. Structure is apart: whoever paints faintly or in small strokes has it for nothing."""
+        """Mean of both layers. Structure is apart: whoever stylizes faintly or in small strokes has it for nothing."""
         return (self.content_parts + self.content_things) / 2
 
 
@@ -129,19 +129,19 @@ class Judge:
         strokes = strokes_of(self._network, image)
         return Impression(moments, strokes, content, self._patches(pixels), _colours(image), _luminance(image))
 
-    def figures(self, stylized: Image, photograph: Image, painting: Image) -> ImageFigures:
+    def figures(self, stylized: Image, photograph: Image, style_image: Image) -> ImageFigures:
         """Compares a stylized image with the photograph it shows and the painting it imitates.
 
         Args:
             stylized: uint8 (H, W, 3) RGB; resized when it has not the photograph's size.
             photograph: uint8 (H, W, 3) RGB.
-            painting: uint8 (H', W', 3) RGB; resized until its shorter side is the photograph's.
+            style_image: uint8 (H', W', 3) RGB; resized until its shorter side is the photograph's.
 
         Raises:
             EvaluationError: the photograph is too small.
         """
         height, width = photograph.shape[:2]
-        fitted, scaled = resized_to(stylized, (width, height)), with_short_side(painting, min(height, width))
+        fitted, scaled = resized_to(stylized, (width, height)), with_short_side(style_image, min(height, width))
         return compare(self.look(fitted), self.look(photograph), self.look(scaled))
 
     def _patches(self, pixels: Tensor) -> list[NDArray[np.float32]]:
@@ -167,10 +167,10 @@ class Judge:
         return quantiles
 
 
-def compare(stylized: Impression, photograph: Impression, painting: Impression) -> ImageFigures:
+def compare(stylized: Impression, photograph: Impression, style_image: Impression) -> ImageFigures:
     """Compares impressions; the photograph has the size of the stylized image, and the painting its shorter side."""
-    layers = zip(stylized.moments, painting.moments, strict=True)
-    scales = zip(stylized.patches, painting.patches, strict=True)
+    layers = zip(stylized.moments, style_image.moments, strict=True)
+    scales = zip(stylized.patches, style_image.patches, strict=True)
     parts, things = (
         float((ours - own).square().mean()) for ours, own in zip(stylized.content, photograph.content, strict=True)
     )
@@ -181,7 +181,7 @@ def compare(stylized: Impression, photograph: Impression, painting: Impression) 
         content_parts=parts,
         content_things=things,
         content_structure=1.0 - structural_similarity(stylized.luminance, photograph.luminance),
-        colour=float(np.abs(stylized.colours - painting.colours).mean()),
+        colour=float(np.abs(stylized.colours - style_image.colours).mean()),
     )
 
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import Cell, make_cell, write_sheet
 from neural_style.errors import CheckpointError, StylizationError
-from neural_style.judging.evaluation import Painter
+from neural_style.judging.evaluation import Stylizer
 from neural_style.judging.judge import with_short_side
 from neural_style.photos import packaged_photo, read_image
 from neural_style.weights import SAVED_MODELS
@@ -56,17 +56,17 @@ _OPTION_NAMES = {
 
 def style_rows(network: StyleNetwork) -> list[list[Cell]]:
     """Every style on photographs that may be shipped: for each photograph a block of rows, itself at the left."""
-    painters = [(name, Painter(network, style)) for style, name in enumerate(network.style_names)]
+    stylizers = [(name, Stylizer(network, style)) for style, name in enumerate(network.style_names)]
     rows = []
     for name in _PHOTOS:
         photograph = read_image(packaged_photo(name))
         if photograph is None:
             raise StylizationError(f"photograph {name}: scikit-image is damaged; install it again")
         sized = with_short_side(photograph, _PHOTO_SIDE_PX)
-        for first in range(0, len(painters), _STYLES_PER_ROW):
+        for first in range(0, len(stylizers), _STYLES_PER_ROW):
             left = make_cell("photograph", sized) if first == 0 else Cell("", None)
-            some = painters[first : first + _STYLES_PER_ROW]
-            rows.append([left, *(make_cell(style, paint(sized)) for style, paint in some)])
+            some = stylizers[first : first + _STYLES_PER_ROW]
+            rows.append([left, *(make_cell(style, stylize(sized)) for style, stylize in some)])
     return rows
 
 
@@ -147,7 +147,7 @@ def _same_for(file: ModelFile) -> str:
 
 _USE = [
     "Meant for stylizing moving images of about 320 to 1280 px width. The size of the strokes is fixed in pixels: a",
-    "larger one gets finer strokes. `stylize.py` and the page therefore paint photographs as at one megapixel and",
+    "larger one gets finer strokes. `stylize.py` and the page therefore stylize photographs as at one megapixel and",
     "bring them back to full size. Strength below 1 is a vector between the network's identity and the style.",
     "",
     "Licence of the weights: BSD-3-Clause, like the code.",

@@ -17,7 +17,7 @@ from neural_style.judging.scorecard import (
 )
 
 Row = tuple[str, str, dict[str, float]]
-"""The style, who painted, and figures by name."""
+"""The style, who stylized, and figures by name."""
 
 Columns = dict[str, tuple[str, int]]
 """A figure's name for each heading, and how many decimals are shown."""

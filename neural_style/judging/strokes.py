@@ -61,7 +61,7 @@ def stroke_distance(first: Strokes, second: Strokes) -> float:
     return float(np.mean([float((one - other).norm()) for one, other in pairs]))
 
 
-def stroke_diversity(stylized: Sequence[Strokes], paintings: Sequence[Strokes]) -> float:
+def stroke_diversity(stylized: Sequence[Strokes], style_images: Sequence[Strokes]) -> float:
     """How much stylized images of one photograph differ, over how much their paintings do.
 
     The ratio of the mean distances over all pairs; 1: styles are as different as the paintings, 0: all have
@@ -69,25 +69,25 @@ def stroke_diversity(stylized: Sequence[Strokes], paintings: Sequence[Strokes]) 
 
     Args:
         stylized: one photograph in each style.
-        paintings: theirs, in the same order, with the photograph's shorter side.
+        style_images: theirs, in the same order, with the photograph's shorter side.
     """
     if len(stylized) < 2:
         return float("nan")
-    between = [_mean_of_pairs(strokes) for strokes in (stylized, paintings)]
+    between = [_mean_of_pairs(strokes) for strokes in (stylized, style_images)]
     return between[0] / between[1] if between[1] > 0 else float("nan")
 
 
-def stroke_fit(stylized: Strokes, paintings: Sequence[Strokes], own: int) -> float:
+def stroke_fit(stylized: Strokes, style_images: Sequence[Strokes], own: int) -> float:
     """Distance to the own painting over the mean distance to the others; nan when there are none.
 
     0: the painting's own strokes; 1: no nearer to it than to any other.
 
     Args:
         stylized: a stylized image.
-        paintings: of all styles.
+        style_images: of all styles.
         own: the index of its painting among them.
     """
-    distances = [stroke_distance(stylized, painting) for painting in paintings]
+    distances = [stroke_distance(stylized, style_image) for style_image in style_images]
     others = distances[:own] + distances[own + 1 :]
     return distances[own] / float(np.mean(others)) if others and sum(others) > 0 else float("nan")
 

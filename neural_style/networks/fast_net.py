@@ -89,7 +89,7 @@ class FastNet(nn.Module):
     What comes out is added to the image that came in, times one number of the style,
     its share of the photograph. A style may learn to keep a little; the identity vector
     keeps all and has a silent head, so it gives back the image exactly, and a vector
-    between it and a style paints that style at part of its strength.
+    between it and a style stylizes that style at part of its strength.
 
     Attributes:
         shape: the sizes that the weights have.

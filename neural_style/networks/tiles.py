@@ -25,7 +25,7 @@ _Norm = ConditionalInstanceNorm | nn.InstanceNorm2d
 
 @dataclass(frozen=True)
 class _Tile:
-    """A part of an image: rows and columns that it paints, and those that it sees."""
+    """A part of an image: rows and columns that it stylizes, and those that it sees."""
 
     top: int
     bottom: int
@@ -97,7 +97,7 @@ def stylize_in_tiles(
     """Stylizes one image of any size in parts of at most `tile_px` a side.
 
     The parts are passed through the network once for each instance norm, up to that norm, to
-    gather its mean and variance over the whole image, and once more to paint. So the result
+    gather its mean and variance over the whole image, and once more to stylize. So the result
     is that of the whole image up to rounding, for the memory of one part and about
     half as many times the work as there are norms.
 
@@ -112,9 +112,9 @@ def stylize_in_tiles(
     """
     device = next(network.parameters()).device
     tiles = _tiles(image.shape[0], image.shape[1], max(8, tile_px // 8 * 8))
-    norms, painted = _WholeImageNorms(network), np.empty_like(image)
+    norms, stylized = _WholeImageNorms(network), np.empty_like(image)
 
-    def paint(tile: _Tile) -> Tensor:
+    def stylize(tile: _Tile) -> Tensor:
         norms.look_at(lambda features: _inside(features, tile))
         seen = image[tile.seen_top : tile.seen_bottom, tile.seen_left : tile.seen_right]
         pixels = torch.from_numpy(np.ascontiguousarray(seen)).to(device)  # (h, w, 3)
@@ -124,17 +124,17 @@ def stylize_in_tiles(
         while not norms.complete:
             for tile in tiles:
                 try:
-                    paint(tile)
+                    stylize(tile)
                 except _EnoughError:
                     continue
             norms.finish_norm()
         for tile in tiles:
-            rounded = paint(tile)[0].clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+            rounded = stylize(tile)[0].clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
             top, left = tile.top - tile.seen_top, tile.left - tile.seen_left
-            painted[tile.top : tile.bottom, tile.left : tile.right] = rounded[
+            stylized[tile.top : tile.bottom, tile.left : tile.right] = rounded[
                 top : top + tile.bottom - tile.top, left : left + tile.right - tile.left
             ]
-    return painted
+    return stylized
 
 
 def _tiles(height: int, width: int, side: int) -> list[_Tile]:
@@ -150,7 +150,7 @@ def _tiles(height: int, width: int, side: int) -> list[_Tile]:
 
 
 def _inside(features: Tensor, tile: _Tile) -> Tensor:
-    """The part of a layer (1, C, h, w) that a tile paints; at the image's end with what the network padded."""
+    """The part of a layer (1, C, h, w) that a tile stylizes; at the image's end with what the network padded."""
     rows = _span(features.shape[2], tile.top, tile.bottom, tile.seen_top, tile.seen_bottom)
     columns = _span(features.shape[3], tile.left, tile.right, tile.seen_left, tile.seen_right)
     return features[:, :, rows, columns]

@@ -1,4 +1,4 @@
-"""Owns how a `FastNet` becomes a larger one that paints the same, so that training goes on from there."""
+"""Owns how a `FastNet` becomes a larger one that stylizes the same, so that training goes on from there."""
 
 import torch
 from torch import Tensor

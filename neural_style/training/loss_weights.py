@@ -25,7 +25,7 @@ _VGG_FILES: dict[LossNetworkName, str] = {"vgg19": "vgg19-dcbb9e9d.pth", "vgg16"
 
 
 def default_weights(name: LossNetworkName) -> LossWeights:
-    """The weights of the loss terms that a loss network was found to paint best with."""
+    """The weights of the loss terms that a loss network was found to stylize best with."""
     if name == "efficientnet":
         return LossWeights()
     # Found with the distilled network; the other two share its layers or are close.
@@ -88,7 +88,7 @@ def described(name: LossNetworkName, weights: Path | None) -> str:
         return f"loss network {name} from {weights}"
     if name == "efficientnet":
         return (
-            "loss network efficientnet: works offline; a VGG paints strokes that are more the artist's own: "
+            "loss network efficientnet: works offline; a VGG stylizes strokes that are more the artist's own: "
             "--loss-network vgg19 downloads one (550 MB), --loss-weights FILE reads one"
         )
     return f"loss network {name} of torchvision"

@@ -1,6 +1,6 @@
 """Owns the training losses: content, style, strokes, colour, contrast, smoothness, grid and range.
 
-Must not know where the images come from or which network painted them.
+Must not know where the images come from or which network stylized them.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class LossWeights:
     """How much each term counts.
 
     Attributes:
-        content: low paints over the content, high leaves the photograph.
+        content: low stylizes over the content, high leaves the photograph.
         style: weight of the statistics of all style layers together.
         colour: match of the distribution of colours.
         contrast: match of the distribution of what differs within small patches; without it a
@@ -216,8 +216,8 @@ class PerceptualLoss:
         """Relative square distance of the contrasts, averaged over scales and images."""
         scales = zip(sorted_contrasts(stylized), sorted_contrasts(photographs), self._contrasts, strict=True)
         errors = []
-        for ours, photograph, painting in scales:
-            target = torch.lerp(photograph, painting[styles], strengths[:, None, None])
+        for ours, photograph, style_image in scales:
+            target = torch.lerp(photograph, style_image[styles], strengths[:, None, None])
             size = target.square().mean((1, 2)).clamp_min(_FLAT)
             errors.append(((ours - target).square().mean((1, 2)) / size).mean())
         return torch.stack(errors).mean()

@@ -31,7 +31,7 @@ class TrainOptions:
             a fast one; "transformer" one with one style.
         trunk: the `FastNet` checkpoint that a style vector is trained for.
         steps: optimizer steps.
-        batch_size: photographs per step; each is painted in one style.
+        batch_size: photographs per step; each is stylized in one style.
         crop_px: side of the training crops.
         style_size_px: shorter side that style images are resized to: larger makes larger strokes.
         learning_rate: held from 3 % to 70 % of the steps, and lowered to zero after.

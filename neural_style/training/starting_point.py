@@ -55,10 +55,10 @@ def new_network(options: TrainOptions) -> StyleNetwork:
                 f"checkpoint {path}: holds a {base.family} network, which cannot become {options.network}"
             )
     if options.network == "transformer":
-        painter = TransformerNet(names[0])
+        stylizer = TransformerNet(names[0])
         if base is not None:
-            painter.load_state_dict(base.state_dict())
-        return painter
+            stylizer.load_state_dict(base.state_dict())
+        return stylizer
     shape = {"fast": FAST, "fine": FINE}.get(options.network)
     if not isinstance(base, FastNet):
         return FastNet(names, shape)
@@ -78,10 +78,10 @@ def new_network(options: TrainOptions) -> StyleNetwork:
 
 @torch.no_grad()
 def nearest_style(network: FastNet, vectors: Tensor, loss: PerceptualLoss, photographs: Tensor) -> Tensor:
-    """The style vector that paints most like the first style of a loss: the best start for one of its own.
+    """The style vector that stylizes most like the first style of a loss: the best start for one of its own.
 
     Args:
-        network: paints.
+        network: stylizes.
         vectors: float (n, vector_size), to choose from.
         loss: knows the style that is to be learned.
         photographs: float (N, 3, H, W), 0..255, to try the vectors on.

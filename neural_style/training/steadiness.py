@@ -1,6 +1,6 @@
 """Owns what makes styles steady in video: random small motions of still images, and the loss on them.
 
-Must not know which network paints or how it is trained.
+Must not know which network stylizes or how it is trained.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Owns the training loop: batches in, a network that paints out, resumable at any checkpoint.
+"""Owns the training loop: batches in, a network that stylizes out, resumable at any checkpoint.
 
 Must not know the command line or draw on the terminal; progress is handed to a callback.
 """
@@ -113,7 +113,7 @@ class Trainer:
 
     @torch.no_grad()
     def _start_from_nearest(self, trunk: Path) -> None:
-        """Puts the style of the trunk that paints most like the new one in its place."""
+        """Puts the style of the trunk that stylizes most like the new one in its place."""
         known = load_checkpoint(trunk)
         tried = torch.stack([self._photos[i] for i in range(_TRIED_PHOTOS)]).to(self._device)
         for network in (self._trained, self.network):
@@ -185,8 +185,8 @@ class Trainer:
             row = [make_cell("photograph", square)]
             for style, name in enumerate(self.network.style_names):
                 vector = self.network.style_vectors[style : style + 1] if isinstance(self.network, FastNet) else None
-                painted = self.network(content, vector)[0].clamp(0, 255).byte().permute(1, 2, 0)
-                row.append(make_cell(name, painted.cpu().numpy()))
+                stylized = self.network(content, vector)[0].clamp(0, 255).byte().permute(1, 2, 0)
+                row.append(make_cell(name, stylized.cpu().numpy()))
             rows.append(row)
         if rows:
             write_sheet(self.options.preview_path, rows)
@@ -211,7 +211,7 @@ class Trainer:
             weak = torch.rand(count, generator=draw) < _WEAK_SHARE
             strengths = torch.where(weak, torch.rand(count, generator=draw), strengths)
         strengths = strengths.to(self._device)
-        stylized = self._paint(photographs, styles, strengths)
+        stylized = self._stylize(photographs, styles, strengths)
         corner = (float(torch.rand(1, generator=draw)), float(torch.rand(1, generator=draw)))
         terms = self._loss(stylized, photographs, styles, strengths, corner)
         ramp = self._steadiness_ramp()
@@ -219,7 +219,7 @@ class Trainer:
         if weight > 0:
             terms["content"] = terms["content"] * (1 - _CONTENT_LET_GO * ramp)
             motion = random_motion(photographs, draw)
-            following = self._paint(motion.next_frame(photographs), styles, strengths)
+            following = self._stylize(motion.next_frame(photographs), styles, strengths)
             terms["steadiness"] = weight * steadiness_loss(stylized, following, motion)
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
@@ -246,7 +246,7 @@ class Trainer:
             turns.append(turns_of_round[int(torch.randperm(number, generator=order)[item % number])])
         return torch.tensor(turns, device=self._device)
 
-    def _paint(self, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
+    def _stylize(self, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
         """Stylizes each photograph in its style at its strength, float32 (N, 3, crop, crop)."""
         network = self._trained
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half_precision_pays):

@@ -42,11 +42,11 @@ class CudaRunner:
         with torch.inference_mode(), torch.cuda.device(device):
             with torch.cuda.stream(self._stream):
                 for _ in range(_WARM_UP_RUNS):  # libraries choose and allocate now: a graph must not
-                    self._paint()
+                    self._stylize()
             self._stream.synchronize()
             # Another runner may be at work in another thread; it must not spoil the recording.
             with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
-                self._painted = self._paint()
+                self._stylized = self._stylize()
 
     @torch.inference_mode()
     def run(self, images: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
@@ -66,12 +66,12 @@ class CudaRunner:
             self._frames.copy_(self._uploaded, non_blocking=True)
             self._vectors.copy_(self._uploaded_vectors, non_blocking=True)
             self._graph.replay()
-            self._downloaded.copy_(self._painted, non_blocking=True)
+            self._downloaded.copy_(self._stylized, non_blocking=True)
         self._stream.synchronize()
         return np.array(self._downloaded.numpy(), np.uint8)
 
     def resident_ms(self, runs: int) -> list[float]:
-        """Times in ms of so many runs from frames on the card to paintings on the card, by the card's clock.
+        """Times in ms of so many runs from frames on the card to stylized images on the card, by the card's clock.
 
         The frames are those of the last `run`.
         """
@@ -84,7 +84,7 @@ class CudaRunner:
         self._stream.synchronize()
         return [float(before.elapsed_time(after)) for before, after in pairwise(marks)]
 
-    def _paint(self) -> torch.Tensor:
+    def _stylize(self) -> torch.Tensor:
         images = self._frames.permute(0, 3, 1, 2).float()  # (N, 3, H, W)
         stylized: torch.Tensor = self._network(images, self._vectors if self._has_vector else None)
         return stylized.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()

@@ -94,7 +94,7 @@ class SparingEngine:
                 try:
                     if tile_px not in self._by_tile:
                         self._by_tile[tile_px] = self._open_tiled(tile_px)
-                    painted = self._by_tile[tile_px].stylize(images, style, strength)
+                    stylized = self._by_tile[tile_px].stylize(images, style, strength)
                 except EngineMemoryError:
                     continue
                 except EngineError as error:
@@ -105,5 +105,5 @@ class SparingEngine:
                         f"device {self.info.device}: no memory for a frame of {width}x{height} at once; "
                         f"from now on in parts of {tile_px} px, which is slower"
                     )
-                return painted
+                return stylized
         raise failure

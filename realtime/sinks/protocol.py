@@ -16,7 +16,7 @@ class StylizedFrame:
 
     Attributes:
         frame: what went into the engine.
-        pixels: uint8 (H, W, 3) RGB, the painting.
+        pixels: uint8 (H, W, 3) RGB, the stylized image.
         shown: the same with overlay and help, for displays.
     """
 

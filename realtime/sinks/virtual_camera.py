@@ -1,4 +1,4 @@
-"""Owns the virtual camera: other programs, such as video calls, see the paintings as a webcam.
+"""Owns the virtual camera: other programs, such as video calls, see the stylized images as a webcam.
 
 Must not know which programs, nor how the driver works.
 """

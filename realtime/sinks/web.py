@@ -16,7 +16,7 @@ class WebSink:
 
     Args:
         options: where it is served.
-        engine: paints for senders and uploads, beside the pipeline.
+        engine: stylizes for senders and uploads, beside the pipeline.
         catalogue: the styles.
         look: where senders begin.
 

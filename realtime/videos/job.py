@@ -25,7 +25,7 @@ from realtime.media.codecs import find_encoder
 from realtime.media.image_file import StillImage, read_still, write_still
 from realtime.media.video_reader import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
-from realtime.stroke_size import StrokeEngine, resized_for_painting
+from realtime.stroke_size import StrokeEngine, resized_for_stylizing
 from realtime.style_catalogue import Catalogue, Style, open_style_list
 from realtime.videos.outputs import FileTask, find_tasks
 from realtime.videos.reporting import Teller
@@ -135,25 +135,25 @@ class _Run:
         targets: tuple[Path | None, ...] = task.targets or (None,)
         looks = self._looks(0.0)
         sheets = [self._sheet(image, looks)] if self._options.sheet else None
-        paintings = sheets or (self._painted(image, look, self._images) for look in looks)
-        for painting, target in zip(paintings, targets, strict=True):
+        stylized_images = sheets or (self._stylized(image, look, self._images) for look in looks)
+        for stylized, target in zip(stylized_images, targets, strict=True):
             suffix = target.suffix.lower() if target is not None else image.format_suffix
-            write_still(target, painting, suffix)
+            write_still(target, stylized, suffix)
         height, width = image.pixels.shape[:2]
         return {"size": f"{width}x{height}"}
 
     def _stage(self, engine: Engine) -> EngineStage[None]:
         return EngineStage(engine, report=lambda line: self._teller.noted("engine", line), prepares=False)
 
-    def _painted(self, image: StillImage, look: Look, stage: EngineStage[None]) -> StillImage:
-        painting = stage.stylize(image.pixels[None], look.style, look.strength)[0]
-        return replace(image, pixels=Finisher().finish(painting, image.pixels, look))
+    def _stylized(self, image: StillImage, look: Look, stage: EngineStage[None]) -> StillImage:
+        stylized = stage.stylize(image.pixels[None], look.style, look.strength)[0]
+        return replace(image, pixels=Finisher().finish(stylized, image.pixels, look))
 
     def _sheet(self, image: StillImage, looks: list[Look]) -> StillImage:
-        """The image and all its paintings, in rows; cells are small, so nothing is brought back to full size."""
-        sized = replace(image, pixels=resized_for_painting(image.pixels, self._options.stroke), alpha=None)
+        """The image and all its stylized images, in rows; cells are small, so nothing is brought back to full size."""
+        sized = replace(image, pixels=resized_for_stylizing(image.pixels, self._options.stroke), alpha=None)
         cells = [make_cell("original", image.pixels)]
-        cells += [make_cell(look.style.name, self._painted(sized, look, self._cells).pixels) for look in looks]
+        cells += [make_cell(look.style.name, self._stylized(sized, look, self._cells).pixels) for look in looks]
         rows = [cells[first : first + _SHEET_COLUMNS] for first in range(0, len(cells), _SHEET_COLUMNS)]
         return StillImage(draw_sheet(rows), None, ".png")
 

@@ -36,7 +36,7 @@ _JOIN_S = 1.5
 _WAITING_FRAMES = 3
 _LEAST_FREE_BYTES = 64_000_000
 _BITS_PER_PIXEL = 0.4
-"""Of a painted video, about; pieces and finished video are on the disk at the same time."""
+"""Of a stylized video, about; pieces and finished video are on the disk at the same time."""
 
 Note = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -85,7 +85,7 @@ class VideoReport:
 
 
 @dataclass(frozen=True)
-class _Painted:
+class _Stylized:
     """An image on its way to an encoder; the smoothing's memory comes along at the end of a piece."""
 
     frame: VideoFrame
@@ -145,7 +145,7 @@ class _Video:
         self._done = self._skip
         self._batch_size = job.batch_size
         self._decoded: BoundedMailbox[VideoFrame] = BoundedMailbox(_WAITING_FRAMES)
-        self._painted: list[BoundedMailbox[_Painted]] = [BoundedMailbox(_WAITING_FRAMES) for _ in job.looks]
+        self._stylized: list[BoundedMailbox[_Stylized]] = [BoundedMailbox(_WAITING_FRAMES) for _ in job.looks]
         self._finishers = [Finisher() for _ in job.looks]
         self._finished = self._skip
         # While one batch is finished, the engine goes on with the next.
@@ -187,8 +187,8 @@ class _Video:
         """Wakes every stage, and throws away what is under way."""
         self._decoded.abort()
         self._engine_stage.abort()
-        for painted in self._painted:
-            painted.abort()
+        for stylized in self._stylized:
+            stylized.abort()
 
     def _encoders(self) -> list[Callable[[], None]]:
         return [partial(self._encode, number) for number in range(len(self._job.looks))]
@@ -206,29 +206,29 @@ class _Video:
         self._decoded.close()
 
     def _feed(self) -> None:
-        """Thread: images to the engine, to be painted in each look."""
+        """Thread: images to the engine, to be stylized in each look."""
         jobs = [(look.style, look.strength) for look in self._job.looks]
         for frames in self._batches():
             self._engine_stage.put(frames, np.stack([frame.pixels for frame in frames]), jobs)
         self._engine_stage.close()
 
     def _collect(self) -> None:
-        """Thread: paintings to the encoders, in the order of the video."""
+        """Thread: stylized images to the encoders, in the order of the video."""
         for frames, future in self._engine_stage.results():
             self._hand_over(frames, future.result())
-        for painted in self._painted:
-            painted.close()
+        for stylized in self._stylized:
+            stylized.close()
 
-    def _hand_over(self, frames: list[VideoFrame], paintings: list[NDArray[np.uint8]]) -> None:
-        """Finishes paintings in the order of the video, and gives them to the encoders."""
-        for look, finisher, painted, batch in zip(
-            self._job.looks, self._finishers, self._painted, paintings, strict=True
+    def _hand_over(self, frames: list[VideoFrame], stylized_images: list[NDArray[np.uint8]]) -> None:
+        """Finishes stylized images in the order of the video, and gives them to the encoders."""
+        for look, finisher, stylized, batch in zip(
+            self._job.looks, self._finishers, self._stylized, stylized_images, strict=True
         ):
             for place, (frame, pixels) in enumerate(zip(frames, batch, strict=True)):
                 with self._stats.stage("postprocess"):
                     finished = finisher.finish(pixels, frame.pixels, look)
                 ends_piece = (self._finished + place + 1) % SEGMENT_FRAMES == 0
-                painted.put(_Painted(frame, finished, finisher.smoothed if ends_piece else None))
+                stylized.put(_Stylized(frame, finished, finisher.smoothed if ends_piece else None))
         self._finished += len(frames)
 
     def _batches(self) -> Iterator[list[VideoFrame]]:
@@ -253,13 +253,13 @@ class _Video:
             yield held
 
     def _encode(self, number: int) -> None:
-        """Thread: paintings of one look to the pieces of its video."""
-        folder, painted, records = self.folders[number], self._painted[number], self._records[number]
+        """Thread: stylized images of one look to the pieces of its video."""
+        folder, stylized, records = self.folders[number], self._stylized[number], self._records[number]
         writer: SegmentWriter | None = None
         try:
             while True:
                 try:
-                    image = painted.get()
+                    image = stylized.get()
                 except MailboxClosedError:
                     break
                 assert image is not None

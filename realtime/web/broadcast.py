@@ -11,12 +11,12 @@ from realtime.frame import Image
 
 @dataclass(frozen=True)
 class StylizedImage:
-    """A painting and what it was made from.
+    """A stylized image and what it was made from.
 
     Attributes:
         number: grows by one with each image of a broadcast.
         original: uint8 (H, W, 3) RGB.
-        pixels: uint8 (H, W, 3) RGB, the painting.
+        pixels: uint8 (H, W, 3) RGB, the stylized image.
     """
 
     number: int

@@ -214,13 +214,13 @@ def _style_of(jobs: list[_Job]) -> tuple[Style, float]:
 
 
 def _fit_together(style: Style, other: Style) -> bool:
-    """Whether one run of a network can paint both."""
+    """Whether one run of a network can stylize both."""
     same = (style.checkpoint, style.model_file) == (other.checkpoint, other.model_file)
     return same and style.fades_by_vector and other.fades_by_vector
 
 
 def _sized(sender: Sender, pixels: Image) -> Image:
-    """The frame in the size that the sender's frames are painted at.
+    """The frame in the size that the sender's frames are stylized at.
 
     Browsers send smaller images while the network is slow. Each new size would cost an engine a
     fraction of a second, so only another shape, such as a turned phone's, changes it.

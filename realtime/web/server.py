@@ -31,7 +31,7 @@ from realtime.web.broadcast import Broadcast
 from realtime.web.guard import Guard, hosts_of, is_loopback, problem
 from realtime.web.messages import MessageError, command_in, look_as_json, read_message, state_as_json, styles_as_json
 from realtime.web.senders import Studio
-from realtime.web.uploads import MAX_UPLOAD_BYTES, paint_upload, thumbnail
+from realtime.web.uploads import MAX_UPLOAD_BYTES, stylize_upload, thumbnail
 from realtime.web.webrtc import MAX_PEERS, OfferError, Peers, PeersFullError, Show, stay_on_loopback
 
 _PAGE = Path(__file__).with_name("page")
@@ -54,7 +54,7 @@ class Shown:
     """What the page is about.
 
     Attributes:
-        engine: paints for senders and uploads.
+        engine: stylizes for senders and uploads.
         catalogue: the styles to choose from.
         look: where a new sender begins.
         source: name of the server's own source.
@@ -100,7 +100,7 @@ class WebServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._thumbnails: dict[int, bytes] = {}
-        self._painters = ThreadPoolExecutor(1, thread_name_prefix="_uploads")
+        self._stylizers = ThreadPoolExecutor(1, thread_name_prefix="_uploads")
         self._stage: EngineStage[None] = EngineStage(StrokeEngine(shown.engine, 1.0), prepares=False)
         self._uploads = 0
         guarded = Guard(self._app(), hosts_of(options.host, port), scheme, token, _LIMITS_BYTES)
@@ -143,7 +143,7 @@ class WebServer:
         """Ends all connections, and serves no more."""
         self._server.should_exit = True
         self._stage.abort()
-        self._painters.shutdown(wait=False, cancel_futures=True)
+        self._stylizers.shutdown(wait=False, cancel_futures=True)
         self._thread.join(_END_S)
 
     def _serve(self) -> None:
@@ -194,9 +194,9 @@ class WebServer:
         if not 1 <= number <= len(styles):
             return problem(404, f"there are {len(styles)} styles")
         if number not in self._thumbnails:
-            paint = partial(thumbnail, self._stage, styles[number - 1])
+            stylize = partial(thumbnail, self._stage, styles[number - 1])
             try:
-                self._thumbnails[number] = await self._painted(paint)
+                self._thumbnails[number] = await self._stylized(stylize)
             except EngineError as error:
                 return problem(500, str(error))
         return Response(self._thumbnails[number], media_type="image/jpeg")
@@ -234,12 +234,12 @@ class WebServer:
 
     async def _post_image(self, request: Request) -> Response:
         if self._uploads >= _UPLOADS_AT_ONCE:
-            return problem(503, "other images are being painted; try again in a moment")
+            return problem(503, "other images are being stylized; try again in a moment")
         self._uploads += 1
         try:
             look, max_side_px = self._asked(request)
             content = await _body(request)
-            painted = await self._painted(partial(paint_upload, content, self._stage, look, max_side_px))
+            stylized = await self._stylized(partial(stylize_upload, content, self._stage, look, max_side_px))
         except (MessageError, StyleError, SourceError) as error:
             return problem(400, str(error))
         except EngineError as error:
@@ -248,13 +248,13 @@ class WebServer:
             return problem(500, str(error))
         finally:
             self._uploads -= 1
-        return Response(painted, media_type="image/png")
+        return Response(stylized, media_type="image/png")
 
-    async def _painted(self, paint: Any) -> bytes:
-        """Runs one painting at a time beside the live images."""
+    async def _stylized(self, stylize: Any) -> bytes:
+        """Runs one stylized image at a time beside the live images."""
         assert self._loop is not None
-        painted: bytes = await self._loop.run_in_executor(self._painters, paint)
-        return painted
+        stylized: bytes = await self._loop.run_in_executor(self._stylizers, stylize)
+        return stylized
 
     def _asked(self, request: Request) -> tuple[Look, int | None]:
         """The look and the largest side in px that an upload's query asks for."""

@@ -1,4 +1,4 @@
-"""Owns images that visitors upload: decoded within limits, painted, given back as PNG, never kept.
+"""Owns images that visitors upload: decoded within limits, stylized, given back as PNG, never kept.
 
 Must not know connections.
 """
@@ -25,12 +25,12 @@ _KINDS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF")
 _THUMBNAIL_WH = (160, 120)
 
 
-def paint_upload(content: bytes, stage: EngineStage[None], look: Look, max_side_px: int | None) -> bytes:
-    """Paints an uploaded image.
+def stylize_upload(content: bytes, stage: EngineStage[None], look: Look, max_side_px: int | None) -> bytes:
+    """Stylizes an uploaded image.
 
     Args:
         content: of an image file.
-        stage: what paints.
+        stage: what stylizes.
         look: style and strength.
         max_side_px: shrink it first, for a preview; None keeps its size.
 
@@ -39,7 +39,7 @@ def paint_upload(content: bytes, stage: EngineStage[None], look: Look, max_side_
 
     Raises:
         SourceError: it is damaged, too large, or of a kind that is not taken.
-        EngineError: it cannot be painted.
+        EngineError: it cannot be stylized.
     """
     Pillow.init()  # else it knows only the usual kinds by name
     still = decode_still(content, "upload", UPLOAD_LIMITS, _KINDS)
@@ -48,9 +48,9 @@ def paint_upload(content: bytes, stage: EngineStage[None], look: Look, max_side_
         pixels = resize_to_fit(pixels, (max_side_px, max_side_px))
         height, width = pixels.shape[:2]
         alpha = None if alpha is None else np.asarray(cv2.resize(alpha, (width, height)), np.uint8)
-    painting = stage.stylize(pixels[None], look.style, look.strength)[0]
-    painting = Finisher().finish(painting, pixels, look)
-    stored = Pillow.fromarray(painting if alpha is None else np.dstack([painting, alpha]))
+    stylized = stage.stylize(pixels[None], look.style, look.strength)[0]
+    stylized = Finisher().finish(stylized, pixels, look)
+    stored = Pillow.fromarray(stylized if alpha is None else np.dstack([stylized, alpha]))
     file = io.BytesIO()
     stored.save(file, "PNG", compress_level=3)
     return file.getvalue()

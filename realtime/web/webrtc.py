@@ -1,6 +1,6 @@
 """Owns WebRTC: who is connected, the video that goes in and out, and the messages beside it.
 
-Must not know HTTP, nor how frames are painted.
+Must not know HTTP, nor how frames are stylized.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _CLOCK_HZ = 90_000
 
 _log = logging.getLogger(__name__)
 
-# Paintings are all edges: what these libraries take for a talking head is a blur here.
+# Stylized images are all edges: what these libraries take for a talking head is a blur here.
 vpx.DEFAULT_BITRATE = h264.DEFAULT_BITRATE = 3_000_000
 vpx.MIN_BITRATE = h264.MIN_BITRATE = 1_000_000
 vpx.MAX_BITRATE = h264.MAX_BITRATE = 12_000_000
@@ -76,7 +76,7 @@ def _loopback_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
     return ["127.0.0.1"] if use_ipv4 else []
 
 
-class _PaintedTrack(VideoStreamTrack):
+class _StylizedTrack(VideoStreamTrack):
     """The newest image of a broadcast; what the encoder has no time for is left out.
 
     Attributes:
@@ -101,20 +101,20 @@ class _PaintedTrack(VideoStreamTrack):
         return frame
 
 
-def _compared(original: Image, painting: Image, split: float) -> Image:
-    """The painting with the original on its left; sides are made even, as the codecs need them."""
-    height, width = (side // 2 * 2 for side in painting.shape[:2])
+def _compared(original: Image, stylized: Image, split: float) -> Image:
+    """The stylized image with the original on its left; sides are made even, as the codecs need them."""
+    height, width = (side // 2 * 2 for side in stylized.shape[:2])
     edge = round(split * width)
     if edge == 0:
-        return np.ascontiguousarray(painting[:height, :width])
-    return np.concatenate([original[:height, :edge], painting[:height, edge:width]], axis=1)
+        return np.ascontiguousarray(stylized[:height, :width])
+    return np.concatenate([original[:height, :edge], stylized[:height, edge:width]], axis=1)
 
 
 class Peers:
     """All connections.
 
     Args:
-        studio: paints what senders send.
+        studio: stylizes what senders send.
         make_controls: settings of a new sender.
         show: the server's own source.
         show_broadcast: its images.
@@ -173,7 +173,7 @@ class Peers:
 
 
 class _Peer:
-    """One browser: it sends its camera and sees that painted, or sees the server's own source."""
+    """One browser: it sends its camera and sees that stylized, or sees the server's own source."""
 
     def __init__(self, studio: Studio, controls: Controls | None, show: Show, show_broadcast: Broadcast) -> None:
         self.sends = controls is not None
@@ -183,7 +183,7 @@ class _Peer:
         self._loop = asyncio.get_running_loop()
         self._broadcast = Broadcast(self._loop) if controls is not None else show_broadcast
         self._stats = Stats() if controls is not None else show.stats
-        self._track = _PaintedTrack(self._broadcast)
+        self._track = _StylizedTrack(self._broadcast)
         self._sender = Sender(controls, self._publish, self._tell_error) if controls is not None else None
         self._channel: Any = None
         self._heard_s = time.monotonic()
@@ -275,8 +275,8 @@ class _Peer:
             pass
         await self.close()
 
-    def _publish(self, original: Image, painting: Image, capture_time_s: float) -> None:
-        self._broadcast.publish(original, painting)
+    def _publish(self, original: Image, stylized: Image, capture_time_s: float) -> None:
+        self._broadcast.publish(original, stylized)
         self._stats.frame_out(capture_time_s)
 
     def _on_message(self, text: Any) -> None:

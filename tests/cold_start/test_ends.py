@@ -28,7 +28,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 LIVE = ("run_webcam.py", "--source", "pattern", "--sink", "null", "--style", "candy", "--record", "out.mp4")
 VIDEO = ("stylize.py", "clip.mp4", "-o", "out.mp4", "--style", "candy", "--overwrite")
-IMAGES = ("stylize.py", "photos", "-o", "painted", "--style", "all", "--engine", "torch", "--overwrite")
+IMAGES = ("stylize.py", "photos", "-o", "stylized", "--style", "all", "--engine", "torch", "--overwrite")
 PAGE = ("run_webcam.py", "--source", "pattern", "--sink", "web", "--port", "0")
 COMMANDS = {"live": LIVE, "video": VIDEO, "images": IMAGES, "page": PAGE}
 TRAINED = "own.safetensors"

@@ -99,7 +99,7 @@ def test_the_graph_gives_the_images_of_torch(family: str, size: tuple[int, int])
 @pytest.mark.parametrize("strength", [0.5, 0.9])
 def test_the_graph_gives_the_images_of_torch_at_part_of_the_strength(size: tuple[int, int], strength: float) -> None:
     frames = _frames(2, *size)
-    stylized, expected = (paint("fast", frames, [0, 2], strength) for paint in (_with_onnx, _with_torch))
+    stylized, expected = (stylize("fast", frames, [0, 2], strength) for stylize in (_with_onnx, _with_torch))
     assert np.abs(stylized - expected).max() <= 1
 
 

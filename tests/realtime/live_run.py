@@ -58,6 +58,6 @@ class Run:
         return [int(stylized.frame.pixels[0, 0, 0]) for stylized in self.sink.frames]
 
     @property
-    def painted(self) -> list[int]:
-        """The first value of each painting."""
+    def stylized(self) -> list[int]:
+        """The first value of each stylized image."""
         return [int(stylized.pixels[0, 0, 0]) for stylized in self.sink.frames]

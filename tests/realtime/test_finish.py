@@ -1,4 +1,4 @@
-"""Tests of finishing a painting: smoothing with its memory, original colours, fading.
+"""Tests of finishing a stylized image: smoothing with its memory, original colours, fading.
 
 Must not need an engine.
 """
@@ -17,7 +17,7 @@ def look(smoothing: float = 0.0, strength: float = 1.0, keep_colors: bool = Fals
     return Look(PLAIN[place], strength, keep_colors, smoothing)
 
 
-def test_without_any_wish_the_painting_stays() -> None:
+def test_without_any_wish_the_stylized_stays() -> None:
     assert np.array_equal(Finisher().finish(noise(seed=1), noise(), look()), noise(seed=1))
 
 
@@ -33,7 +33,7 @@ def test_original_colours() -> None:
     assert np.ptp(grey.astype(int), axis=2).max() <= 2
 
 
-def test_where_nothing_moves_the_last_painting_is_mixed_in() -> None:
+def test_where_nothing_moves_the_last_stylized_is_mixed_in() -> None:
     finisher = Finisher()
     finisher.finish(solid((0, 0, 0)), noise(), look(smoothing=0.5))
     assert 0 < finisher.finish(solid((100, 100, 100)), noise(), look(smoothing=0.5)).mean() < 100

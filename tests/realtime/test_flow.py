@@ -43,7 +43,7 @@ class HangingEngine(IdentityEngine):
         self._hang("prepare")
         return super().prepare(shape, style)
 
-    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _stylize(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         self._hang("stylize")
         return images
 
@@ -74,7 +74,7 @@ def test_results_come_in_the_order_in_which_batches_were_put(parallel_batches: i
 
 def test_every_job_has_its_own_result() -> None:
     class Naming(IdentityEngine):
-        def _paint(self, images: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
+        def _stylize(self, images: NDArray[np.uint8], style: Style) -> NDArray[np.uint8]:
             return np.full_like(images, 1 if style is STYLE else 2)
 
     with EngineStage[str](Naming()) as stage:
@@ -110,7 +110,7 @@ def test_each_shape_is_prepared_before_it_is_stylized(parallel_batches: int) -> 
             order.append(f"prepare {shape[2]}")
             return super().prepare(shape, style)
 
-        def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+        def _stylize(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
             order.append(f"stylize {images.shape[2]}")
             return images
 

@@ -45,7 +45,7 @@ def test_unpaced_frames_all_come_out_once_and_in_order(batch_size: int) -> None:
     engine = InvertingEngine()
     run = Run(FakeSource(50), engine, batch_size=batch_size, unpaced=True)()
     assert run.sink.indices == run.greys == list(range(50))
-    assert run.painted == [255 - i for i in range(50)]
+    assert run.stylized == [255 - i for i in range(50)]
     assert (run.report.frames_in, run.report.frames_out, run.report.frames_dropped) == (50, 50, 0)
     assert sum(size for size, _ in engine.batches) == 50
     assert max(size for size, _ in engine.batches) <= batch_size
@@ -65,7 +65,7 @@ def test_batches_that_are_stylized_at_once_come_out_in_order(
     indices = run.sink.indices
     assert indices == sorted(set(indices))
     assert len(indices) == run.report.frames_out == 50
-    assert run.painted == [255 - index % 256 for index in indices]
+    assert run.stylized == [255 - index % 256 for index in indices]
     assert 1 < engine.most <= parallel_batches
     assert run.report.frames_in == run.report.frames_out + run.report.frames_dropped
     if unpaced:
@@ -75,7 +75,7 @@ def test_batches_that_are_stylized_at_once_come_out_in_order(
 @pytest.mark.parametrize("unpaced", MODES)
 def test_one_of_several_batches_that_fails_ends_the_run(unpaced: bool) -> None:
     run = Run(FakeSource(interval_s=0.001), UnevenEngine(3, fails_after=7), unpaced=unpaced)
-    with pytest.raises(EngineError, match="out of paint"):
+    with pytest.raises(EngineError, match="out of stylize"):
         run()
     assert run.sink.ended == ["abandoned"]
 

@@ -36,9 +36,9 @@ def test_a_style_switch_shows_on_the_next_frame_that_is_stylized() -> None:
     engine = VectorEngine()
     script: Script = {4: [Action.NEXT_STYLE], 12: [SelectStyle(1)], 20: [Action.PREVIOUS_STYLE], 30: [Action.QUIT]}
     run = Run(FakeSource(), engine, script=script, unpaced=True)()
-    assert run.painted[:4] == [0] * 4
-    switches = [i for i in range(1, len(run.painted)) if run.painted[i] != run.painted[i - 1]]
-    assert [run.painted[i] for i in switches] == [10, 0, 20]
+    assert run.stylized[:4] == [0] * 4
+    switches = [i for i in range(1, len(run.stylized)) if run.stylized[i] != run.stylized[i - 1]]
+    assert [run.stylized[i] for i in switches] == [10, 0, 20]
     for asked, happened in zip((4, 12, 20), switches, strict=True):
         # At most one frame waits in front of the engine, in it, on its way out and behind it.
         assert asked <= happened <= asked + 4
@@ -56,26 +56,26 @@ def _strength_script() -> Script:
     return {3: [Action.STRENGTH_DOWN] * 5, 12: [Action.STRENGTH_DOWN] * 9, 20: [Action.QUIT]}
 
 
-def test_the_network_itself_paints_at_part_of_the_strength() -> None:
+def test_the_network_itself_stylizes_at_part_of_the_strength() -> None:
     catalogue = make_catalogue("candy", identity=200)
     engine = VectorEngine()
     source = FakeSource(colour=(40, 40, 40))
     run = Run(source, engine, script=_strength_script(), catalogue=catalogue, unpaced=True)()
     assert list(dict.fromkeys(engine.strengths)) == [1.0, 0.5, 0.0]
     # No pixel of the camera's image, which is 40, is mixed in afterwards.
-    assert list(dict.fromkeys(run.painted)) == [0, 100, 200]
+    assert list(dict.fromkeys(run.stylized)) == [0, 100, 200]
 
 
 def test_where_the_network_cannot_pixels_fade_towards_the_image() -> None:
     source = FakeSource(colour=(40, 40, 40))
     run = Run(source, InvertingEngine(), script=_strength_script(), unpaced=True)()
-    assert list(dict.fromkeys(run.painted)) == [215, 128, 40]
+    assert list(dict.fromkeys(run.stylized)) == [215, 128, 40]
 
 
 def test_the_first_look_is_that_of_the_options() -> None:
     source, look = FakeSource(3, colour=(40, 40, 40)), LookOptions(strength=0.5)
     engine = InvertingEngine()
-    assert Run(source, engine, look=look, unpaced=True)().painted == [128] * 3
+    assert Run(source, engine, look=look, unpaced=True)().stylized == [128] * 3
     assert engine.strengths == [0.5] * 3
 
 
@@ -89,26 +89,26 @@ def test_original_colours_are_kept_on_command() -> None:
 
 def test_smoothing_holds_a_still_image_against_flicker() -> None:
     class FlickeringEngine(IdentityEngine):
-        def _paint(self, images: Any, _: object) -> Any:
+        def _stylize(self, images: Any, _: object) -> Any:
             return np.full_like(images, 100 if len(self.batches) % 2 else 140)
 
     def spread(smoothing: float) -> int:
         look = LookOptions(smoothing=smoothing)
         run = Run(FakeSource(20, colour=(50, 50, 50)), FlickeringEngine(), look=look, unpaced=True)()
-        return max(run.painted[10:]) - min(run.painted[10:])
+        return max(run.stylized[10:]) - min(run.stylized[10:])
 
     assert spread(0.0) == 40
     assert spread(0.9) < 10
 
 
 def _smoothed_run(script: Script, identity: float | None = None) -> list[int]:
-    """What is shown of a still scene whose styles paint 0, 10 and 20."""
+    """What is shown of a still scene whose styles stylize 0, 10 and 20."""
     look, catalogue = LookOptions(smoothing=1.0), make_catalogue("candy", "mosaic", "udnie", identity=identity)
     source = FakeSource(colour=(50, 50, 50))
     run = Run(
         source, VectorEngine(), script={**script, 20: [Action.QUIT]}, look=look, catalogue=catalogue, unpaced=True
     )
-    return list(dict.fromkeys(run().painted))
+    return list(dict.fromkeys(run().stylized))
 
 
 def test_smoothing_starts_again_with_another_style() -> None:
@@ -121,15 +121,15 @@ def test_smoothing_starts_again_with_another_strength() -> None:
 
 def test_smoothing_starts_again_when_the_image_is_mirrored() -> None:
     class CountingEngine(IdentityEngine):
-        def _paint(self, images: Any, _: object) -> Any:
+        def _stylize(self, images: Any, _: object) -> Any:
             return np.full_like(images, min(200, len(self.batches)))
 
     source, look = FakeSource(colour=(50, 50, 50)), LookOptions(smoothing=1.0)
     script: Script = {30: [Action.MIRROR], 40: [Action.QUIT]}
-    painted = Run(source, CountingEngine(), script=script, look=look, unpaced=True)().painted
-    jumps = [i for i in range(1, len(painted)) if painted[i] - painted[i - 1] > 5]
+    stylized = Run(source, CountingEngine(), script=script, look=look, unpaced=True)().stylized
+    jumps = [i for i in range(1, len(stylized)) if stylized[i] - stylized[i - 1] > 5]
     assert len(jumps) == 1
-    assert painted[jumps[0]] == jumps[0] + 1
+    assert stylized[jumps[0]] == jumps[0] + 1
 
 
 def test_mirroring_swaps_input_and_output() -> None:
@@ -159,7 +159,7 @@ def test_freezing_repeats_a_image_while_commands_still_act() -> None:
     run = Run(FakeSource(), VectorEngine(), script=script, unpaced=True)()
     start, end = _longest_run(run.greys)
     assert end - start >= 8
-    assert set(run.painted[start:end]) == {0, 10}
+    assert set(run.stylized[start:end]) == {0, 10}
     moving = run.greys[:start] + run.greys[end - 1 :]
     assert moving == list(range(len(moving)))
     assert run.sink.indices == list(range(len(run.sink.frames)))

@@ -214,7 +214,7 @@ class HangingEngine(IdentityEngine):
         super().__init__()
         self.let_go = threading.Event()
 
-    def _paint(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
+    def _stylize(self, images: NDArray[np.uint8], _: Style) -> NDArray[np.uint8]:
         if len(self.batches) > 2:
             self.let_go.wait(PATIENCE_S)
         return images

@@ -14,7 +14,7 @@ from realtime import postprocess
 from realtime.frame import Image
 
 
-def test_fading_goes_from_the_image_to_the_painting() -> None:
+def test_fading_goes_from_the_image_to_the_stylized() -> None:
     original, stylized = solid((0, 100, 200)), solid((200, 0, 100))
     assert postprocess.fade(original, stylized, 1.0) is stylized
     assert (postprocess.fade(original, stylized, 0.0) == original).all()
@@ -35,7 +35,7 @@ def _brightness(pixels: Image) -> Image:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def test_keeping_colours_takes_only_the_brightness_of_the_painting() -> None:
+def test_keeping_colours_takes_only_the_brightness_of_the_stylized() -> None:
     # Muted colours and a bright range in the middle, so that nothing is clipped on the way back to RGB.
     original = (noise(seed=1) // 4 + 96).astype(np.uint8)
     stylized = (noise(seed=2) // 4 + 96).astype(np.uint8)
@@ -54,10 +54,10 @@ def test_keeping_colours_keeps_red_red() -> None:
     assert max(green, blue) < 15
 
 
-def _smoothed(paintings: Sequence[Image], inputs: Sequence[Image], smoothing: float = 0.9) -> list[Image]:
+def _smoothed(stylized_images: Sequence[Image], inputs: Sequence[Image], smoothing: float = 0.9) -> list[Image]:
     """What comes out for a sequence."""
     shown, previous = [], None
-    for stylized, original in zip(paintings, inputs, strict=True):
+    for stylized, original in zip(stylized_images, inputs, strict=True):
         previous = postprocess.smooth(stylized, original, smoothing, previous)
         shown.append(previous.pixels)
     return shown
@@ -70,7 +70,7 @@ def _noisy(pixels: Image, seed: int) -> Image:
 
 
 @pytest.mark.parametrize(("smoothing", "expected"), [(1.0, 195), (0.5, 148), (0.0, 100)])
-def test_smoothing_keeps_the_previous_painting_where_nothing_moved(smoothing: float, expected: int) -> None:
+def test_smoothing_keeps_the_previous_stylized_where_nothing_moved(smoothing: float, expected: int) -> None:
     new, old = solid((100, 100, 100)), solid((200, 200, 200))
     shown = _smoothed([old, new], [noise(seed=3)] * 2, smoothing)
     assert shown[0] is old
@@ -79,7 +79,7 @@ def test_smoothing_keeps_the_previous_painting_where_nothing_moved(smoothing: fl
 
 @pytest.mark.parametrize("smoothing", [0.3, 0.9, 1.0])
 @pytest.mark.parametrize(("old", "new"), [(250, 10), (10, 250), (100, 103)])
-def test_a_still_image_arrives_at_its_painting_exactly(smoothing: float, old: int, new: int) -> None:
+def test_a_still_image_arrives_at_its_stylized_exactly(smoothing: float, old: int, new: int) -> None:
     """A mixture of bytes would stop some levels before it."""
     inputs = [noise(seed=3)] * 160
     shown = _smoothed([solid((old, old, old)), *[solid((new, new, new))] * 159], inputs, smoothing)
@@ -91,8 +91,10 @@ def test_the_noise_of_a_camera_does_not_count_as_change() -> None:
     scene = noise((160, 120), seed=3)
     inputs = [_noisy(scene, seed) for seed in range(60)]
     flicker = np.random.default_rng(0).integers(-30, 31, (60, 120, 160, 3))
-    paintings = list((128 + flicker).astype(np.uint8))
-    unsmoothed, smoothed = (np.stack(frames[20:]).astype(float) for frames in (paintings, _smoothed(paintings, inputs)))
+    stylized_images = list((128 + flicker).astype(np.uint8))
+    unsmoothed, smoothed = (
+        np.stack(frames[20:]).astype(float) for frames in (stylized_images, _smoothed(stylized_images, inputs))
+    )
     # A weight of 0.9 * 0.95 everywhere would leave 0.28 of the flicker.
     assert smoothed.std(axis=0).mean() < 0.36 * unsmoothed.std(axis=0).mean()
 
@@ -111,7 +113,7 @@ def test_nothing_trails_behind_what_moves(contrast: int, step_px: float, noisy: 
     steps = int(120 / step_px)
     scenes = [_moving_block(step, contrast, step_px) for step in range(steps)]
     inputs = [_noisy(scene, step) for step, scene in enumerate(scenes)] if noisy else scenes
-    # A painting that makes much of a faint edge.
+    # A stylized image that makes much of a faint edge.
     shown = _smoothed([np.where(scene > 100, 220, 40).astype(np.uint8) for scene in scenes], inputs)[-1]
     left = int(20 + (steps - 1) * step_px)
     assert shown[44:76, : left - 4].max() <= 52

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from realtime.engines.protocol import EngineInfo
 from realtime.frame import Image
-from realtime.stroke_size import StrokeEngine, painted_size_wh, resized_for_painting
+from realtime.stroke_size import StrokeEngine, resized_for_stylizing, stylized_size_wh
 from realtime.style_catalogue import Style
 
 STYLE = make_catalogue("a").styles[0]
@@ -55,7 +55,7 @@ def _grey(size_wh: tuple[int, int]) -> Image:
 
 
 @pytest.mark.parametrize(
-    ("size_wh", "stroke", "painted_wh"),
+    ("size_wh", "stroke", "stylized_wh"),
     [
         ((4000, 3000), 1.0, (1155, 866)),
         ((4000, 3000), 2.0, (577, 433)),
@@ -69,33 +69,33 @@ def _grey(size_wh: tuple[int, int]) -> Image:
         ((8, 5), 4.0, (8, 5)),
     ],
 )
-def test_images_are_painted_as_at_a_megapixel(
-    size_wh: tuple[int, int], stroke: float, painted_wh: tuple[int, int]
+def test_images_are_stylized_as_at_a_megapixel(
+    size_wh: tuple[int, int], stroke: float, stylized_wh: tuple[int, int]
 ) -> None:
-    assert painted_size_wh(size_wh, stroke) == painted_wh
-    assert resized_for_painting(_grey(size_wh), stroke).shape[1::-1] == painted_wh
+    assert stylized_size_wh(size_wh, stroke) == stylized_wh
+    assert resized_for_stylizing(_grey(size_wh), stroke).shape[1::-1] == stylized_wh
 
 
 def test_strokes_of_videos_are_of_fixed_pixels() -> None:
-    assert painted_size_wh((3840, 2160), 1.0, None) == (3840, 2160)
-    assert painted_size_wh((3840, 2160), 3.0, None) == (1280, 720)
+    assert stylized_size_wh((3840, 2160), 1.0, None) == (3840, 2160)
+    assert stylized_size_wh((3840, 2160), 3.0, None) == (1280, 720)
 
 
 @pytest.mark.parametrize("stroke", [0.5, 1.0, 2.0, 4.0])
 def test_strokes_of_twelve_megapixels_grow_with_the_image_and_the_choice(stroke: float) -> None:
     engine = _Stripes()
-    (painted,) = StrokeEngine(engine, stroke).stylize(_grey((4000, 3000))[None], STYLE)
-    assert painted.shape == (3000, 4000, 3)
-    assert _period_px(painted) == pytest.approx(PERIOD_PX * 12**0.5 * stroke, rel=0.05)
+    (stylized,) = StrokeEngine(engine, stroke).stylize(_grey((4000, 3000))[None], STYLE)
+    assert stylized.shape == (3000, 4000, 3)
+    assert _period_px(stylized) == pytest.approx(PERIOD_PX * 12**0.5 * stroke, rel=0.05)
 
 
 @pytest.mark.parametrize("stroke", [0.5, 1.0, 2.0])
 def test_strokes_of_a_small_image_are_of_pixels(stroke: float) -> None:
-    (painted,) = StrokeEngine(_Stripes(), stroke).stylize(_grey((640, 480))[None], STYLE)
-    assert _period_px(painted) == pytest.approx(PERIOD_PX * stroke, rel=0.05)
+    (stylized,) = StrokeEngine(_Stripes(), stroke).stylize(_grey((640, 480))[None], STYLE)
+    assert _period_px(stylized) == pytest.approx(PERIOD_PX * stroke, rel=0.05)
 
 
-def test_what_is_painted_at_its_own_size_is_the_engines_own() -> None:
+def test_what_is_stylized_at_its_own_size_is_the_engines_own() -> None:
     images = np.stack([noise((96, 80), seed) for seed in range(2)])
     expected = _Stripes().stylize(images, STYLE)
     assert np.array_equal(StrokeEngine(_Stripes(), 1.0).stylize(images, STYLE), expected)
@@ -104,9 +104,9 @@ def test_what_is_painted_at_its_own_size_is_the_engines_own() -> None:
 def test_batches_stay_together_and_in_order() -> None:
     images = np.stack([np.full((80, 96, 3), level, np.uint8) for level in (80, 120, 160)])
     engine = _Stripes()
-    painted = StrokeEngine(engine, 2.0).stylize(images, STYLE)
+    stylized = StrokeEngine(engine, 2.0).stylize(images, STYLE)
     assert engine.shapes == [(3, 40, 48, 3)]
-    assert painted.mean(axis=(1, 2, 3)) == pytest.approx([80, 120, 160], abs=3)
+    assert stylized.mean(axis=(1, 2, 3)) == pytest.approx([80, 120, 160], abs=3)
 
 
 def test_little_strength_keeps_the_texture_of_the_image() -> None:
@@ -117,7 +117,7 @@ def test_little_strength_keeps_the_texture_of_the_image() -> None:
     assert difference(some, image) < 0.5 * difference(whole, image)
 
 
-def test_a_style_that_is_faded_afterwards_is_painted_in_full() -> None:
+def test_a_style_that_is_faded_afterwards_is_stylized_in_full() -> None:
     image = np.random.default_rng(0).integers(60, 190, (300, 400, 3), np.uint8)
     some, whole = (StrokeEngine(_Stripes(), 3.0).stylize(image[None], STYLE, s)[0] for s in (0.0, 1.0))
     assert cv2.Laplacian(some, cv2.CV_64F).var() < 0.5 * cv2.Laplacian(image, cv2.CV_64F).var()

@@ -45,7 +45,7 @@ def test_the_lines_show_numbers_the_current_style_and_which_would_be_taken() -> 
 
 @pytest.mark.parametrize("size_wh", [(320, 180), (640, 480), (1920, 1080)])
 def test_twenty_four_styles_fit_on_the_image(size_wh: tuple[int, int]) -> None:
-    names = [f"a_style_of_a_painter_{number}" for number in range(24)]
+    names = [f"a_style_of_a_stylizer_{number}" for number in range(24)]
     lines = list_lines(names, "", names[0])
     assert len(lines) == 1 + 24 // 2
     black = solid((0, 0, 0), size_wh)

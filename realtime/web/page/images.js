@@ -39,7 +39,7 @@ async function take(chosen) {
   const work = async () => {
     for (let next = waiting.shift(); next && mine <= round && file === chosen; next = waiting.shift()) {
       try {
-        next.image.src = URL.createObjectURL(await painted(small, { ...look, style: next.style.name }, PREVIEW_PX));
+        next.image.src = URL.createObjectURL(await stylized(small, { ...look, style: next.style.name }, PREVIEW_PX));
       } catch (error) { next.image.alt = error.message; }
     }
   };
@@ -54,9 +54,9 @@ function showChosen(look) {
 
 async function paintFull(look) {
   const mine = ++round;
-  element("image-notice").textContent = `Painting ${file.name} in ${look.style}…`;
+  element("image-notice").textContent = `Stylizing ${file.name} in ${look.style}…`;
   try {
-    const blob = await painted(file, look, null);
+    const blob = await stylized(file, look, null);
     if (mine !== round) return;
     for (const url of Object.values(urls)) URL.revokeObjectURL(url);
     urls = { before: URL.createObjectURL(file), after: URL.createObjectURL(blob) };
@@ -70,11 +70,11 @@ async function paintFull(look) {
     element("result").hidden = false;
     element("image-notice").textContent = "";
   } catch (error) {
-    if (mine === round) element("image-notice").textContent = `The image cannot be painted: ${error.message}.`;
+    if (mine === round) element("image-notice").textContent = `The image cannot be stylized: ${error.message}.`;
   }
 }
 
-async function painted(content, look, maxSide) {
+async function stylized(content, look, maxSide) {
   const query = new URLSearchParams({ style: look.style, strength: String(look.strength), keep_colors: String(look.keep_colors) });
   if (maxSide) query.set("max_side", String(maxSide));
   const answer = await ask(`/api/image?${query}`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: content });

@@ -165,7 +165,7 @@ element("snapshot").addEventListener("click", () => {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
   canvas.getContext("2d").drawImage(video, 0, 0);
-  canvas.toBlob((blob) => download(blob, `painting-${stamp()}.png`), "image/png");
+  canvas.toBlob((blob) => download(blob, `stylized-${stamp()}.png`), "image/png");
 });
 
 element("record").addEventListener("click", () => {
@@ -178,7 +178,7 @@ element("record").addEventListener("click", () => {
   recorder.addEventListener("stop", () => {
     element("record").setAttribute("aria-pressed", "false");
     element("record").textContent = "Record";
-    download(new Blob(parts, { type: kind }), `painting-${stamp()}.${kind.slice(6)}`);
+    download(new Blob(parts, { type: kind }), `stylized-${stamp()}.${kind.slice(6)}`);
   });
   recorder.start(1000);
   element("record").setAttribute("aria-pressed", "true");

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from neural_style.errors import EvaluationError
 from neural_style.judging.evaluate import main
-from neural_style.judging.evaluation import Painter
+from neural_style.judging.evaluation import Stylizer
 from neural_style.judging.grid import grid_figures
 from neural_style.judging.judge import Judge, with_short_side
 from neural_style.judging.options import EvaluateOptions, parse_arguments
@@ -115,7 +115,7 @@ def test_a_whole_judging(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture
     for style in content["styles"]:
         _check_style(style)
     shapes = [style["ours"]["content_things"] for style in content["styles"]]
-    assert shapes[0] != shapes[1]  # each style is painted by its own vector
+    assert shapes[0] != shapes[1]  # each style is stylized by its own vector
     _check_strokes(content)
     assert content["mean"]["unchanged"]["flicker"] == content["mean"]["unchanged"]["noise_gain"] == 1.0
     sheet = cv2.imread(str(tmp_path / "out.png"))
@@ -127,17 +127,17 @@ def test_a_whole_judging(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture
 def _check_strokes(content: dict[str, Any]) -> None:
     """Against the figures of the stylized images themselves."""
     network, judge = load_checkpoint(Path("net.safetensors")), Judge()
-    paintings = [read_image(Path("paintings") / name) for name in ("waves.png", "night.JPG")]
+    style_images = [read_image(Path("paintings") / name) for name in ("waves.png", "night.JPG")]
     photos = [read_image(Path("photos") / name) for name in content["photographs"]]
     diversity, fits, grids = [], [], []
     for photo in photos:
         assert photo is not None
-        painted = [Painter(network, style)(photo) for style in range(2)]
-        ours = [judge.look(image).strokes for image in painted]
-        aims = [judge.look(with_short_side(image, 64)).strokes for image in paintings if image is not None]
+        stylized = [Stylizer(network, style)(photo) for style in range(2)]
+        ours = [judge.look(image).strokes for image in stylized]
+        aims = [judge.look(with_short_side(image, 64)).strokes for image in style_images if image is not None]
         diversity.append(stroke_diversity(ours, aims))
         fits.append(stroke_fit(ours[0], aims, 0))
-        grids.append(grid_figures(painted[0], photo).period_4)
+        grids.append(grid_figures(stylized[0], photo).period_4)
     assert content["diversity"]["by_photograph"] == pytest.approx(diversity)
     assert content["diversity"]["mean"] == pytest.approx(np.mean(diversity))
     assert content["styles"][0]["fit"] == pytest.approx(np.mean(fits))
@@ -187,9 +187,9 @@ def test_images_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: py
     assert "others" not in waves
     others = night["others"]
     images = (_image(96, 108, seed=50), _image(64, 72, 10 + 3))
-    painting = read_image(Path("paintings/night.JPG"))
-    assert painting is not None
-    expected = Judge().figures(*images, painting)
+    style_image = read_image(Path("paintings/night.JPG"))
+    assert style_image is not None
+    expected = Judge().figures(*images, style_image)
     assert others["file"] == "theirs.png"
     fit = others["figures"].pop("fit")
     assert others["figures"] == pytest.approx(as_numbers(expected))
@@ -206,7 +206,7 @@ def test_images_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: py
     assert not (sheet[2 * 224 :, 2 * 256 :] == 255).all()
 
 
-def test_a_photograph_beside_those_of_a_folder_is_the_first_and_the_one_that_others_painted(
+def test_a_photograph_beside_those_of_a_folder_is_the_first_and_the_one_that_others_stylized(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _needs_the_judge()
@@ -247,13 +247,13 @@ def test_a_quick_judging_has_no_noise_and_says_so(run: Run, tmp_path: Path, caps
     assert "clips: 0, quick" in capsys.readouterr().out
 
 
-def test_a_painter_rounds_and_cuts_off_what_is_outside_of_the_range_of_pixels() -> None:
+def test_a_stylizer_rounds_and_cuts_off_what_is_outside_of_the_range_of_pixels() -> None:
     network = FastNet(("waves",), FastNetShape(width=8, num_blocks=1, head_width=8))
-    painter = Painter(network, 0)
+    stylizer = Stylizer(network, 0)
     image = _image(64, 72, 0)
-    unrounded = painter.unrounded(image.astype(np.float32))
+    unrounded = stylizer.unrounded(image.astype(np.float32))
     assert unrounded.shape == image.shape
-    assert np.array_equal(painter(image), np.clip(np.rint(unrounded), 0, 255).astype(np.uint8))
+    assert np.array_equal(stylizer(image), np.clip(np.rint(unrounded), 0, 255).astype(np.uint8))
     assert unrounded.max() > 255
 
 
@@ -291,7 +291,7 @@ def test_the_same_figures_each_time_and_for_a_single_style_network(run: Run, tmp
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
-def test_a_style_without_a_painting_is_an_error_that_says_which(
+def test_a_style_without_a_style_image_is_an_error_that_says_which(
     run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _write(tmp_path / "waves.png", _image(72, 80, 0))

@@ -125,15 +125,15 @@ def test_a_style_that_stands_still_on_the_glass_flickers() -> None:
     frames = _shifting_clip()
     motions = clip_motion(frames)
     canvas = _texture(_SIDE_PX, seed=9)
-    painted = [(frame // 2 + canvas // 2).astype(np.uint8) for frame in frames]
-    assert warping_error(painted, motions) > 3 * warping_error(frames, motions)
+    stylized = [(frame // 2 + canvas // 2).astype(np.uint8) for frame in frames]
+    assert warping_error(stylized, motions) > 3 * warping_error(frames, motions)
 
 
 def test_a_style_that_is_drawn_anew_on_each_frame_flickers() -> None:
     frames, rng = _shifting_clip(), np.random.default_rng(3)
     motions = clip_motion(frames)
-    painted = [(frame + rng.normal(0, 20, frame.shape)).clip(0, 255).astype(np.uint8) for frame in frames]
-    assert warping_error(painted, motions) > 10 * warping_error(frames, motions)
+    stylized = [(frame + rng.normal(0, 20, frame.shape)).clip(0, 255).astype(np.uint8) for frame in frames]
+    assert warping_error(stylized, motions) > 10 * warping_error(frames, motions)
 
 
 def test_blur_flickers_less_which_is_why_the_style_distance_stands_beside() -> None:
@@ -153,15 +153,15 @@ def test_noise_gain_of_a_blur_is_below_one_and_of_a_constant_none() -> None:
     assert noise_gain(np.zeros_like, [_texture(64)]) == 0.0
 
 
-def test_the_noise_is_the_same_for_every_painter_and_as_strong_as_it_says() -> None:
+def test_the_noise_is_the_same_for_every_stylizer_and_as_strong_as_it_says() -> None:
     seen: list[NDArray[np.float32]] = []
 
-    def paint(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def stylize(image: NDArray[np.float32]) -> NDArray[np.float32]:
         seen.append(image)
         return image
 
-    noise_gain(paint, [_texture(64)])
-    noise_gain(paint, [_texture(64)])
+    noise_gain(stylize, [_texture(64)])
+    noise_gain(stylize, [_texture(64)])
     assert np.array_equal(seen[0], seen[2])
     assert not np.array_equal(seen[0], seen[1])
     assert (seen[0] - _texture(64)).std() == pytest.approx(NOISE_SIGMA, rel=0.03)

@@ -1,6 +1,6 @@
 """Tests of the figures of a stylized image, on generated images.
 
-Knows nothing of networks that paint; what needs the judge's weights skips without them.
+Knows nothing of networks that stylize; what needs the judge's weights skips without them.
 """
 
 import sys
@@ -38,7 +38,7 @@ def _photograph(height: int = 96, width: int = 128, seed: int = 0) -> Image:
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def _painting(height: int = 112, width: int = 96, seed: int = 1) -> Image:
+def _style_image(height: int = 112, width: int = 96, seed: int = 1) -> Image:
     """Hard strokes of a few bright colours."""
     rng = np.random.default_rng(seed)
     canvas = np.full((height, width, 3), (250, 220, 40), np.uint8)
@@ -94,7 +94,7 @@ def _plain_layers(state: dict[str, Tensor], images: Tensor) -> list[Tensor]:
 
 @torch.inference_mode()
 def test_the_network_equals_its_layers_with_batch_norm(state: dict[str, Tensor]) -> None:
-    images = torch.from_numpy(_painting().transpose(2, 0, 1).copy())[None].float()
+    images = torch.from_numpy(_style_image().transpose(2, 0, 1).copy())[None].float()
     layers, expected = JudgeNetwork()(images), _plain_layers(state, images)
     assert len(layers) == len(expected) == NUM_LAYERS
     assert len(STRIDES) == TAPPED_BLOCKS[-1] + 1
@@ -105,13 +105,13 @@ def test_the_network_equals_its_layers_with_batch_norm(state: dict[str, Tensor])
 
 @torch.inference_mode()
 def test_the_smallest_images_pass_through_the_network(judge: Judge) -> None:
-    look = judge.look(_painting(MIN_SIDE_PX, MIN_SIDE_PX + 7))
+    look = judge.look(_style_image(MIN_SIDE_PX, MIN_SIDE_PX + 7))
     assert all(torch.isfinite(value).all() for moments in look.moments for value in moments)
 
 
 def test_a_smaller_image_is_an_error_that_says_what_is_allowed(judge: Judge) -> None:
     with pytest.raises(EvaluationError, match=r"63x80 px.*64 px or more"):
-        judge.look(_painting(80, 63))
+        judge.look(_style_image(80, 63))
 
 
 def test_a_missing_package_is_an_error_with_the_pip_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_weights_of_another_network_are_an_error_that_names_the_file(tmp_path: P
 
 
 def test_a_image_is_at_no_distance_from_itself(judge: Judge) -> None:
-    image = _painting()
+    image = _style_image()
     figures = judge.figures(image, image, image)
     assert figures.style_features == figures.style_patches == figures.colour == 0.0
     assert figures.content_parts == figures.content_things == 0.0
@@ -137,11 +137,11 @@ def test_a_image_is_at_no_distance_from_itself(judge: Judge) -> None:
 
 @torch.inference_mode()
 def test_an_impression_holds_means_and_covariances_at_both_sizes(judge: Judge) -> None:
-    painting = _painting()
-    pixels = torch.from_numpy(painting.transpose(2, 0, 1).copy())[None].float()
+    style_image = _style_image()
+    pixels = torch.from_numpy(style_image.transpose(2, 0, 1).copy())[None].float()
     enlarged = F.interpolate(pixels, scale_factor=2, mode="bilinear", align_corners=False)
     layers = [layer for view in (pixels, enlarged) for layer in JudgeNetwork()(view)]
-    moments = judge.look(painting).moments
+    moments = judge.look(style_image).moments
     assert len(moments) == len(layers) == 2 * NUM_LAYERS
     for (mean, covariance), layer in zip(moments, layers, strict=True):
         torch.testing.assert_close(mean, layer.mean((0, 2, 3)), atol=1e-4, rtol=1e-4)
@@ -150,20 +150,20 @@ def test_an_impression_holds_means_and_covariances_at_both_sizes(judge: Judge) -
 
 
 def test_of_a_large_image_the_same_patches_are_taken_each_time(judge: Judge) -> None:
-    first, second = (judge.look(_painting(160, 160)).patches for _ in range(2))
+    first, second = (judge.look(_style_image(160, 160)).patches for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert [quantiles.shape for quantiles in first] == [(256, 512)] * 3
 
 
 def test_two_looks_at_a_image_are_equal(judge: Judge) -> None:
-    first = judge.figures(_painting(seed=2), _photograph(), _painting())
-    assert Judge().figures(_painting(seed=2), _photograph(), _painting()) == first
+    first = judge.figures(_style_image(seed=2), _photograph(), _style_image())
+    assert Judge().figures(_style_image(seed=2), _photograph(), _style_image()) == first
 
 
-def test_a_painting_by_the_same_hand_is_near_and_a_photograph_far(judge: Judge) -> None:
-    painting, photograph = _painting(), _photograph()
-    same_hand = judge.figures(_painting(96, 128, seed=5), photograph, painting)
-    unchanged = judge.figures(photograph, photograph, painting)
+def test_a_style_image_by_the_same_hand_is_near_and_a_photograph_far(judge: Judge) -> None:
+    style_image, photograph = _style_image(), _photograph()
+    same_hand = judge.figures(_style_image(96, 128, seed=5), photograph, style_image)
+    unchanged = judge.figures(photograph, photograph, style_image)
     for name in ("style_features", "style_patches", "colour"):
         assert getattr(same_hand, name) < 0.5 * getattr(unchanged, name), name
     assert same_hand.style_distance < 0.3 * unchanged.style_distance
@@ -174,22 +174,22 @@ def test_a_painting_by_the_same_hand_is_near_and_a_photograph_far(judge: Judge) 
 
 
 def test_style_gets_worse_with_noise_with_blur_and_with_less_of_it(judge: Judge) -> None:
-    painting, photograph = _painting(96, 128), _photograph()
-    stylized = _painting(96, 128, seed=5)
+    style_image, photograph = _style_image(96, 128), _photograph()
+    stylized = _style_image(96, 128, seed=5)
     noise = np.random.default_rng(0).normal(0, 25, stylized.shape)
     noisy = (stylized + noise).clip(0, 255).round().astype(np.uint8)
     blurred = np.asarray(cv2.GaussianBlur(stylized, (0, 0), 2), np.uint8)
     half = (stylized // 2 + photograph // 2).astype(np.uint8)
-    aim, content = judge.look(painting), judge.look(photograph)
+    aim, content = judge.look(style_image), judge.look(photograph)
     good, *others = (compare(judge.look(image), content, aim) for image in (stylized, noisy, blurred, half))
     for worse in others:
         assert worse.style_distance > 1.2 * good.style_distance
 
 
 def test_colours_in_other_places_change_features_and_patches_but_not_the_colour_figure(judge: Judge) -> None:
-    painting = _painting(96, 128)
-    shuffled = np.random.default_rng(0).permutation(painting.reshape(-1, 3)).reshape(painting.shape)
-    figures = judge.figures(shuffled, _photograph(), painting)
+    style_image = _style_image(96, 128)
+    shuffled = np.random.default_rng(0).permutation(style_image.reshape(-1, 3)).reshape(style_image.shape)
+    figures = judge.figures(shuffled, _photograph(), style_image)
     assert figures.colour == pytest.approx(0.0, abs=1e-5)
     assert figures.style_features > 0.3
     assert figures.style_patches > 0.05
@@ -220,15 +220,15 @@ def test_content_is_blind_to_contrast_and_sees_shape(judge: Judge) -> None:
 
 
 def test_images_of_other_sizes_are_brought_to_the_photographs(judge: Judge) -> None:
-    photograph, painting = _photograph(), _painting()
+    photograph, style_image = _photograph(), _style_image()
     large = np.asarray(cv2.resize(photograph, (256, 192), interpolation=cv2.INTER_NEAREST), np.uint8)
-    assert judge.figures(large, photograph, painting) == judge.figures(photograph, photograph, painting)
+    assert judge.figures(large, photograph, style_image) == judge.figures(photograph, photograph, style_image)
     checked = np.indices((192, 256)).sum(0) % 2 * np.uint8(200)
     assert (resized_to(np.dstack([checked] * 3).astype(np.uint8), (128, 96)) == 100).all()
-    assert with_short_side(painting, 192).shape == (224, 192, 3)
-    painting = _painting(96, 128)
-    large_painting = np.asarray(cv2.resize(painting, (256, 192), interpolation=cv2.INTER_NEAREST), np.uint8)
-    assert judge.figures(painting, photograph, large_painting).style_distance < 1e-6
+    assert with_short_side(style_image, 192).shape == (224, 192, 3)
+    style_image = _style_image(96, 128)
+    large_style_image = np.asarray(cv2.resize(style_image, (256, 192), interpolation=cv2.INTER_NEAREST), np.uint8)
+    assert judge.figures(style_image, photograph, large_style_image).style_distance < 1e-6
 
 
 def test_the_style_distance_is_a_geometric_mean_and_the_content_distance_one_of_two_layers() -> None:
@@ -242,19 +242,19 @@ def test_the_style_distance_is_a_geometric_mean_and_the_content_distance_one_of_
 
 @torch.inference_mode()
 def test_content_is_compared_in_two_layers(judge: Judge) -> None:
-    images = _painting(96, 128), _photograph()
+    images = _style_image(96, 128), _photograph()
     layers = [JudgeNetwork()(torch.from_numpy(p.transpose(2, 0, 1).copy())[None].float()) for p in images]
     expected = [
         float((F.instance_norm(layers[0][number]) - F.instance_norm(layers[1][number])).square().mean())
         for number in (5, 7)
     ]
-    figures = judge.figures(*images, _painting())
+    figures = judge.figures(*images, _style_image())
     assert (figures.content_parts, figures.content_things) == pytest.approx(expected, rel=1e-4)
     assert expected[0] != pytest.approx(expected[1], rel=1e-2)
 
 
 def test_a_quick_look_leaves_out_the_enlarged_image_and_nothing_else(judge: Judge) -> None:
-    images = _painting(96, 128, seed=5), _photograph(), _painting()
+    images = _style_image(96, 128, seed=5), _photograph(), _style_image()
     quick, whole = Judge(quick=True), judge
     assert len(quick.look(images[0]).moments) == NUM_LAYERS
     first, second = quick.figures(*images), whole.figures(*images)
@@ -264,7 +264,7 @@ def test_a_quick_look_leaves_out_the_enlarged_image_and_nothing_else(judge: Judg
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_structural_similarity_equals_that_of_scikit_image(seed: int) -> None:
-    first = cv2.cvtColor(_painting(seed=seed), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    first = cv2.cvtColor(_style_image(seed=seed), cv2.COLOR_RGB2GRAY).astype(np.float32)
     noise = np.random.default_rng(seed).normal(0, 10 * seed, first.shape)
     second = (cv2.GaussianBlur(first, (0, 0), seed) + noise).clip(0, 255).astype(np.float32)
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255.0}

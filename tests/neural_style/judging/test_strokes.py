@@ -93,26 +93,26 @@ def test_strokes_of_a_kind_are_near_and_of_another_far(network: JudgeNetwork) ->
 
 
 def test_identical_styles_have_no_diversity_and_a_fit_of_one_at_the_mean() -> None:
-    paintings = [_unit(1, 0, 0), _unit(0, 1, 0), _unit(0, 0, 1)]
+    style_images = [_unit(1, 0, 0), _unit(0, 1, 0), _unit(0, 0, 1)]
     same = [_unit(1, 1, 1)] * 3
-    assert stroke_diversity(same, paintings) == 0.0
-    assert [stroke_fit(strokes, paintings, own) for own, strokes in enumerate(same)] == pytest.approx([1.0] * 3)
+    assert stroke_diversity(same, style_images) == 0.0
+    assert [stroke_fit(strokes, style_images, own) for own, strokes in enumerate(same)] == pytest.approx([1.0] * 3)
 
 
-def test_the_paintings_themselves_have_diversity_one_and_fit_zero() -> None:
-    paintings = [_unit(1, 0, 0), _unit(0, 1, 0), _unit(0, 0, 1)]
-    assert stroke_diversity(paintings, paintings) == pytest.approx(1.0)
-    assert [stroke_fit(painting, paintings, own) for own, painting in enumerate(paintings)] == [0.0] * 3
+def test_the_style_images_themselves_have_diversity_one_and_fit_zero() -> None:
+    style_images = [_unit(1, 0, 0), _unit(0, 1, 0), _unit(0, 0, 1)]
+    assert stroke_diversity(style_images, style_images) == pytest.approx(1.0)
+    assert [stroke_fit(style_image, style_images, own) for own, style_image in enumerate(style_images)] == [0.0] * 3
 
 
 def test_diversity_is_the_ratio_of_mean_distances_and_fit_that_to_the_others() -> None:
-    paintings = [_unit(1, 0), _unit(0, 1)]
+    style_images = [_unit(1, 0), _unit(0, 1)]
     stylized = [_unit(1, 0), _unit(1, 1)]
-    assert stroke_distance(*paintings) == pytest.approx(math.sqrt(2))
+    assert stroke_distance(*style_images) == pytest.approx(math.sqrt(2))
     expected = stroke_distance(*stylized) / math.sqrt(2)
-    assert stroke_diversity(stylized, paintings) == pytest.approx(expected)
-    assert stroke_fit(_unit(1, 0.5), paintings, 1) == pytest.approx(
-        stroke_distance(_unit(1, 0.5), paintings[1]) / stroke_distance(_unit(1, 0.5), paintings[0])
+    assert stroke_diversity(stylized, style_images) == pytest.approx(expected)
+    assert stroke_fit(_unit(1, 0.5), style_images, 1) == pytest.approx(
+        stroke_distance(_unit(1, 0.5), style_images[1]) / stroke_distance(_unit(1, 0.5), style_images[0])
     )
 
 

@@ -147,7 +147,7 @@ def _without_photograph(network: FastNet, style: int) -> Tensor:
 
 
 @torch.inference_mode()
-def test_a_new_network_paints_no_pixel_grid_on_a_flat_image() -> None:
+def test_a_new_network_stylizes_no_pixel_grid_on_a_flat_image() -> None:
     network = _network()
     stylized = network(torch.full((1, 3, 16, 16), 90.0), _without_photograph(network, 1))
     cells = stylized[0].reshape(3, 8, 2, 8, 2)
@@ -188,7 +188,7 @@ def test_a_vector_holds_norm_by_norm_all_scales_then_all_shifts_and_last_the_sha
 
 
 @torch.inference_mode()
-def test_a_settled_network_paints_the_same_and_has_small_features() -> None:
+def test_a_settled_network_stylizes_the_same_and_has_small_features() -> None:
     network = FastNet(("a", "b"), SMALL).requires_grad_(False)
     for norm in (2, 4):  # what training leaves to drift: both blocks' last shifts, and the kernels' size
         start = sum(2 * c for c in network.norm_channels[:norm])
@@ -282,7 +282,7 @@ def test_half_way_to_a_style_differs_from_both_ends() -> None:
 
 @torch.inference_mode()
 def test_a_style_keeps_its_share_of_the_photograph() -> None:
-    """The share times the image, around mid-grey, is added to what the style paints without it."""
+    """The share times the image, around mid-grey, is added to what the style stylizes without it."""
     network, image = _network(), _images(2, 21, 26)
     bare = _without_photograph(network, 0).repeat(2, 1)
     shared = bare.clone()

@@ -1,4 +1,4 @@
-"""A network that has grown paints what it painted before."""
+"""A network that has grown stylizes what it stylized before."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def _images() -> torch.Tensor:
 
 @pytest.mark.parametrize("shape", [LARGE, replace(SMALL, head_width=6), replace(SMALL, num_inner_blocks=1)])
 @torch.no_grad()
-def test_it_paints_what_it_painted_before(shape: FastNetShape) -> None:
+def test_it_stylizes_what_it_stylized_before(shape: FastNetShape) -> None:
     network = _network()
     larger = grown(network, shape)
     assert larger.shape == shape

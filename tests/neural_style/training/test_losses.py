@@ -177,7 +177,7 @@ def test_contrasts_of_any_size_can_be_compared() -> None:
         assert (one - other).abs().mean() < 0.2 * one.abs().mean()
 
 
-def test_painting_fainter_costs_contrast_even_of_a_flat_painting() -> None:
+def test_style_image_fainter_costs_contrast_even_of_a_flat_style_image() -> None:
     assert _terms(_image(1) / 2)["contrast"] == pytest.approx(0.25, rel=0.01)
     flat = torch.full((1, 3, 16, 24), 100.0)
     loss = PerceptualLoss(_Transparent(), [flat], ALONE, (1.0,))
@@ -185,7 +185,7 @@ def test_painting_fainter_costs_contrast_even_of_a_flat_painting() -> None:
 
 
 @pytest.mark.parametrize("style", [0, 1])
-def test_at_full_strength_the_painting_is_the_minimum(style: int) -> None:
+def test_at_full_strength_the_style_image_is_the_minimum(style: int) -> None:
     terms = _terms(_image(1 + style), _image(5), style=style)
     assert terms["style"] == pytest.approx(0, abs=1e-9)
     assert terms["colour"] == pytest.approx(0, abs=1e-9)
@@ -367,7 +367,7 @@ def test_every_term_moves_the_image(term: str, strength: float) -> None:
     assert stylized.grad.abs().sum() > 0
 
 
-def test_a_bright_image_does_not_outweigh_the_others_where_the_painting_is_dark() -> None:
+def test_a_bright_image_does_not_outweigh_the_others_where_the_style_image_is_dark() -> None:
     dark = PerceptualLoss(_Transparent(), [_image(1) / 50], ALONE, (1.0,))
     terms = dark(_image(2), _image(2), torch.tensor([0]), torch.ones(1), (0.0, 0.0))
     assert terms["style"].item() <= 2 * (1 + 3)

@@ -125,7 +125,7 @@ def test_the_generator_of_everybody_else_is_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def _painted(image: Tensor) -> Tensor:
+def _stylized(image: Tensor) -> Tensor:
     return image
 
 
@@ -133,7 +133,7 @@ def _brighter(image: Tensor) -> Tensor:
     return 0.5 * image + 80
 
 
-@pytest.mark.parametrize("network", [_painted, _brighter])
+@pytest.mark.parametrize("network", [_stylized, _brighter])
 def test_a_network_that_moves_with_the_image_has_no_loss(network: Callable[[Tensor], Tensor]) -> None:
     images = _images(4)
     motion = _quiet(_motion(images))
@@ -166,9 +166,9 @@ def test_the_loss_grows_with_flicker() -> None:
 def test_what_comes_from_outside_does_not_count() -> None:
     images = _images(2)
     motion = _shift(images, down_px=4)
-    painted = motion.moved(images)
-    painted[:, :, :4] = 0
-    assert steadiness_loss(images, painted, motion) < 1e-5
+    stylized = motion.moved(images)
+    stylized[:, :, :4] = 0
+    assert steadiness_loss(images, stylized, motion) < 1e-5
 
 
 def test_a_static_pattern_on_the_screen_is_a_loss_when_the_image_moves() -> None:

@@ -214,22 +214,22 @@ def test_members_share_the_batch_of_one(folder: Path) -> None:
 
 
 def _strengths(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
-    """All strengths that a training paints at."""
+    """All strengths that a training stylizes at."""
     seen = []
-    paint = Trainer._paint
+    stylize = Trainer._stylize
 
     def watched(
         trainer: Trainer, photographs: torch.Tensor, styles: torch.Tensor, strengths: torch.Tensor
     ) -> torch.Tensor:
         seen.append(strengths)
-        return paint(trainer, photographs, styles, strengths)
+        return stylize(trainer, photographs, styles, strengths)
 
-    monkeypatch.setattr(Trainer, "_paint", watched)
+    monkeypatch.setattr(Trainer, "_stylize", watched)
     _run(options)
     return torch.cat(seen)
 
 
-def test_some_images_are_painted_at_part_of_the_strength(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_some_images_are_stylized_at_part_of_the_strength(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = replace(small_options(folder), batch_size=16, steps=6, save_every=6)
     strengths = _strengths(options, monkeypatch)
     weak = strengths[strengths < 1]
@@ -238,7 +238,7 @@ def test_some_images_are_painted_at_part_of_the_strength(folder: Path, monkeypat
     assert weak.std() > 0.1
 
 
-def test_a_style_for_a_trunk_is_painted_at_full_strength(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_style_for_a_trunk_is_stylized_at_full_strength(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way to the identity is the trunk's: there is nothing to train."""
     options = replace(small_options(folder, network="style"), steps=1, batch_size=16)
     assert _strengths(options, monkeypatch).unique().tolist() == [1]  # type: ignore[no-untyped-call]
@@ -607,8 +607,8 @@ def test_a_new_style_starts_from_the_nearest_of_its_trunk(folder: Path) -> None:
     trunk = load_checkpoint(options.trunk)
     assert isinstance(trunk, FastNet)
     photograph = read_style_image(folder / "photos" / "00.png", 64)
-    painted = trunk(photograph, trunk.style_vectors[2:3])[0].clamp(0, 255).byte().permute(1, 2, 0).numpy()
-    cv2.imwrite(str(options.style_images[0]), painted[:, :, ::-1])
+    stylized = trunk(photograph, trunk.style_vectors[2:3])[0].clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    cv2.imwrite(str(options.style_images[0]), stylized[:, :, ::-1])
     trainer = Trainer(options)
     assert isinstance(trainer.network, FastNet)
     torch.testing.assert_close(trainer.network.style_vectors[0], trunk.style_vectors[2])

@@ -33,7 +33,7 @@ SMALL = FastNetShape(width=8, num_blocks=2, head_width=4)
 
 
 def _credit(name: str) -> StyleCredit:
-    return StyleCredit(name, f"painter of {name}", "public domain")
+    return StyleCredit(name, f"stylizer of {name}", "public domain")
 
 
 def _fast() -> FastNet:
@@ -99,7 +99,7 @@ def test_the_header_says_what_the_file_is(tmp_path: Path, make: Callable[[], Sty
     assert header["family"] == network.family
     assert json.loads(header["styles"]) == list(network.style_names)
     assert json.loads(header["credits"]) == [
-        {"name": name, "source": f"painter of {name}", "licence": "public domain"} for name in network.style_names
+        {"name": name, "source": f"stylizer of {name}", "licence": "public domain"} for name in network.style_names
     ]
     assert json.loads(header["training"]) == {"step": 7, "rate": 0.5}
     assert header["content_hash"] == content_hash(network.state_dict())
@@ -356,7 +356,7 @@ def test_a_style_of_its_own_is_small_and_says_what_it_is(tmp_path: Path) -> None
     assert header["trunk"] == "my_net.safetensors"
     assert header["trunk_hash"] == _header(tmp_path / "my_net.safetensors")["trunk_hash"]
     assert header["content_hash"] == content_hash({"style_vectors": mine.style_vectors.detach()})
-    assert json.loads(header["credits"])[0]["source"] == "painter of mine"
+    assert json.loads(header["credits"])[0]["source"] == "stylizer of mine"
     assert json.loads(header["training"]) == {"step": 7}
     with safe_open(path, framework="pt") as stored:
         assert list(stored.keys()) == ["style_vectors"]

@@ -66,17 +66,17 @@ def engines(catalogue: Catalogue) -> Iterator[dict[str, Engine]]:
 
 
 @pytest.mark.parametrize("size_wh", [(96, 64), (101, 67), (3, 1), (1, 1), (33, 130)])
-def test_all_engines_paint_the_same_image(
+def test_all_engines_stylize_the_same_image(
     engines: dict[str, Engine], catalogue: Catalogue, size_wh: tuple[int, int]
 ) -> None:
     images = noise(size_wh, seed=5)[None]
     for style in catalogue.styles:
         by_torch, *by_others = (engines[name].stylize(images, style) for name in ("torch", "onnx", "openvino"))
-        for painting in by_others:
-            assert painting.shape == by_torch.shape == images.shape
-            assert painting.dtype == by_torch.dtype == np.uint8
+        for stylized in by_others:
+            assert stylized.shape == by_torch.shape == images.shape
+            assert stylized.dtype == by_torch.dtype == np.uint8
             # A single pixel is flat: norms divide rounding errors by rounding errors.
-            assert difference(by_torch, painting) < (16 if size_wh == (1, 1) else 2)
+            assert difference(by_torch, stylized) < (16 if size_wh == (1, 1) else 2)
 
 
 LET_GO_IN_A_THREAD = """
@@ -109,7 +109,7 @@ def test_ctrl_c_after_an_engine_was_let_go_of_in_another_thread(name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
-def test_a_batch_is_painted_like_its_images_one_by_one(
+def test_a_batch_is_stylized_like_its_images_one_by_one(
     engines: dict[str, Engine], catalogue: Catalogue, name: str
 ) -> None:
     images = np.stack([noise((64, 48), seed) for seed in range(3)])
@@ -122,16 +122,16 @@ def test_a_batch_is_painted_like_its_images_one_by_one(
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
-def test_every_style_paints_differently_and_none_paints_nothing(
+def test_every_style_stylizes_differently_and_none_stylizes_nothing(
     engines: dict[str, Engine], catalogue: Catalogue, name: str
 ) -> None:
     images = noise((96, 64), seed=6)[None]
-    paintings = [engines[name].stylize(images, style) for style in catalogue.styles]
-    for i, painting in enumerate(paintings):
-        assert difference(painting, images) > 5
-        assert painting.std() > 5
-        for other in paintings[:i]:
-            assert difference(painting, other) > 2
+    stylized_images = [engines[name].stylize(images, style) for style in catalogue.styles]
+    for i, stylized in enumerate(stylized_images):
+        assert difference(stylized, images) > 5
+        assert stylized.std() > 5
+        for other in stylized_images[:i]:
+            assert difference(stylized, other) > 2
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
@@ -154,14 +154,14 @@ def test_at_strength_0_the_image_comes_back_in_bf16_too(catalogue: Catalogue) ->
 
 
 @pytest.mark.parametrize("strength", [0.3, 0.5, 0.8])
-def test_all_engines_paint_the_same_image_at_part_of_the_strength(
+def test_all_engines_stylize_the_same_image_at_part_of_the_strength(
     engines: dict[str, Engine], catalogue: Catalogue, strength: float
 ) -> None:
     images = noise((101, 67), seed=5)[None]
     for style in catalogue.styles:
         names = ("torch", "onnx", "openvino")
         by_torch, *by_others = (engines[name].stylize(images, style, strength) for name in names)
-        assert all(difference(by_torch, painting) < 2 for painting in by_others)
+        assert all(difference(by_torch, stylized) < 2 for stylized in by_others)
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
@@ -177,7 +177,7 @@ def test_part_of_the_strength_is_neither_end_nor_a_mixture_of_their_pixels(
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
-def test_a_blend_paints_what_lies_between_its_parts(
+def test_a_blend_stylizes_what_lies_between_its_parts(
     monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue, engines: dict[str, Engine], name: str
 ) -> None:
     monkeypatch.setattr(styles, "load_catalogue", lambda network="fast": catalogue)
@@ -187,7 +187,7 @@ def test_a_blend_paints_what_lies_between_its_parts(
     almost = _blend(f"{first.name}:999+{second.name}:1")
     between = engines[name].stylize(images, _blend(f"{first.name}+{second.name}"))
     assert difference(engines[name].stylize(images, almost), whole[0]) < 1
-    assert all(difference(between, painting) > 2 for painting in whole)
+    assert all(difference(between, stylized) > 2 for stylized in whole)
 
 
 def _blend(text: str) -> Style:
@@ -196,7 +196,7 @@ def _blend(text: str) -> Style:
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
-def test_a_style_of_its_own_file_is_painted_by_the_network_beside_it(tmp_path: Path, name: Any) -> None:
+def test_a_style_of_its_own_file_is_stylized_by_the_network_beside_it(tmp_path: Path, name: Any) -> None:
     for file in ("fast.safetensors", "fast.onnx"):
         shutil.copy(SAVED_MODELS / file, tmp_path / file)
     stored = load_checkpoint(tmp_path / "fast.safetensors")
@@ -243,7 +243,7 @@ def test_a_style_that_lost_its_network_keeps_no_other_from_running(
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
-def test_a_painting_is_an_array_of_its_own(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
+def test_a_stylized_is_an_array_of_its_own(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
     images = noise()[None]
     kept = images.copy()
     first = engines[name].stylize(images, catalogue.styles[0])
@@ -285,15 +285,15 @@ def test_int8_is_close_to_fp32(
 
 @pytest.mark.parametrize("name", ["openvino", "onnx"])
 @pytest.mark.parametrize("level", [0, 40, 128, 255])
-def test_int8_paints_no_bands_in_flat_areas(catalogue: Catalogue, name: Any, level: int) -> None:
+def test_int8_stylizes_no_bands_in_flat_areas(catalogue: Catalogue, name: Any, level: int) -> None:
     """A soft gradient has no step that is larger than in fp32 by more than a few levels."""
     ramp = np.linspace(level * 0.8, level * 0.8 + 30, 128).astype(np.uint8)
     images = np.repeat(np.repeat(ramp[None, None, :, None], 96, axis=1), 3, axis=3)
     steps = {}
     for precision in ("fp32", "int8"):
         engine = open_engine(catalogue, EngineOptions(engine=name, device="cpu", precision=precision))
-        painting = engine.stylize(images, catalogue.styles[0]).astype(int)
-        steps[precision] = np.abs(np.diff(painting[:, 8:-8, 8:-8], axis=2)).mean()
+        stylized = engine.stylize(images, catalogue.styles[0]).astype(int)
+        steps[precision] = np.abs(np.diff(stylized[:, 8:-8, 8:-8], axis=2)).mean()
         engine.close()
     assert steps["int8"] < steps["fp32"] + 2.5
 
@@ -408,19 +408,19 @@ def test_a_image_that_a_network_cannot_take_is_an_engine_error(
 def test_a_batch_may_have_a_style_for_each_image(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
     images = np.stack([noise((64, 48), seed) for seed in range(3)])
     styles, strengths = catalogue.styles[:3], (1.0, 0.5, 0.0)
-    painted = engines[name].stylize(images, together(styles, strengths))
+    stylized = engines[name].stylize(images, together(styles, strengths))
     for at, (style, strength) in enumerate(zip(styles, strengths, strict=True)):
         alone = engines[name].stylize(images[at : at + 1], style, strength)[0]
-        assert difference(painted[at], alone) < 0.5
+        assert difference(stylized[at], alone) < 0.5
 
 
 def test_tiles_may_have_a_style_for_each_image(catalogue: Catalogue, engines: dict[str, Engine]) -> None:
     images = np.stack([noise((150, 130), seed) for seed in range(2)])
     tiled = TiledEngine(catalogue, CPU_FP32, 128)
-    painted = tiled.stylize(images, together(catalogue.styles[:2], (1.0, 0.7)))
+    stylized = tiled.stylize(images, together(catalogue.styles[:2], (1.0, 0.7)))
     for at, strength in enumerate((1.0, 0.7)):
         alone = engines["torch"].stylize(images[at : at + 1], catalogue.styles[at], strength)[0]
-        assert difference(painted[at], alone) < 0.5
+        assert difference(stylized[at], alone) < 0.5
     tiled.close()
 
 
@@ -542,7 +542,7 @@ def test_a_gpu_without_fp16_files_is_given_those_in_fp32_and_a_full_one_says_so(
 
 
 @pytest.mark.parametrize("pattern", ["black", "grey", "white", "checkerboard", "fine checkerboard", "noise"])
-def test_the_fp16_file_paints_what_fp32_paints_also_where_nothing_is_to_be_seen(
+def test_the_fp16_file_stylizes_what_fp32_stylizes_also_where_nothing_is_to_be_seen(
     catalogue: Catalogue, engines: dict[str, Engine], pattern: str
 ) -> None:
     places = np.indices((96, 128)).sum(axis=0)
@@ -559,10 +559,10 @@ def test_the_fp16_file_paints_what_fp32_paints_also_where_nothing_is_to_be_seen(
     for style in catalogue.styles[:4]:
         vector = style.vector_at(1.0)
         assert vector is not None
-        (painted,) = session.run(None, {"frames": images, "style": vector[None]})
+        (stylized,) = session.run(None, {"frames": images, "style": vector[None]})
         for name in ("torch", "onnx", "openvino"):
             exact = engines[name].stylize(images, style)
-            assert np.abs(painted.astype(int) - exact).max() <= 16, name
+            assert np.abs(stylized.astype(int) - exact).max() <= 16, name
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
@@ -580,7 +580,7 @@ def test_an_onnx_file_alone_runs_where_it_can(name: Any) -> None:
     assert difference(engine.stylize(images, catalogue.styles[3]), expected) < 0.01
 
 
-def test_batches_at_once_are_painted_as_one_by_one(catalogue: Catalogue) -> None:
+def test_batches_at_once_are_stylized_as_one_by_one(catalogue: Catalogue) -> None:
     alone = open_engine(catalogue, EngineOptions("openvino", "cpu", "fp32"))
     together = open_engine(catalogue, EngineOptions("openvino", "cpu", "fp32", parallel_batches=2))
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 2
@@ -589,9 +589,9 @@ def test_batches_at_once_are_painted_as_one_by_one(catalogue: Catalogue) -> None
     style = catalogue.styles[0]
     batches = [noise((64 + 8 * (seed % 2), 48), seed)[None] for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        paintings = list(pool.map(lambda batch: together.stylize(batch, style), batches))
-    for batch, painting in zip(batches, paintings, strict=True):
-        assert difference(alone.stylize(batch, style), painting) < 0.1
+        stylized_images = list(pool.map(lambda batch: together.stylize(batch, style), batches))
+    for batch, stylized in zip(batches, stylized_images, strict=True):
+        assert difference(alone.stylize(batch, style), stylized) < 0.1
     alone.close()
     together.close()
 
@@ -646,10 +646,10 @@ def test_tiles_are_not_recorded(fake_runner: type[FakeCudaRunner], catalogue: Ca
 
 
 @pytest.mark.needs_cuda
-def test_on_a_gpu_graphs_paint_what_the_cpu_paints(engines: dict[str, Engine], catalogue: Catalogue) -> None:
+def test_on_a_gpu_graphs_stylize_what_the_cpu_stylizes(engines: dict[str, Engine], catalogue: Catalogue) -> None:
     engine = TorchEngine(catalogue, EngineOptions("torch", "cuda", "fp32", parallel_batches=2))
     batches = [noise((64 + 8 * (seed % 2), 48), seed)[None] for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        paintings = list(pool.map(lambda batch: engine.stylize(batch, catalogue.styles[0], 0.7), batches))
-    for batch, painting in zip(batches, paintings, strict=True):
-        assert difference(engines["torch"].stylize(batch, catalogue.styles[0], 0.7), painting) < 1
+        stylized_images = list(pool.map(lambda batch: engine.stylize(batch, catalogue.styles[0], 0.7), batches))
+    for batch, stylized in zip(batches, stylized_images, strict=True):
+        assert difference(engines["torch"].stylize(batch, catalogue.styles[0], 0.7), stylized) < 1

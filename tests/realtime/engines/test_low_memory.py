@@ -69,7 +69,7 @@ def test_batches_are_halved_until_they_fit_and_stay_so() -> None:
     assert len(engine.stylize(_batch(4, (20, 10)), STYLE)) == 4, "a smaller size is not limited"
 
 
-def test_a_image_too_large_for_memory_is_painted_in_parts_from_then_on() -> None:
+def test_a_image_too_large_for_memory_is_stylized_in_parts_from_then_on() -> None:
     said: list[str] = []
     inner, tiles = SmallEngine(1000), Tiles(600**2)
     engine = SparingEngine(inner, tiles.open, said.append)

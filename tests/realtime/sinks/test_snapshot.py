@@ -16,12 +16,12 @@ from realtime.sinks.snapshot import write_png, write_snapshot
 
 
 def test_input_and_output_are_written_without_loss_or_overlay(tmp_path: Path) -> None:
-    original, painting = noise((33, 21), 1), noise((33, 21), 2)
-    stylized = StylizedFrame(make_frame(original), painting, solid(RED, (33, 21)))
-    paths = write_snapshot(stylized, tmp_path / "snapshot_1.5")
+    original, stylized = noise((33, 21), 1), noise((33, 21), 2)
+    frame = StylizedFrame(make_frame(original), stylized, solid(RED, (33, 21)))
+    paths = write_snapshot(frame, tmp_path / "snapshot_1.5")
     assert [path.name for path in paths] == ["snapshot_1.5_input.png", "snapshot_1.5_output.png"]
     assert sorted(tmp_path.iterdir()) == list(paths)
-    for path, pixels in zip(paths, (original, painting), strict=True):
+    for path, pixels in zip(paths, (original, stylized), strict=True):
         assert np.array_equal(np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)), pixels)
 
 

@@ -52,11 +52,11 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
 
 
 def _frame(size_wh: tuple[int, int], colour: tuple[int, int, int] = (200, 20, 30)) -> StylizedFrame:
-    painting = solid(colour, size_wh)
-    return StylizedFrame(make_frame(painting), painting, 255 - painting)
+    stylized = solid(colour, size_wh)
+    return StylizedFrame(make_frame(stylized), stylized, 255 - stylized)
 
 
-def test_other_programs_see_the_paintings_without_the_overlay(driver: type[FakeCamera]) -> None:
+def test_other_programs_see_the_stylized_images_without_the_overlay(driver: type[FakeCamera]) -> None:
     sink = VirtualCameraSink(25.0)
     assert not driver.opened, "nothing is opened before the first frame"
     sink.write(_frame((65, 49)))

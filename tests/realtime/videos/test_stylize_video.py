@@ -176,7 +176,7 @@ def test_images_that_are_stylized_at_once_stay_in_order(tmp_path: Path) -> None:
 
 def test_one_of_several_images_that_fails_leaves_nothing(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in", VideoKind(count=40))
-    with pytest.raises(EngineError, match="out of paint"):
+    with pytest.raises(EngineError, match="out of stylize"):
         run(make_job(source, tmp_path / "out.mp4"), UnevenEngine(3, fails_after=9))
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
@@ -315,7 +315,7 @@ def test_an_engine_that_hangs_ends_the_video_and_leaves_nothing(
     let_go = threading.Event()
 
     class Hanging(IdentityEngine):
-        def _paint(self, images: Image, _: Style) -> Image:
+        def _stylize(self, images: Image, _: Style) -> Image:
             if len(self.batches) > 3:
                 let_go.wait(20)
             return images

@@ -40,7 +40,7 @@ CHAPTERS = [
 ]
 
 
-def paint(source: Path, target: Path, cut: Cut | None = None) -> list[str]:
+def stylize(source: Path, target: Path, cut: Cut | None = None) -> list[str]:
     notes: list[str] = []
     job = VideoJob(source, (LOOK,), (target,), find_encoder(None, target.suffix), cut=cut, batch_size=1)
     make_videos(job, IdentityEngine(), notes.append, lambda done, total: None)
@@ -99,7 +99,7 @@ def boxed(text: bytes) -> bytes:
 def test_subtitles_chapters_and_words_about_the_video_are_copied(tmp_path: Path) -> None:
     video = make_video(tmp_path / "video", VideoKind(".mkv", count=20, sound_s=0.8, time_base=Fraction(1, 1000)))
     source = with_more(video, tmp_path / "in.mkv", "subrip", WORDS)
-    assert paint(source, tmp_path / "out.mkv") == []
+    assert stylize(source, tmp_path / "out.mkv") == []
     codec, found, description = words_in(tmp_path / "out.mkv")
     assert (codec, found, description["language"]) == ("subrip", WORDS, "fre")
     with av.open(str(tmp_path / "out.mkv")) as out, av.open(str(source)) as before:
@@ -115,7 +115,7 @@ def test_subtitles_chapters_and_words_about_the_video_are_copied(tmp_path: Path)
 def test_mp4_keeps_subtitles_chapters_and_creation_time(tmp_path: Path) -> None:
     video = make_video(tmp_path / "video", VideoKind(count=20, sound_s=0.8))
     source = with_more(video, tmp_path / "in.mp4", "mov_text", {time: boxed(text) for time, text in WORDS.items()})
-    assert paint(source, tmp_path / "out.mp4") == []
+    assert stylize(source, tmp_path / "out.mp4") == []
     codec, found, description = words_in(tmp_path / "out.mp4")
     assert (codec, found, description["language"]) == (
         "mov_text",
@@ -131,7 +131,7 @@ def test_mp4_keeps_subtitles_chapters_and_creation_time(tmp_path: Path) -> None:
 def test_subtitles_that_a_container_cannot_hold_are_converted_and_told(suffix: str, codec: str, tmp_path: Path) -> None:
     video = make_video(tmp_path / "video", VideoKind(".mkv", count=20, time_base=Fraction(1, 1000)))
     source = with_more(video, tmp_path / "in.mkv", "subrip", WORDS)
-    (note,) = paint(source, tmp_path / f"out{suffix}")
+    (note,) = stylize(source, tmp_path / f"out{suffix}")
     assert f"subrip): {suffix} cannot hold it; its text is kept as {codec}" in note
     found = words_in(tmp_path / f"out{suffix}")
     assert found[0] == codec
@@ -140,7 +140,7 @@ def test_subtitles_that_a_container_cannot_hold_are_converted_and_told(suffix: s
 
 def test_sound_that_a_container_cannot_hold_is_encoded_anew_and_told(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in", VideoKind(count=20, sound_s=0.8))
-    (note,) = paint(source, tmp_path / "out.webm")
+    (note,) = stylize(source, tmp_path / "out.webm")
     assert "aac): .webm cannot hold it; encoded anew as libopus" in note
     with av.open(str(tmp_path / "out.webm")) as out:
         sounds = list(out.decode(out.streams.audio[0]))
@@ -165,7 +165,7 @@ def test_a_cover_is_kept(tmp_path: Path) -> None:
                 if packet.size:
                     packet.stream = stream
                     out.mux(packet)
-    assert paint(tmp_path / "in.mp4", tmp_path / "out.mp4") == []
+    assert stylize(tmp_path / "in.mp4", tmp_path / "out.mp4") == []
     with av.open(str(tmp_path / "out.mp4")) as out:
         assert [int(stream.disposition) & int(Disposition.attached_pic) > 0 for stream in out.streams.video] == [
             False,
@@ -177,7 +177,7 @@ def test_a_cover_is_kept(tmp_path: Path) -> None:
 def test_a_part_holds_its_subtitles_only(tmp_path: Path) -> None:
     video = make_video(tmp_path / "video", VideoKind(".mkv", count=20, time_base=Fraction(1, 1000)))
     source = with_more(video, tmp_path / "in.mkv", "subrip", WORDS)
-    paint(source, tmp_path / "out.mkv", Cut(0.2, 0.8))
+    stylize(source, tmp_path / "out.mkv", Cut(0.2, 0.8))
     assert words_in(tmp_path / "out.mkv")[1] == {200: b"two"}
 
 

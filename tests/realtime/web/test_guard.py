@@ -176,18 +176,18 @@ def test_a_image_comes_back_in_full_size_and_as_a_preview(page: WebPage, kind: s
     for query, size_wh in (("style=green", (400, 300)), ("style=blue&max_side=100", (100, 75))):
         answer = page.ask("POST", f"/api/image?{query}", _image(kind, (400, 300)))
         assert answer.status == 200, answer.body
-        painted = Pillow.open(io.BytesIO(answer.body))
-        assert (painted.format, painted.size) == ("PNG", size_wh)
-        red, green, blue = painted.getpixel((20, 20))  # type: ignore[misc]
+        stylized = Pillow.open(io.BytesIO(answer.body))
+        assert (stylized.format, stylized.size) == ("PNG", size_wh)
+        red, green, blue = stylized.getpixel((20, 20))  # type: ignore[misc]
         assert (green if "green" in query else blue) > 200 > red
 
 
 def test_transparency_is_kept(page: WebPage) -> None:
     file = io.BytesIO()
     Pillow.new("RGBA", (20, 10), (90, 120, 30, 77)).save(file, "PNG")
-    painted = Pillow.open(io.BytesIO(page.ask("POST", "/api/image?max_side=16", file.getvalue()).body))
-    assert painted.mode == "RGBA"
-    assert painted.getpixel((3, 3))[3] == 77  # type: ignore[index]
+    stylized = Pillow.open(io.BytesIO(page.ask("POST", "/api/image?max_side=16", file.getvalue()).body))
+    assert stylized.mode == "RGBA"
+    assert stylized.getpixel((3, 3))[3] == 77  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

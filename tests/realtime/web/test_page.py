@@ -69,9 +69,9 @@ class Served:
         while time.monotonic() < until_s:
             frame = self.frames[self.number % len(self.frames)]
             look = self.controls.look
-            painting = self.engine.stylize(frame[None], look.style, look.strength)[0]
+            stylized = self.engine.stylize(frame[None], look.style, look.strength)[0]
             started_s = time.perf_counter()
-            self.sink.write(StylizedFrame(Frame(frame, self.number, started_s, self.number / 30), painting, painting))
+            self.sink.write(StylizedFrame(Frame(frame, self.number, started_s, self.number / 30), stylized, stylized))
             self.number += 1
             time.sleep(INTERVAL_S)
 
@@ -169,7 +169,7 @@ def _distance(one: Image, other: Image) -> float:
     return float(np.abs(one.astype(int) - other).mean())
 
 
-def test_a_visitor_sees_moving_paintings_and_a_click_changes_the_style(browser: Browser, served: Served) -> None:
+def test_a_visitor_sees_moving_stylized_images_and_a_click_changes_the_style(browser: Browser, served: Served) -> None:
     visitor = Visitor(browser, served)
     visitor.until("video.videoWidth === 320 && video.getVideoPlaybackQuality().totalVideoFrames > 10")
     first = visitor.seen()
@@ -181,7 +181,7 @@ def test_a_visitor_sees_moving_paintings_and_a_click_changes_the_style(browser: 
     served.show(1.0)
     assert served.controls.look.style.name == "udnie"
     visitor.until("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'udnie'")
-    assert _distance(candy, visitor.seen()) > 15, "another painting"
+    assert _distance(candy, visitor.seen()) > 15, "another stylized image"
     visitor.page.keyboard.press("1")
     visitor.until("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'candy'")
     visitor.page.evaluate("document.getElementById('strength').focus()")
@@ -204,7 +204,7 @@ def _with_many_styles(browser: Browser, served: Served, **context: object) -> Pa
     """The page of a server that has 24 styles; the server behind it has twelve."""
     page = browser.new_context(**context).new_page()  # type: ignore[arg-type]
     names = [style.name for style in load_catalogue().styles]
-    names = [*names, *(f"another_painting_{number}" for number in range(len(names) + 1, 25))]
+    names = [*names, *(f"another_stylized_{number}" for number in range(len(names) + 1, 25))]
     styles = [{"number": number, "name": name, "blends": True} for number, name in enumerate(names, start=1)]
     thumbnail = cv2.imencode(".jpg", cv2.resize(served.frames[0], (160, 120)))[1].tobytes()
     page.route("**/api/styles", lambda route: route.fulfill(json={"styles": styles}))
@@ -289,8 +289,8 @@ def test_snapshot_recording_and_comparison_are_made_in_the_browser(
     downloading.value.save_as(recorded)
     with av.open(str(recorded)) as video:
         assert sum(1 for _ in video.decode(video=0)) > 5
-    painted = visitor.seen()
-    assert min(_distance(painted, frame) for frame in served.frames) > 20
+    stylized = visitor.seen()
+    assert min(_distance(stylized, frame) for frame in served.frames) > 20
     visitor.page.evaluate("document.getElementById('split').focus()")
     visitor.page.keyboard.press("End")
     served.show(0.6)
@@ -299,7 +299,7 @@ def test_snapshot_recording_and_comparison_are_made_in_the_browser(
     visitor.close()
 
 
-def test_a_visitor_sees_the_own_camera_painted(browser: Browser, served: Served) -> None:
+def test_a_visitor_sees_the_own_camera_stylized(browser: Browser, served: Served) -> None:
     visitor = Visitor(browser, served)
     visitor.page.select_option("#size", "320x240") if visitor.page.is_visible("#size") else None
     visitor.page.select_option("#source", "send")
@@ -316,7 +316,7 @@ def test_a_visitor_sees_the_own_camera_painted(browser: Browser, served: Served)
     visitor.close()
 
 
-def test_a_image_is_painted_in_every_style_and_in_full_size(browser: Browser, served: Served, tmp_path: Path) -> None:
+def test_a_image_is_stylized_in_every_style_and_in_full_size(browser: Browser, served: Served, tmp_path: Path) -> None:
     path = tmp_path / "holiday.jpg"
     large = cv2.resize(served.frames[0], (1000, 750))
     Pillow.fromarray(large).save(path, quality=95)
@@ -328,11 +328,11 @@ def test_a_image_is_painted_in_every_style_and_in_full_size(browser: Browser, se
     with visitor.page.expect_download() as downloading:
         visitor.page.click("#download")
     assert downloading.value.suggested_filename == "holiday-candy.png"
-    downloading.value.save_as(tmp_path / "painted.png")
-    painted = np.asarray(Pillow.open(tmp_path / "painted.png"))
+    downloading.value.save_as(tmp_path / "stylized.png")
+    stylized = np.asarray(Pillow.open(tmp_path / "stylized.png"))
     look = served.controls.look
     expected = served.engine.stylize(np.asarray(Pillow.open(path))[None], look.style, 1.0)[0]
-    assert _distance(painted, expected) < 0.1
+    assert _distance(stylized, expected) < 0.1
     visitor.until(
         "[...document.querySelectorAll('#previews img')].every((image) => image.naturalWidth === 320)", shows=False
     )
@@ -351,7 +351,7 @@ def test_a_file_that_is_no_image_is_told_in_words(browser: Browser, served: Serv
     visitor.page.click("#tab-image")
     visitor.page.set_input_files("#file", path)
     visitor.until(
-        "/cannot be painted: .*damaged or of a kind/.test(document.getElementById('image-notice').textContent)",
+        "/cannot be stylized: .*damaged or of a kind/.test(document.getElementById('image-notice').textContent)",
         shows=False,
     )
     assert visitor.complaints

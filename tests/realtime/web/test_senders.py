@@ -57,7 +57,7 @@ class Viewer:
 
     @property
     def colours(self) -> list[tuple[int, ...]]:
-        return [tuple(painting[0, 0].tolist()) for _, painting in self.images]
+        return [tuple(stylized[0, 0].tolist()) for _, stylized in self.images]
 
 
 Open = Callable[[IdentityEngine], Studio]

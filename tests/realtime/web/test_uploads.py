@@ -16,7 +16,7 @@ from realtime.errors import SourceError
 from realtime.flow import EngineStage
 from realtime.stroke_size import StrokeEngine
 from realtime.style_catalogue import Style
-from realtime.web.uploads import paint_upload
+from realtime.web.uploads import stylize_upload
 
 
 class _WatchedEngine(IdentityEngine):
@@ -35,33 +35,33 @@ def _upload(pixels: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def _painted(engine: _WatchedEngine, pixels: NDArray[np.uint8], max_side_px: int | None) -> NDArray[np.uint8]:
+def _stylized(engine: _WatchedEngine, pixels: NDArray[np.uint8], max_side_px: int | None) -> NDArray[np.uint8]:
     look = Look(make_catalogue("a").styles[0], strength=1.0, keep_colors=False, smoothing=0.0)
     with EngineStage[None](StrokeEngine(engine, 1.0), prepares=False) as stage:
-        content = paint_upload(_upload(pixels), stage, look, max_side_px)
+        content = stylize_upload(_upload(pixels), stage, look, max_side_px)
     with Pillow.open(io.BytesIO(content)) as opened:
         return np.array(opened, np.uint8)
 
 
-def test_a_large_image_is_painted_as_at_a_megapixel_and_given_back_in_its_size() -> None:
+def test_a_large_image_is_stylized_as_at_a_megapixel_and_given_back_in_its_size() -> None:
     engine = _WatchedEngine()
-    painted = _painted(engine, noise((2000, 1500)), None)
+    stylized = _stylized(engine, noise((2000, 1500)), None)
     assert engine.shape == (1, 866, 1155, 3)
-    assert painted.shape == (1500, 2000, 3)
-    assert difference(painted, noise((2000, 1500))) < 3
+    assert stylized.shape == (1500, 2000, 3)
+    assert difference(stylized, noise((2000, 1500))) < 3
 
 
-def test_a_small_image_and_a_preview_are_painted_as_they_are() -> None:
+def test_a_small_image_and_a_preview_are_stylized_as_they_are() -> None:
     engine = _WatchedEngine()
-    assert np.array_equal(_painted(engine, noise((640, 480)), None), noise((640, 480)))
-    assert _painted(engine, noise((2000, 1500)), 320).shape == (240, 320, 3)
+    assert np.array_equal(_stylized(engine, noise((640, 480)), None), noise((640, 480)))
+    assert _stylized(engine, noise((2000, 1500)), 320).shape == (240, 320, 3)
     assert engine.shape == (1, 240, 320, 3)
 
 
 def test_transparency_is_kept() -> None:
     alpha = np.tile(np.linspace(0, 255, 2000).astype(np.uint8), (1500, 1))
-    painted = _painted(_WatchedEngine(), np.dstack([noise((2000, 1500)), alpha]), None)
-    assert np.array_equal(painted[..., 3], alpha)
+    stylized = _stylized(_WatchedEngine(), np.dstack([noise((2000, 1500)), alpha]), None)
+    assert np.array_equal(stylized[..., 3], alpha)
 
 
 def _says_it_is(width: int, height: int) -> bytes:
@@ -93,7 +93,7 @@ def test_what_would_take_long_or_much_memory_is_refused_by_its_header(size_wh: t
     look = Look(make_catalogue("a").styles[0], strength=1.0, keep_colors=False, smoothing=0.0)
     tracemalloc.start()
     with pytest.raises(SourceError, match=reason):
-        paint_upload(_says_it_is(*size_wh), stage, look, None)
+        stylize_upload(_says_it_is(*size_wh), stage, look, None)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1_000_000

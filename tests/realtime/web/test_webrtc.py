@@ -33,7 +33,7 @@ def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(asyncio.wait_for(work(), 100))
 
 
-def test_a_viewer_sees_the_painting_and_changes_it_for_all(page: WebPage) -> None:
+def test_a_viewer_sees_the_stylized_and_changes_it_for_all(page: WebPage) -> None:
     async def work() -> None:
         first, second = Client(page), Client(page)
         await first.connect()
