@@ -138,8 +138,8 @@ def _writable_suffix(suffix: str, is_video: bool) -> str:
 def _check_suffix(target: Path, is_video: bool) -> None:
     allowed = VIDEO_SUFFIXES if is_video else WRITABLE_SUFFIXES
     if target.suffix.lower() not in allowed:
-        kind = "video" if is_video else "image"
-        raise OptionError(f"output {target}: a {kind} must end in {', '.join(allowed)}; for a folder write {target}/")
+        kind = "a video" if is_video else "an image"
+        raise OptionError(f"output {target}: {kind} must end in {', '.join(allowed)}; for a folder write {target}/")
 
 
 def _for_styles(target: Path, styles: Sequence[str]) -> tuple[Path, ...]:
