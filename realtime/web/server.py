@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from realtime.controls import Controls, Look
 from realtime.engines.protocol import Engine
@@ -150,7 +152,7 @@ class WebServer:
         self._server.run([self._socket])
 
     @contextlib.asynccontextmanager
-    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         shown = self._shown
         self._loop = asyncio.get_running_loop()
         self.broadcast = Broadcast(self._loop)
@@ -172,25 +174,26 @@ class WebServer:
         style, catalogue = self._shown.show.controls.look.style, self._shown.catalogue
         return catalogue.index_of(style.name if style.name in catalogue.names else style.parts[0])
 
-    def _app(self) -> FastAPI:
-        app = FastAPI(lifespan=self._lifespan, openapi_url=None, docs_url=None, redoc_url=None)
-        app.add_exception_handler(HTTPException, _as_problem)
-        for path, (name, kind) in _FILES.items():
-            content = (_PAGE / name).read_bytes()
-            app.add_api_route(path, partial(_file, content, kind), methods=["GET"])
-        app.add_api_route("/api/styles", self._get_styles, methods=["GET"])
-        app.add_api_route("/api/styles/{number}.jpg", self._get_thumbnail, methods=["GET"])
-        app.add_api_route("/api/state", self._get_state, methods=["GET"])
-        app.add_api_route("/api/command", self._post_command, methods=["POST"])
-        app.add_api_route("/api/offer", self._post_offer, methods=["POST"])
-        app.add_api_route("/api/image", self._post_image, methods=["POST"])
-        return app
+    def _app(self) -> Starlette:
+        routes = [
+            *(
+                Route(path, Response((_PAGE / name).read_bytes(), media_type=kind), methods=["GET"])
+                for path, (name, kind) in _FILES.items()
+            ),
+            Route("/api/styles", self._get_styles),
+            Route("/api/styles/{number:int}.jpg", self._get_thumbnail),
+            Route("/api/state", self._get_state),
+            Route("/api/command", self._post_command, methods=["POST"]),
+            Route("/api/offer", self._post_offer, methods=["POST"]),
+            Route("/api/image", self._post_image, methods=["POST"]),
+        ]
+        return Starlette(routes=routes, exception_handlers={HTTPException: _as_problem}, lifespan=self._lifespan)
 
-    async def _get_styles(self) -> JSONResponse:
+    async def _get_styles(self, _: Request) -> JSONResponse:
         return JSONResponse({"styles": styles_as_json(self._shown.catalogue)})
 
-    async def _get_thumbnail(self, number: int) -> Response:
-        styles = self._shown.catalogue.styles
+    async def _get_thumbnail(self, request: Request) -> Response:
+        number, styles = request.path_params["number"], self._shown.catalogue.styles
         if not 1 <= number <= len(styles):
             return problem(404, f"there are {len(styles)} styles")
         if number not in self._thumbnails:
@@ -201,7 +204,7 @@ class WebServer:
                 return problem(500, str(error))
         return Response(self._thumbnails[number], media_type="image/jpeg")
 
-    async def _get_state(self) -> JSONResponse:
+    async def _get_state(self, _: Request) -> JSONResponse:
         show, info = self._shown.show, self._shown.engine.info
         return JSONResponse(
             {
@@ -268,10 +271,6 @@ class WebServer:
         if not 0 <= strength <= 1 or not (max_side_px is None or 16 <= max_side_px <= 16384):
             raise MessageError("strength must be 0 to 1, and max_side 16 to 16384")
         return Look(style, strength, query.get("keep_colors") == "true", smoothing=0.0), max_side_px
-
-
-async def _file(content: bytes, kind: str) -> Response:
-    return Response(content, media_type=kind)
 
 
 async def _body(request: Request) -> bytes:
