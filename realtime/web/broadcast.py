@@ -1,12 +1,12 @@
-"""Owns handing the newest image from threads to any number of waiting tasks: nothing queues, newest wins.
-
-Must not know networks or what images show.
-"""
+"""Owns a live video that pages show: its newest image for all who watch, its settings and its figures."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from realtime.controls import Command, Controls
 from realtime.frame import Image
+from realtime.stats import Stats
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,37 @@ class StylizedImage:
 
 
 class Broadcast:
-    """The newest image of one source, for everybody who shows it.
+    """A live video for everybody who watches it; no image waits: a newer one replaces it.
 
     Args:
-        loop: where those who wait run.
+        source: its name, for people.
+        controls: its settings.
+        send: takes commands of those who watch; returns words to show them, if any.
+
+    Attributes:
+        stats: its figures.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, source: str, controls: Controls, send: Callable[[Command], str | None]) -> None:
+        self.source, self.controls, self.send = source, controls, send
+        self.stats = Stats()
         self._newest: StylizedImage | None = None
         self._changed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
-    def publish(self, original: Image, pixels: Image) -> None:
-        """Replaces the image, from any thread."""
+    def publish(self, original: Image, pixels: Image, capture_time_s: float) -> None:
+        """Replaces the image, from any thread.
+
+        Args:
+            original: uint8 (H, W, 3) RGB.
+            pixels: uint8 (H, W, 3) RGB, the stylized image.
+            capture_time_s: `time.perf_counter()` when the original was captured.
+        """
         number = self._newest.number + 1 if self._newest else 1
         self._newest = StylizedImage(number, original, pixels)
         self._wake()
+        self.stats.frame_out(capture_time_s)
 
     def close(self) -> None:
         """Ends all waiting, from any thread."""
@@ -49,7 +63,8 @@ class Broadcast:
         self._wake()
 
     async def newer(self, than: int) -> StylizedImage | None:
-        """Waits for an image with a larger number; None when there will be none."""
+        """Waits for an image with a larger number; None when there will be none. All wait in one event loop."""
+        self._loop = asyncio.get_running_loop()  # before looking: what is published after the look must wake it
         while not self._closed:
             if self._newest is not None and self._newest.number > than:
                 return self._newest
@@ -57,7 +72,7 @@ class Broadcast:
         return None
 
     def _wake(self) -> None:
-        if not self._loop.is_closed():
+        if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:

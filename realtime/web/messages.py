@@ -1,7 +1,4 @@
-"""Owns the page's words: JSON to commands, and the settings and styles as JSON.
-
-Must not know connections.
-"""
+"""Owns what the page and the server tell each other: JSON to commands, and settings, styles and figures to JSON."""
 
 import json
 import math
@@ -11,25 +8,33 @@ from realtime.controls import Action, ChangeLook, Command, Controls, Look, Selec
 from realtime.stats import Stats
 from realtime.style_catalogue import Catalogue
 
-MAX_MESSAGE_CHARACTERS = 4096
+MAX_MESSAGE_LENGTH = 4096
 
 _ACTIONS = {action.name.lower(): action for action in Action}
-_OWN = (Action.QUIT, Action.RECORD, Action.SNAPSHOT, Action.FULL_SCREEN, Action.HELP, Action.OVERLAY, Action.LIST)
-"""What belongs to the server's own screen, disk and life; a page does the same for itself."""
+_NOT_FOR_PAGES = (
+    Action.QUIT,
+    Action.RECORD,
+    Action.SNAPSHOT,
+    Action.FULL_SCREEN,
+    Action.HELP,
+    Action.OVERLAY,
+    Action.LIST,
+)
+"""For the keyboard of the server's own window; the page does these for itself, in the browser."""
 
 
 class MessageError(Exception):
     """A message that means nothing; the text says why."""
 
 
-def read_message(text: str, most: int = MAX_MESSAGE_CHARACTERS) -> dict[str, Any]:
+def read_message(text: str | bytes, max_length: int = MAX_MESSAGE_LENGTH) -> dict[str, Any]:
     """Reads a JSON object.
 
     Raises:
-        MessageError: it is something else, or too long.
+        MessageError: it is something else, or longer than so many characters or bytes.
     """
-    if len(text) > most:
-        raise MessageError(f"a message has {len(text)} characters; at most {most} are read")
+    if len(text) > max_length:
+        raise MessageError(f"a message is {len(text)} long; at most {max_length} characters are read")
     try:
         message = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -47,8 +52,8 @@ def command_in(message: dict[str, Any]) -> Command:
     """
     if isinstance(message.get("command"), str):
         action = _ACTIONS.get(message["command"])
-        if action is None or action in _OWN:
-            known = ", ".join(name for name, action in _ACTIONS.items() if action not in _OWN)
+        if action is None or action in _NOT_FOR_PAGES:
+            known = ", ".join(name for name, action in _ACTIONS.items() if action not in _NOT_FOR_PAGES)
             raise MessageError(f"command {message['command']!r}: unknown; allowed: {known}")
         return action
     if isinstance(message.get("select"), int):

@@ -69,7 +69,7 @@ class _Job:
     look: Look
 
 
-class Studio:
+class SenderStage:
     """Stylizes the newest frame of every sender, none twice and none before its turn.
 
     A GPU takes several senders' frames as one batch. A CPU takes them one by one, as many at once as
@@ -90,7 +90,7 @@ class Studio:
         self._closed = False
         self._stage: EngineStage[list[_Job]] = EngineStage(engine)
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="engine_preparing")
-        self._threads = StageThreads(self._abort)
+        self._threads = StageThreads(self.close)
         self._threads.start((self._feed, self._collect))
 
     def add(self, sender: Sender) -> None:
@@ -114,9 +114,6 @@ class Studio:
 
     def close(self) -> None:
         """Ends at once; a frame that is being stylized is left to itself."""
-        self._abort()
-
-    def _abort(self) -> None:
         self._stage.abort()
         self._preparing.shutdown(wait=False, cancel_futures=True)
         with self._changed:

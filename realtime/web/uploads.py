@@ -1,7 +1,4 @@
-"""Owns images that visitors upload: decoded within limits, stylized, given back as PNG, never kept.
-
-Must not know connections.
-"""
+"""Owns images that visitors upload: decoded within limits, stylized, given back as PNG, never kept."""
 
 import io
 from functools import cache

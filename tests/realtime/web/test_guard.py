@@ -165,14 +165,14 @@ def _image(kind: str, size_wh: tuple[int, int] = (40, 30)) -> bytes:
     ],
     ids=["bomb", "cut", "empty", "head", "gif", "ppm", "half"],
 )
-def test_a_image_that_is_none_is_refused(page: WebPage, content: bytes, words: str) -> None:
+def test_an_image_that_is_none_is_refused(page: WebPage, content: bytes, words: str) -> None:
     answer = page.ask("POST", "/api/image", content)
     assert answer.status == 400
     assert words in answer.json["error"]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
-def test_a_image_comes_back_in_full_size_and_as_a_preview(page: WebPage, kind: str) -> None:
+def test_an_image_comes_back_in_full_size_and_as_a_preview(page: WebPage, kind: str) -> None:
     for query, size_wh in (("style=green", (400, 300)), ("style=blue&max_side=100", (100, 75))):
         answer = page.ask("POST", f"/api/image?{query}", _image(kind, (400, 300)))
         assert answer.status == 200, answer.body
