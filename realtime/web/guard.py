@@ -97,26 +97,22 @@ def hosts_of(bind: str, port: int) -> frozenset[str]:
     if is_loopback(bind):
         names = {"localhost", "127.0.0.1", "::1", bind}
     elif bind in ("0.0.0.0", "::"):
-        found = {a.address.partition("%")[0] for every in psutil.net_if_addrs().values() for a in every}
-        names = {"localhost", socket.gethostname(), socket.getfqdn()} | {name for name in found if _is_address(name)}
+        found = [each for interface in psutil.net_if_addrs().values() for each in interface]
+        addresses = {a.address.partition("%")[0] for a in found if a.family in (socket.AF_INET, socket.AF_INET6)}
+        names = {"localhost", socket.gethostname(), socket.getfqdn()} | addresses
     else:
         names = {bind}
     bracketed = {f"[{name}]" if ":" in name else name.lower() for name in names}
-    usual = {80, 443} & {port}
-    return frozenset({f"{name}:{port}" for name in bracketed} | (bracketed if usual else set()))
+    with_port = {f"{name}:{port}" for name in bracketed}
+    return frozenset(with_port | bracketed if port in (80, 443) else with_port)
 
 
 def is_loopback(bind: str) -> bool:
     """Whether an address can be reached from this machine only."""
-    return bind == "localhost" or (_is_address(bind) and ip_address(bind).is_loopback)
-
-
-def _is_address(text: str) -> bool:
     try:
-        ip_address(text)
+        return ip_address(bind).is_loopback
     except ValueError:
-        return False
-    return True
+        return bind == "localhost"
 
 
 def _counted(receive: Receive, limit: int) -> Receive:

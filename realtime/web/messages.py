@@ -1,7 +1,6 @@
 """Owns what the page and the server tell each other: JSON to commands, and settings, styles and figures to JSON."""
 
 import json
-import math
 from typing import Any
 
 from realtime.controls import Action, ChangeLook, Command, Controls, Look, SelectStyle
@@ -10,17 +9,12 @@ from realtime.style_catalogue import Catalogue
 
 MAX_MESSAGE_LENGTH = 4096
 
-_ACTIONS = {action.name.lower(): action for action in Action}
-_NOT_FOR_PAGES = (
-    Action.QUIT,
-    Action.RECORD,
-    Action.SNAPSHOT,
-    Action.FULL_SCREEN,
-    Action.HELP,
-    Action.OVERLAY,
-    Action.LIST,
-)
-"""For the keyboard of the server's own window; the page does these for itself, in the browser."""
+_COMMANDS = ("next_style", "previous_style", "strength_up", "strength_down", "keep_colors", "mirror", "freeze")
+"""What a page may ask for; the other actions are for the keyboard of the server's own window."""
+
+_SWITCHES = ("keep_colors", "mirror")
+_SHARES = ("strength", "smoothing")
+_ACTIONS = {name: Action[name.upper()] for name in _COMMANDS}
 
 
 class MessageError(Exception):
@@ -52,9 +46,8 @@ def command_in(message: dict[str, Any]) -> Command:
     """
     if isinstance(message.get("command"), str):
         action = _ACTIONS.get(message["command"])
-        if action is None or action in _NOT_FOR_PAGES:
-            known = ", ".join(name for name, action in _ACTIONS.items() if action not in _NOT_FOR_PAGES)
-            raise MessageError(f"command {message['command']!r}: unknown; allowed: {known}")
+        if action is None:
+            raise MessageError(f"command {message['command']!r}: unknown; allowed: {', '.join(_COMMANDS)}")
         return action
     if isinstance(message.get("select"), int):
         return SelectStyle(message["select"])
@@ -65,13 +58,10 @@ def command_in(message: dict[str, Any]) -> Command:
 
 
 def _value(name: str, value: object) -> Any:
-    if name == "style" and isinstance(value, str):
+    if (name == "style" and isinstance(value, str)) or (name in _SWITCHES and isinstance(value, bool)):
         return value
-    if name in ("keep_colors", "mirror") and isinstance(value, bool):
-        return value
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if name in ("strength", "smoothing") and is_number and 0 <= value <= 1:  # type: ignore[operator]
-        return float(value)  # type: ignore[arg-type]
+    if name in _SHARES and isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
     raise MessageError(f"look {name}: {value!r} is not allowed")
 
 

@@ -23,7 +23,7 @@ from realtime.web.broadcast import Broadcast
 from realtime.web.guard import problem
 from realtime.web.messages import MessageError, command_in, look_as_json, read_message, state_as_json, styles_as_json
 from realtime.web.uploads import MAX_UPLOAD_BYTES, stylize_upload, thumbnail
-from realtime.web.webrtc import Connections, OfferError, TooManyConnectionsError
+from realtime.web.webrtc import Connections, TooManyConnectionsError
 
 _MAX_OFFER_BYTES = 2**17
 LIMITS_BYTES = {"/api/offer": _MAX_OFFER_BYTES, "/api/command": 2**13, "/api/image": MAX_UPLOAD_BYTES}
@@ -31,13 +31,10 @@ LIMITS_BYTES = {"/api/offer": _MAX_OFFER_BYTES, "/api/command": 2**13, "/api/ima
 
 _PAGE = Path(__file__).with_name("page")
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-_STATUS: dict[type[Exception], int] = {
-    MessageError: 400,
-    OfferError: 400,
-    StyleError: 400,
-    SourceError: 400,
-    EngineError: 500,
-    TooManyConnectionsError: 503,
+_STATUS = {
+    400: (MessageError, StyleError, SourceError),
+    500: (EngineError,),
+    503: (TooManyConnectionsError,),
 }
 _UPLOAD_S = 60.0
 _UPLOADS_AT_ONCE = 4
@@ -67,7 +64,7 @@ class Routes:
         self._stage: EngineStage[None] = EngineStage(StrokeEngine(engine, 1.0), prepares=False)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="uploads")
         self._thumbnails: dict[int, bytes] = {}
-        self._uploads = 0
+        self._uploads = asyncio.Semaphore(_UPLOADS_AT_ONCE)
 
     def app(self) -> Starlette:
         """The application that answers."""
@@ -84,7 +81,8 @@ class Routes:
             Route("/api/offer", self._post_offer, methods=["POST"]),
             Route("/api/image", self._post_image, methods=["POST"]),
         ]
-        return Starlette(routes=routes, exception_handlers=dict.fromkeys((HTTPException, *_STATUS), _as_problem))
+        problems = {kind: partial(_as_problem, status) for status, kinds in _STATUS.items() for kind in kinds}
+        return Starlette(routes=routes, exception_handlers={HTTPException: _as_http_problem, **problems})
 
     def close(self) -> None:
         """Stylizes no more images."""
@@ -103,15 +101,12 @@ class Routes:
         return Response(self._thumbnails[number], media_type="image/jpeg")
 
     async def _get_state(self, _: Request) -> JSONResponse:
-        info = self._engine.info
+        broadcast, info = self._broadcast, self._engine.info
         return JSONResponse(
             {
-                **state_as_json(self._broadcast.controls, self._broadcast.stats),
-                "source": self._broadcast.source,
-                "engine": info.engine,
-                "device": info.device,
-                "precision": info.precision,
-                "provider": info.provider,
+                **state_as_json(broadcast.controls, broadcast.stats),
+                "source": broadcast.source,
+                **{name: getattr(info, name) for name in ("engine", "device", "precision", "provider")},
                 "connections": self._connections.count,
                 "viewers": self._connections.viewers,
             }
@@ -125,15 +120,12 @@ class Routes:
         return JSONResponse(await self._connections.answer(await _message(request, _MAX_OFFER_BYTES)))
 
     async def _post_image(self, request: Request) -> Response:
-        if self._uploads >= _UPLOADS_AT_ONCE:
+        if self._uploads.locked():
             raise HTTPException(503, "other images are being stylized; try again in a moment")
-        self._uploads += 1
-        try:
+        async with self._uploads:
             look, max_side_px = self._asked(request)
             content = await _body(request)
             stylized = await self._stylized(partial(stylize_upload, content, self._stage, look, max_side_px))
-        finally:
-            self._uploads -= 1
         return Response(stylized, media_type="image/png")
 
     async def _stylized(self, stylize: Callable[[], bytes]) -> bytes:
@@ -180,7 +172,9 @@ async def _message(request: Request, max_length: int = 4096) -> dict[str, Any]:
     return read_message(await _body(request), max_length)
 
 
-async def _as_problem(_: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, HTTPException):
-        return problem(error.status_code, error.detail)
-    return problem(next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), str(error))
+async def _as_http_problem(_: Request, error: Any) -> JSONResponse:
+    return problem(error.status_code, error.detail)
+
+
+async def _as_problem(status: int, _: Request, error: Exception) -> JSONResponse:
+    return problem(status, str(error))

@@ -122,17 +122,14 @@ def _check_certificate(options: WebOptions) -> None:
 
 
 def _listening(options: WebOptions) -> socket.socket:
-    """A socket that listens where it was asked for."""
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """A socket that listens where it was asked for; `::` means every address of both families, where the OS can."""
+    is_v6 = ":" in options.host
+    family = socket.AF_INET6 if is_v6 else socket.AF_INET
+    both = is_v6 and socket.has_dualstack_ipv6()
     try:
-        listening.bind((options.host, options.port))
-        listening.listen(128)
+        return socket.create_server((options.host, options.port), family=family, backlog=128, dualstack_ipv6=both)
     except OSError as error:
-        listening.close()
-        reason = error.strerror or str(error)
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # Python adds the address, named here already
         raise SinkError(
             f"web: cannot listen on {options.host} port {options.port} ({reason}); choose another --port or --host"
         ) from error
-    return listening

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import aioice
-import av
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
@@ -25,10 +24,6 @@ _MAX_UNSENT_BYTES = 16_384
 _CONNECT_S = 15.0
 _SILENT_S = 20.0
 _FIGURES_S = 0.5
-
-
-class OfferError(Exception):
-    """An offer that cannot be accepted; the text says why."""
 
 
 class TooManyConnectionsError(Exception):
@@ -66,14 +61,14 @@ class Connections:
         """Accepts {"sdp": ..., "mode": "send" or "view"}, and returns {"sdp": ..., "type": "answer"}.
 
         Raises:
-            OfferError: it is malformed.
+            MessageError: it is malformed.
             TooManyConnectionsError: there are too many already.
         """
         sdp, mode = offer.get("sdp"), offer.get("mode")
         if mode not in ("send", "view"):
-            raise OfferError('mode: must be "send" or "view"')
+            raise MessageError('mode: must be "send" or "view"')
         if not isinstance(sdp, str) or not sdp.startswith("v=0") or len(sdp) > MAX_OFFER_CHARACTERS:
-            raise OfferError(f"sdp: must be a session description of at most {MAX_OFFER_CHARACTERS} characters")
+            raise MessageError(f"sdp: must be a session description of at most {MAX_OFFER_CHARACTERS} characters")
         if len(self._connections) >= MAX_CONNECTIONS:
             raise TooManyConnectionsError(f"{MAX_CONNECTIONS} are connected already; try again later")
         broadcast = self._broadcast
@@ -84,12 +79,11 @@ class Connections:
         self._connections.add(connection)
         try:
             return await connection.answer(sdp, self._loopback)
-        except OfferError:
-            await connection.close()
-            raise
         except Exception as error:
             await connection.close()
-            raise OfferError(f"sdp: cannot be accepted ({type(error).__name__}: {error})") from error
+            if isinstance(error, MessageError):
+                raise
+            raise MessageError(f"sdp: cannot be accepted ({type(error).__name__}: {error})") from error
 
     async def close(self) -> None:
         """Ends all connections."""
@@ -121,7 +115,7 @@ class _Connection:
         await peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         transceivers = peer.getTransceivers()
         if [transceiver.kind for transceiver in transceivers] != ["video"]:
-            raise OfferError("sdp: must offer exactly one video stream, and nothing else but a data channel")
+            raise MessageError("sdp: must offer exactly one video stream, and nothing else but a data channel")
         transceivers[0].sender.replaceTrack(self._track)
         transceivers[0].direction = "sendrecv" if self.sends else "sendonly"
         if loopback:
@@ -185,9 +179,7 @@ class _Connection:
         """Hands the browser's frames to the stage; the newest replaces one that still waits."""
         try:
             while True:
-                frame = await track.recv()
-                if not isinstance(frame, av.VideoFrame):
-                    continue
+                frame: Any = await track.recv()
                 if frame.width * frame.height > MAX_SENT_PIXELS:
                     self._tell({"error": f"the camera sends {frame.width}x{frame.height}; choose a smaller size"})
                     break
