@@ -61,7 +61,7 @@ class WebSink:
         """See `Sink.write`; raises what ended the server, such as an engine that hangs on a sender's frame."""
         if self._server is not None:
             self._server.threads.raise_failure()
-            self._server.broadcast.publish(stylized.frame.pixels, stylized.pixels, stylized.frame.capture_time_s)
+            self._server.broadcast.publish(stylized.frame, stylized.pixels)
 
     def close(self) -> str:
         """See `Sink.close`."""

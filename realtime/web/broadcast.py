@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from realtime.controls import Command, Controls
-from realtime.frame import Image
+from realtime.frame import Frame, Image
 from realtime.stats import Stats
 
 
@@ -44,18 +44,17 @@ class Broadcast:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
-    def publish(self, original: Image, pixels: Image, capture_time_s: float) -> None:
+    def publish(self, frame: Frame, pixels: Image) -> None:
         """Replaces the image, from any thread.
 
         Args:
-            original: uint8 (H, W, 3) RGB.
+            frame: what was stylized.
             pixels: uint8 (H, W, 3) RGB, the stylized image.
-            capture_time_s: `time.perf_counter()` when the original was captured.
         """
         number = self._newest.number + 1 if self._newest else 1
-        self._newest = StylizedImage(number, original, pixels)
+        self._newest = StylizedImage(number, frame.pixels, pixels)
         self._wake()
-        self.stats.frame_out(capture_time_s)
+        self.stats.frame_out(frame.capture_time_s)
 
     def close(self) -> None:
         """Ends all waiting, from any thread."""

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from realtime.engines.protocol import Engine
 from realtime.errors import StylizationError
 from realtime.finish import Finisher
 from realtime.flow import EngineStage, StageThreads
-from realtime.frame import Image
+from realtime.frame import Frame, Image
 from realtime.postprocess import mirror
 from realtime.style_catalogue import Style, together
 
@@ -24,22 +24,8 @@ _SIDES_PX = 8
 
 _log = logging.getLogger(__name__)
 
-Publish = Callable[[Image, Image, float], None]
 _Network = tuple[object, ...]
 """A shape of frames, and the files of the network that stylizes them."""
-
-
-@dataclass(frozen=True)
-class SentFrame:
-    """What a browser sent.
-
-    Attributes:
-        pixels: uint8 (H, W, 3) RGB.
-        capture_time_s: `time.perf_counter()` when it arrived.
-    """
-
-    pixels: Image
-    capture_time_s: float
 
 
 @dataclass(eq=False)
@@ -48,16 +34,16 @@ class Sender:
 
     Attributes:
         controls: its own settings.
-        publish: takes (original, stylized, capture time), uint8 (H, W, 3) RGB each.
+        publish: takes its frames, each with what became of it: uint8 (H, W, 3) RGB.
         failed: takes a line for people when a frame cannot be stylized.
     """
 
     controls: Controls
-    publish: Publish
+    publish: Callable[[Frame, Image], None]
     failed: Callable[[str], None]
     _finisher: Finisher = field(default_factory=Finisher)
-    _waiting: SentFrame | None = None
-    _last: SentFrame | None = None
+    _waiting: Frame | None = None
+    _last: Frame | None = None
     _size_wh: tuple[int, int] = (0, 0)
     _busy: bool = False
 
@@ -65,7 +51,7 @@ class Sender:
 @dataclass(frozen=True)
 class _Job:
     sender: Sender
-    frame: SentFrame
+    frame: Frame
     look: Look
     network: _Network
 
@@ -105,11 +91,11 @@ class SenderStage:
             if sender in self._senders:
                 self._senders.remove(sender)
 
-    def put(self, sender: Sender, frame: SentFrame) -> None:
+    def put(self, sender: Sender, frame: Frame) -> None:
         """Takes a frame in place of one that still waits; a sender who froze the image stays with the last one."""
         with self._changed:
             if sender.controls.panel.frozen and sender._last is not None:
-                frame = SentFrame(sender._last.pixels, frame.capture_time_s)
+                frame = replace(frame, pixels=sender._last.pixels)
             sender._waiting = sender._last = frame
             self._changed.notify_all()
 
@@ -141,7 +127,7 @@ class SenderStage:
             try:
                 for job, pixels in zip(jobs, future.result()[0], strict=True):
                     finished = job.sender._finisher.finish(pixels, job.frame.pixels, job.look)
-                    job.sender.publish(job.frame.pixels, finished, job.frame.capture_time_s)
+                    job.sender.publish(job.frame, finished)
             except Exception as error:  # noqa: BLE001
                 for job in jobs:
                     _tell(job.sender, error)
@@ -168,7 +154,7 @@ class SenderStage:
                 sender._busy = True
                 self._preparing.submit(self._prepare, sender, pixels.shape, look.style, network)
             elif not jobs or (network == jobs[0].network and look.style.fades_by_vector):
-                frame = SentFrame(mirror(pixels) if look.mirror else pixels, sender._waiting.capture_time_s)
+                frame = replace(sender._waiting, pixels=mirror(pixels) if look.mirror else pixels)
                 jobs.append(_Job(sender, frame, look, network))
                 sender._waiting, sender._busy = None, True
                 self._senders.remove(sender)

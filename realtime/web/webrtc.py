@@ -12,9 +12,10 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.mediastreams import MediaStreamError
 
 from realtime.controls import Controls
+from realtime.frame import Frame
 from realtime.web.broadcast import Broadcast
 from realtime.web.messages import MessageError, command_in, read_message, state_as_json
-from realtime.web.senders import Sender, SenderStage, SentFrame
+from realtime.web.senders import Sender, SenderStage
 from realtime.web.video_track import StylizedTrack, pixels_of
 
 MAX_CONNECTIONS = 8
@@ -177,6 +178,7 @@ class _Connection:
 
     async def _receive(self, track: MediaStreamTrack) -> None:
         """Hands the browser's frames to the stage; the newest replaces one that still waits."""
+        stats = self._broadcast.stats
         try:
             while True:
                 frame: Any = await track.recv()
@@ -185,8 +187,8 @@ class _Connection:
                     break
                 arrived_s = time.perf_counter()
                 pixels = await self._loop.run_in_executor(None, pixels_of, frame)
-                self._broadcast.stats.frames_in += 1
-                self._senders.put(self._sender, SentFrame(pixels, arrived_s))
+                self._senders.put(self._sender, Frame(pixels, stats.frames_in, arrived_s, frame.time or 0.0))
+                stats.frames_in += 1
         except MediaStreamError:
             pass
         await self.close()

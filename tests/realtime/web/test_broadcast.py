@@ -2,9 +2,8 @@
 
 import asyncio
 import threading
-import time
 
-from fakes import make_catalogue, solid
+from fakes import make_catalogue, make_frame, solid
 
 from realtime.controls import Controls
 from realtime.options import LookOptions
@@ -16,7 +15,7 @@ def _broadcast() -> Broadcast:
 
 
 def _publish(broadcast: Broadcast, value: int) -> None:
-    broadcast.publish(solid((value, 0, 0)), solid((0, value, 0)), time.perf_counter())
+    broadcast.publish(make_frame(solid((value, 0, 0))), solid((0, value, 0)))
 
 
 def test_who_comes_late_gets_the_newest_image_once() -> None:

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from fakes import FailingEngine, IdentityEngine, solid
+from fakes import FailingEngine, IdentityEngine, make_frame, solid
 from numpy.typing import NDArray
 from web_page import ColourEngine, colours
 
 from realtime.controls import Action, ChangeLook, Controls
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError, EngineTimeoutError
-from realtime.frame import Image
+from realtime.frame import Frame, Image
 from realtime.options import LookOptions
 from realtime.style_catalogue import Style
-from realtime.web.senders import Sender, SenderStage, SentFrame
+from realtime.web.senders import Sender, SenderStage
 
 PATIENCE_S = 10.0
 RED, GREEN, BLUE = ColourEngine.COLOURS
@@ -51,9 +51,9 @@ class Viewer:
         self.latencies_s: list[float] = []
         self.sender = Sender(controls, self._take, self.told.append)
 
-    def _take(self, original: Image, stylized: Image, capture_time_s: float) -> None:
-        self.latencies_s.append(time.perf_counter() - capture_time_s)
-        self.images.append((original, stylized))
+    def _take(self, frame: Frame, stylized: Image) -> None:
+        self.latencies_s.append(time.perf_counter() - frame.capture_time_s)
+        self.images.append((frame.pixels, stylized))
 
     @property
     def colours(self) -> list[tuple[int, ...]]:
@@ -88,8 +88,8 @@ def _until(condition: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def _grey(value: int, size_wh: tuple[int, int] = (64, 48)) -> SentFrame:
-    return SentFrame(solid((value, value, value), size_wh), time.perf_counter())
+def _grey(value: int, size_wh: tuple[int, int] = (64, 48)) -> Frame:
+    return make_frame(solid((value, value, value), size_wh))
 
 
 def test_frames_of_all_senders_are_one_batch_each_in_its_own_style(open_stage: Open) -> None:
