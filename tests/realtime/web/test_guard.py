@@ -25,9 +25,11 @@ from web_page import WebPage
 
 from realtime.errors import OptionError, SinkError
 from realtime.options import WebOptions
+from realtime.web import guard
 from realtime.web.guard import Guard, hosts_of, is_loopback
 
 LIMIT = 1000
+PAGE = Path(guard.__file__).with_name("page")
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +221,14 @@ def test_the_page_tells_its_styles_and_shows_them(page: WebPage) -> None:
         assert Pillow.open(io.BytesIO(answer.body)).size == (160, 120)
     state = page.ask("GET", "/api/state").json
     assert (state["source"], state["engine"], state["viewers"]) == ("a grey wall", "identity", 0)
+
+
+@pytest.mark.parametrize("file", sorted(PAGE.iterdir()), ids=lambda file: file.name)
+def test_every_file_of_the_page_is_served_as_what_it_is(page: WebPage, file: Path) -> None:
+    answer = page.ask("GET", "/" if file.name == "index.html" else f"/{file.name}")
+    assert answer.body == file.read_bytes()
+    kind = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}[file.suffix]
+    assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
 
 
 def test_who_sends_slowly_or_never_reads_holds_up_nobody(page: WebPage) -> None:
