@@ -55,13 +55,13 @@ class WebSink:
     @property
     def watched(self) -> bool:
         """Whether anybody watches the server's own source."""
-        return self._server is not None and self._server.viewers > 0
+        return self._server is not None and self._server.connections.viewers > 0
 
     def write(self, stylized: StylizedFrame) -> None:
         """See `Sink.write`; raises what ended the server, such as an engine that hangs on a sender's frame."""
         if self._server is not None:
             self._server.threads.raise_failure()
-            self._server.broadcast.publish(stylized.frame, stylized.pixels)
+            self._server.broadcast.publish(stylized)
 
     def close(self) -> str:
         """See `Sink.close`."""

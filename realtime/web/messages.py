@@ -67,13 +67,7 @@ def _value(name: str, value: object) -> Any:
 
 def look_as_json(look: Look) -> dict[str, Any]:
     """The settings."""
-    return {
-        "style": look.style.name,
-        "strength": look.strength,
-        "keep_colors": look.keep_colors,
-        "smoothing": look.smoothing,
-        "mirror": look.mirror,
-    }
+    return {"style": look.style.name, **{name: getattr(look, name) for name in (*_SHARES, *_SWITCHES)}}
 
 
 def styles_as_json(catalogue: Catalogue) -> list[dict[str, Any]]:

@@ -19,7 +19,6 @@ from realtime.errors import EngineError, EngineTimeoutError, SourceError, StyleE
 from realtime.flow import EngineStage
 from realtime.stroke_size import StrokeEngine
 from realtime.style_catalogue import Catalogue, find_style
-from realtime.web.broadcast import Broadcast
 from realtime.web.guard import problem
 from realtime.web.messages import MessageError, command_in, look_as_json, read_message, state_as_json, styles_as_json
 from realtime.web.uploads import MAX_UPLOAD_BYTES, stylize_upload, thumbnail
@@ -32,11 +31,7 @@ LIMITS_BYTES = {"/api/offer": _MAX_OFFER_BYTES, "/api/command": 2**13, "/api/ima
 _PAGE = Path(__file__).with_name("page")
 _FILES = ("page.css", "page.js", "live.js", "images.js", "shared.js")
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-_STATUS = {
-    400: (MessageError, StyleError, SourceError),
-    500: (EngineError,),
-    503: (TooManyConnectionsError,),
-}
+_STATUS = {400: (MessageError, StyleError, SourceError), 500: (EngineError,), 503: (TooManyConnectionsError,)}
 _UPLOAD_S = 60.0
 _UPLOADS_AT_ONCE = 4
 
@@ -47,21 +42,15 @@ class Routes:
     Args:
         engine: stylizes uploads, one at a time beside the live images.
         catalogue: the styles to choose from.
-        broadcast: the server's own source.
-        connections: takes offers of browsers.
+        connections: takes offers of browsers; commands are for its own broadcast.
         failed: takes the error of an engine that hangs.
     """
 
     def __init__(
-        self,
-        engine: Engine,
-        catalogue: Catalogue,
-        broadcast: Broadcast,
-        connections: Connections,
-        failed: Callable[[BaseException], None],
+        self, engine: Engine, catalogue: Catalogue, connections: Connections, failed: Callable[[BaseException], None]
     ) -> None:
-        self._engine, self._catalogue, self._broadcast = engine, catalogue, broadcast
-        self._connections, self._failed = connections, failed
+        self._engine, self._catalogue, self._failed = engine, catalogue, failed
+        self._connections, self._broadcast = connections, connections.broadcast
         self._stage: EngineStage[None] = EngineStage(StrokeEngine(engine, 1.0), prepares=False)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="uploads")
         self._thumbnails: dict[int, bytes] = {}

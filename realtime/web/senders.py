@@ -16,6 +16,7 @@ from realtime.finish import Finisher
 from realtime.flow import EngineStage, StageThreads
 from realtime.frame import Frame, Image
 from realtime.postprocess import mirror
+from realtime.sinks.protocol import StylizedFrame
 from realtime.style_catalogue import Style, together
 
 MAX_SIZE_WH = (1280, 720)
@@ -34,12 +35,12 @@ class Sender:
 
     Attributes:
         controls: its own settings.
-        publish: takes its frames, each with what became of it: uint8 (H, W, 3) RGB.
+        publish: takes its stylized frames.
         failed: takes a line for people when a frame cannot be stylized.
     """
 
     controls: Controls
-    publish: Callable[[Frame, Image], None]
+    publish: Callable[[StylizedFrame], None]
     failed: Callable[[str], None]
     _finisher: Finisher = field(default_factory=Finisher)
     _waiting: Frame | None = None
@@ -127,7 +128,7 @@ class SenderStage:
             try:
                 for job, pixels in zip(jobs, future.result()[0], strict=True):
                     finished = job.sender._finisher.finish(pixels, job.frame.pixels, job.look)
-                    job.sender.publish(job.frame, finished)
+                    job.sender.publish(StylizedFrame(job.frame, finished, finished))
             except Exception as error:  # noqa: BLE001
                 for job in jobs:
                     _tell(job.sender, error)

@@ -35,6 +35,7 @@ class WebServer:
     Attributes:
         url: what to open, with the token where one is needed.
         broadcast: as given.
+        connections: of browsers.
         threads: hold what ended the server: an engine that hangs on what a visitor sent, or an error of its own.
 
     Raises:
@@ -46,16 +47,16 @@ class WebServer:
     ) -> None:
         _check_certificate(options)
         self._socket = _listening(options)
-        port, local = self._socket.getsockname()[1], is_loopback(options.host)
+        (address, port), local = self._socket.getsockname()[:2], is_loopback(options.host)
         scheme = "https" if options.tls_cert is not None else "http"
         token = "" if local else secrets.token_urlsafe(24)
-        name = "127.0.0.1" if local else socket.gethostname() if options.host in ("0.0.0.0", "::") else options.host
+        name = address if local else socket.gethostname() if options.host in ("0.0.0.0", "::") else options.host
         self.url = f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/" + (f"?token={token}" if token else "")
         self.threads = StageThreads(self._stop)
         self.broadcast, self._catalogue, self._look = broadcast, catalogue, look
         self._senders = SenderStage(engine, self.threads.fail)
-        self._connections = Connections(self._senders, self._sender_controls, broadcast, local)
-        self._routes = Routes(engine, catalogue, broadcast, self._connections, self.threads.fail)
+        self.connections = Connections(self._senders, self._sender_controls, broadcast, local)
+        self._routes = Routes(engine, catalogue, self.connections, self.threads.fail)
         config = uvicorn.Config(
             Guard(self._routes.app(), hosts_of(options.host, port), scheme, token, LIMITS_BYTES),
             lifespan="off",
@@ -76,11 +77,6 @@ class WebServer:
         """Begins to serve; who opens the page before the thread is ready waits in the socket's queue."""
         self.threads.start([self._run])
 
-    @property
-    def viewers(self) -> int:
-        """How many watch the server's own source."""
-        return self._connections.viewers
-
     def close(self) -> None:
         """Ends all connections, and serves no more."""
         self._stop()
@@ -99,7 +95,7 @@ class WebServer:
             await self._server.serve([self._socket])
         finally:
             self.broadcast.close()
-            await self._connections.close()
+            await self.connections.close()
             self._senders.close()
 
     def _sender_controls(self) -> Controls:

@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 from realtime.controls import Look
 from realtime.finish import Finisher
 from realtime.flow import EngineStage
-from realtime.frame import Image, resize_to_fit
+from realtime.frame import Image, resize_to_fit, to_bgr
 from realtime.media.image_file import ImageLimits, decode_still
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.sources.video_file import VideoFileSource
@@ -55,9 +55,8 @@ def stylize_upload(content: bytes, stage: EngineStage[None], look: Look, max_sid
 
 def thumbnail(stage: EngineStage[None], style: Style) -> bytes:
     """A small JPEG of the sample clip's first frame in a style."""
-    file = io.BytesIO()
-    Pillow.fromarray(stage.stylize(_sample()[None], style, 1.0)[0]).save(file, "JPEG", quality=85)
-    return file.getvalue()
+    stylized = stage.stylize(_sample()[None], style, 1.0)[0]
+    return cv2.imencode(".jpg", to_bgr(stylized), (cv2.IMWRITE_JPEG_QUALITY, 85))[1].tobytes()
 
 
 @cache

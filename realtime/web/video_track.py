@@ -10,6 +10,7 @@ from aiortc.codecs import h264, vpx
 from aiortc.mediastreams import MediaStreamError
 
 from realtime.frame import Image
+from realtime.sinks.protocol import StylizedFrame
 from realtime.web.broadcast import Broadcast
 
 _CLOCK_HZ = 90_000
@@ -22,7 +23,7 @@ vpx.MAX_BITRATE = h264.MAX_BITRATE = 12_000_000
 
 
 class StylizedTrack(VideoStreamTrack):
-    """The newest image of a broadcast; images that the encoder has no time for are left out.
+    """The newest frame of a broadcast; frames that the encoder has no time for are left out.
 
     Attributes:
         split: the original is shown left of this share of the width, for comparison.
@@ -31,16 +32,16 @@ class StylizedTrack(VideoStreamTrack):
     def __init__(self, broadcast: Broadcast) -> None:
         super().__init__()
         self.split = 0.0
-        self._broadcast, self._shown, self._start_s = broadcast, 0, time.perf_counter()
+        self._broadcast, self._start_s = broadcast, time.perf_counter()
+        self._shown: StylizedFrame | None = None
 
     async def recv(self) -> av.VideoFrame:
-        """Waits for an image that was not shown yet."""
-        image = await self._broadcast.newer(self._shown)
-        if image is None or self.readyState != "live":
+        """Waits for a frame that was not shown yet."""
+        stylized = self._shown = await self._broadcast.newer(self._shown)
+        if stylized is None or self.readyState != "live":
             self.stop()
             raise MediaStreamError
-        self._shown = image.number
-        frame = av.VideoFrame.from_ndarray(_compared(image.original, image.pixels, self.split), "rgb24")
+        frame = av.VideoFrame.from_ndarray(_compared(stylized.frame.pixels, stylized.pixels, self.split), "rgb24")
         frame.pts = round((time.perf_counter() - self._start_s) * _CLOCK_HZ)
         frame.time_base = Fraction(1, _CLOCK_HZ)
         return frame

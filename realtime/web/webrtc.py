@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,8 @@ _CONNECT_S = 15.0
 _SILENT_S = 20.0
 _FIGURES_S = 0.5
 
+_Gather = Callable[[int, list[str]], Awaitable[list[aioice.Candidate]]]
+
 
 class TooManyConnectionsError(Exception):
     """No further connection is taken now."""
@@ -39,13 +41,16 @@ class Connections:
         make_controls: settings of a new sender.
         broadcast: the server's own source.
         loopback: only this machine may connect, as it alone can open the page.
+
+    Attributes:
+        broadcast: as given.
     """
 
     def __init__(
         self, senders: SenderStage, make_controls: Callable[[], Controls], broadcast: Broadcast, loopback: bool
     ) -> None:
-        self._senders, self._make_controls, self._broadcast = senders, make_controls, broadcast
-        self._loopback = loopback
+        self._senders, self._make_controls, self._loopback = senders, make_controls, loopback
+        self.broadcast = broadcast
         self._connections: set[_Connection] = set()
 
     @property
@@ -72,7 +77,7 @@ class Connections:
             raise MessageError(f"sdp: must be a session description of at most {MAX_OFFER_CHARACTERS} characters")
         if len(self._connections) >= MAX_CONNECTIONS:
             raise TooManyConnectionsError(f"{MAX_CONNECTIONS} are connected already; try again later")
-        broadcast = self._broadcast
+        broadcast = self.broadcast
         if mode == "send":
             controls = self._make_controls()
             broadcast = Broadcast("camera", controls, controls.apply)
@@ -230,6 +235,5 @@ def stay_on_loopback(peer: RTCPeerConnection) -> None:
         ice.get_component_candidates = partial(_loopback_candidates, ice.get_component_candidates)
 
 
-async def _loopback_candidates(gather: Any, component: int, addresses: list[str]) -> list[aioice.Candidate]:
-    candidates: list[aioice.Candidate] = await gather(component, ["127.0.0.1"])
-    return candidates
+async def _loopback_candidates(gather: _Gather, component: int, addresses: list[str]) -> list[aioice.Candidate]:
+    return await gather(component, ["127.0.0.1"])

@@ -1,7 +1,4 @@
-"""Tests of the web page as a sink, without a viewer.
-
-Must not need a browser or a network.
-"""
+"""Tests of the web page as a sink, without a viewer."""
 
 import sys
 from typing import Any

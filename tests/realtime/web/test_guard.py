@@ -1,7 +1,4 @@
-"""Tests of who may talk to the server, and of requests that wish it ill.
-
-Must not send anything to another machine.
-"""
+"""Tests of who may talk to the server, and of requests that wish it ill; all sent from this machine to itself."""
 
 import asyncio
 import io
@@ -311,6 +308,17 @@ def test_a_port_in_use_and_a_certificate_that_is_none_are_told(page: WebPage, tm
         WebOptions(tls_cert=tmp_path / "x.pem", tls_key=tmp_path / "key.pem")
     with pytest.raises(OptionError, match="port 70000"):
         WebOptions(port=70000)
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1"])
+def test_the_address_that_is_told_can_be_opened(host: str) -> None:
+    try:
+        socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+    served = WebPage(options=WebOptions(host, port=0))
+    assert served.ask("GET", "/").status == 200
+    served.close()
 
 
 def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:

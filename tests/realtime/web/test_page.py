@@ -1,7 +1,4 @@
-"""Tests of the page in a real browser, with a fake camera: what a visitor sees and can do.
-
-Must not need a camera, a screen or a network.
-"""
+"""Tests of the page in a real browser, with a fake camera: what a visitor sees and can do; without a screen."""
 
 import re
 import shutil
@@ -161,7 +158,7 @@ class Visitor:
     def _connections(self) -> int:
         server = self.served.sink._server
         assert server is not None
-        return server._connections.count
+        return server.connections.count
 
 
 def _distance(one: Image, other: Image) -> float:

@@ -1,6 +1,6 @@
-"""Tests of one engine for many senders: newest frames, one batch, turns, sizes; no connection.
+"""Tests of one engine for many senders: newest frames, one batch, turns, sizes; without connections.
 
-Must not need a GPU: an engine that says it is one stands in.
+An engine that says that it runs on a GPU stands in for one.
 """
 
 import threading
@@ -18,6 +18,7 @@ from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError, EngineTimeoutError
 from realtime.frame import Frame, Image
 from realtime.options import LookOptions
+from realtime.sinks.protocol import StylizedFrame
 from realtime.style_catalogue import Style
 from realtime.web.senders import Sender, SenderStage
 
@@ -51,9 +52,9 @@ class Viewer:
         self.latencies_s: list[float] = []
         self.sender = Sender(controls, self._take, self.told.append)
 
-    def _take(self, frame: Frame, stylized: Image) -> None:
-        self.latencies_s.append(time.perf_counter() - frame.capture_time_s)
-        self.images.append((frame.pixels, stylized))
+    def _take(self, stylized: StylizedFrame) -> None:
+        self.latencies_s.append(time.perf_counter() - stylized.frame.capture_time_s)
+        self.images.append((stylized.frame.pixels, stylized.pixels))
 
     @property
     def colours(self) -> list[tuple[int, ...]]:
