@@ -90,6 +90,7 @@ class Trainer:
         self._device = torch.device(options.device)
         torch.manual_seed(options.seed)
         self._trained = new_network(options).to(self._device)
+        self._stylizer: nn.Module = self._trained
         self.network = copy.deepcopy(self._trained).requires_grad_(False)
         groups = parameter_groups(self._trained, options)
         self._optimizer = torch.optim.Adam(groups)
@@ -128,6 +129,7 @@ class Trainer:
             TrainingError: the loss became infinite or not a number.
             OSError: a file cannot be written.
         """
+        self._stylizer = self._member.synchronized(self._trained)
         for batch in self._batches():
             losses = self._train_step(batch)
             self.step += 1
@@ -228,7 +230,6 @@ class Trainer:
             )
         self._optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
-        self._member.average_gradients(self._trained.parameters())
         nn.utils.clip_grad_norm_(self._trained.parameters(), 1.0)
         self._optimizer.step()
         self._schedule.step()
@@ -251,9 +252,9 @@ class Trainer:
         network = self._trained
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half_precision_pays):
             if not isinstance(network, FastNet):
-                return network(photographs).float()  # type: ignore[no-any-return]
+                return self._stylizer(photographs).float()  # type: ignore[no-any-return]
             vectors = torch.lerp(network.identity_vector[None], network.style_vectors[styles], strengths[:, None])
-            return network(photographs, vectors).float()  # type: ignore[no-any-return]
+            return self._stylizer(photographs, vectors).float()  # type: ignore[no-any-return]
 
     def _rate(self, step: int) -> float:
         """Factor on the learning rate: up over 3 % of the steps, level, and down from 70 % on."""
