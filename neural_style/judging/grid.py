@@ -32,10 +32,9 @@ class GridFigures:
     period_4: float
     period_8: float
 
-    @property
-    def worst(self) -> float:
-        """The larger of both."""
-        return max(self.period_4, self.period_8)
+    def numbers(self) -> dict[str, float]:
+        """Both by name."""
+        return {"grid_4_px": self.period_4, "grid_8_px": self.period_8}
 
 
 def grid_figures(stylized: Image, photograph: Image) -> GridFigures:

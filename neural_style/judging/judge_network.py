@@ -1,7 +1,4 @@
-"""Owns the eyes of the judge: EfficientNet-Lite2, which no style here is trained with.
-
-Must not know what is concluded from its features.
-"""
+"""Owns the network whose features the judge compares: EfficientNet-Lite2, which no style here is trained with."""
 
 from pathlib import Path
 
@@ -11,6 +8,8 @@ from torch import Tensor, nn
 from neural_style.errors import MissingPackageError, TrainingError
 from neural_style.networks.efficientnet import InvertedBottleneck, folded_convolution
 from neural_style.weights.state_dict import first_reason, read_state
+
+JUDGE_NAME = "EfficientNet-Lite2"
 
 STRIDES = (1, 2, 1, 1, 2, 1, 1, 2, 1, 1, 1, 1)
 """Of the first blocks: stages of 1, 3, 3, 4 and the first of 4 blocks (EfficientNet-B0's repeats of Tan & Le
