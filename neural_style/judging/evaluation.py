@@ -207,7 +207,7 @@ class Evaluation:
         own_error, *stylized_errors = (mean_of_known(each) for each in errors)
         if not own_error > 0:
             raise EvaluationError(
-                f"clip {path}: its own warping error is {own_error}, which none can be compared with; "
+                f"clip {path}: its own warping error is {own_error}, so nothing can be compared with it; "
                 "give one of a camera, whose image neither stands still nor jumps"
             )
         for ratios, error in zip(self._warping, stylized_errors, strict=True):

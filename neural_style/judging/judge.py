@@ -1,7 +1,4 @@
-"""Owns the figures of a stylized image: distance to its painting, to its photograph, and between their colours.
-
-Must not know who stylized, or files.
-"""
+"""Owns the figures of a stylized image: distance to its style image and to its photograph."""
 
 from dataclasses import asdict, dataclass
 
@@ -35,16 +32,16 @@ class ImageFigures:
 
     Attributes:
         style_features: mean over layers of (|m - m*| / |m*| + |C - C*| / |C*|) / 2, with m the mean
-            of each channel, C their covariances (Frobenius norm) and the star the painting's. Not Gram
+            of each channel, C their covariances (Frobenius norm) and the star the style image's. Not Gram
             matrices, which the training compares: features are never negative, so their means
             make nearly all of a Gram matrix, and how channels go together would hardly count.
         style_patches: sliced Wasserstein distance of 7 x 7 pixel patches, of pixels 0..1, to the
-            painting's: mean over three scales and 256 directions of the one-dimensional distance.
+            style image's: mean over three scales and 256 directions of the one-dimensional distance.
         content_parts: mean square difference of instance-normalized features to the photograph's,
             in a layer that sees parts of things: 2 where nothing is alike.
         content_things: the same in a layer that sees things.
         content_structure: 1 - SSIM of luminance to the photograph's.
-        colour: mean of the Wasserstein distances of L, a and b to the painting's, in CIELAB units.
+        colour: mean of the Wasserstein distances of L, a and b to the style image's, in CIELAB units.
     """
 
     style_features: float
@@ -61,7 +58,7 @@ class ImageFigures:
 
     @property
     def content_distance(self) -> float:
-        """Mean of both layers. Structure is apart: whoever stylizes faintly or in small strokes has it for nothing."""
+        """Mean of both layers, without structure, which also faint styles and small strokes keep."""
         return (self.content_parts + self.content_things) / 2
 
     def numbers(self) -> dict[str, float]:
@@ -136,7 +133,7 @@ class Judge:
         return Impression(moments, strokes, content, self._patches(pixels), _colours(image), _luminance(image))
 
     def figures(self, stylized: Image, photograph: Image, style_image: Image) -> ImageFigures:
-        """Compares a stylized image with the photograph it shows and the painting it imitates.
+        """Compares a stylized image with the photograph it shows and its style image.
 
         Args:
             stylized: uint8 (H, W, 3) RGB; resized when it has not the photograph's size.
@@ -174,7 +171,7 @@ class Judge:
 
 
 def compare(stylized: Impression, photograph: Impression, style_image: Impression) -> ImageFigures:
-    """Compares impressions; the photograph has the size of the stylized image, and the painting its shorter side."""
+    """Compares impressions; the photograph has the size of the stylized image, and the style image its shorter side."""
     layers = zip(stylized.moments, style_image.moments, strict=True)
     scales = zip(stylized.patches, style_image.patches, strict=True)
     parts, things = (

@@ -17,7 +17,7 @@ STRIDES = (1, 2, 1, 1, 2, 1, 1, 2, 1, 1, 1, 1)
 as it is). A stage's stride is that of its first block."""
 
 TAPPED_BLOCKS = (1, 3, 4, 6, 7, 9, 11)
-"""Whose expansions are looked at; before them comes the stem."""
+"""Blocks whose expanded features are layers of the judge, after the stem's output."""
 
 NUM_LAYERS = 1 + len(TAPPED_BLOCKS)
 MIN_SIDE_PX = 64

@@ -131,7 +131,7 @@ def _follow(index: int, size: int, port: int, work: Callable[[Member], None]) ->
     """What another process does; `index` counts from 0 and leaves out the leader."""
     member = Member(index + 1, size)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Errors of the store say that the leader has ended, and nobody is left to tell them to.
+    # Errors of the store mean that the leader has ended, so there is nobody to report them to.
     with contextlib.suppress(torch.distributed.DistError):
         store = TCPStore(_HOST, port, is_master=False, timeout=_CONNECT_LIMIT, use_libuv=False)
         store.set(str(member.rank), "ready")
