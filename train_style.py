@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from export.exporter import export_checkpoint
 from neural_style.atomic_file import partial_path
 from neural_style.errors import TrainingError
-from neural_style.training.distributed import Member, leading_team
+from neural_style.training.distributed import Member, process_group
 from neural_style.training.loss_weights import LOSS_NETWORK_NAMES, best_loss_network, default_weights, described
 from neural_style.training.losses import LossWeights
 from neural_style.training.options import NETWORK_KINDS, TrainOptions
@@ -203,7 +203,7 @@ def _device(name: str) -> str:
 
 def train(options: TrainOptions, resume: bool, console: Console) -> None:
     """Trains with a progress bar on a terminal, and a line every hundred steps elsewhere."""
-    with leading_team(options.processes, partial(_follow, options, resume)) as member:
+    with process_group(options.processes, partial(_follow, options, resume)) as member:
         _lead(Trainer(options, resume, member), console)
     written = [str(options.output)]
     if options.network != "style":

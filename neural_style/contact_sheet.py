@@ -1,7 +1,4 @@
-"""Owns contact sheets: labelled images in the cells of a table.
-
-Must not know networks, figures or what the images show.
-"""
+"""Owns contact sheets: labelled images in the cells of a table."""
 
 import errno
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""Owns the options of a training: their defaults, and what is allowed.
-
-Must not know the command line or how training works.
-"""
+"""Owns the options of a training: their defaults, and what is allowed."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -23,7 +23,6 @@ from neural_style.judging.evaluation import Stylizer
 from neural_style.judging.grid import grid_figures
 from neural_style.judging.judge import Judge, with_short_side
 from neural_style.judging.options import EvaluateOptions, parse_arguments
-from neural_style.judging.scorecard import as_numbers
 from neural_style.judging.strokes import stroke_diversity, stroke_fit
 from neural_style.networks.fast_net import FastNet, FastNetShape
 from neural_style.networks.transformer_net import TransformerNet
@@ -192,7 +191,7 @@ def test_images_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: py
     expected = Judge().figures(*images, style_image)
     assert others["file"] == "theirs.png"
     fit = others["figures"].pop("fit")
-    assert others["figures"] == pytest.approx(as_numbers(expected))
+    assert others["figures"] == pytest.approx(expected.numbers())
     assert others["ours_to_others"]["fit"] == pytest.approx(night["fit"] / fit)
     ratio = night["ours"]["style_distance"] / others["figures"]["style_distance"]
     assert others["ours_to_others"]["style_distance"] == pytest.approx(ratio)
