@@ -1,7 +1,4 @@
-"""Owns reading videos: every image that can be decoded, its time and duration, and what was lost.
-
-Must not know styles, threads or how videos are written.
-"""
+"""Owns reading videos: every image that can be decoded, its time and duration, and what was lost."""
 
 import time as clock
 from collections.abc import Generator, Iterator
@@ -19,7 +16,8 @@ from av.video.stream import VideoStream
 
 from realtime.errors import SourceError
 from realtime.frame import Image
-from realtime.media.colour import ColourTags, ToRgb, bit_depth, displayed_size_wh, tags_of
+from realtime.media.codecs import VideoFormat
+from realtime.media.colour import ToRgb, bit_depth, displayed_size_wh, tags_of
 
 MAX_SIDE_PX = 16384
 _DEFAULT_RATE = Fraction(25)
@@ -27,26 +25,16 @@ _TOLERATED_FRAMES = 3
 
 
 @dataclass(frozen=True)
-class VideoInfo:
+class VideoInfo(VideoFormat):
     """What a video is.
 
     Attributes:
-        size_wh: width and height in px at which it is shown, and in which its images are given.
-        time_base: seconds of one unit of time.
-        rate: frames per second, nominal.
         frames: how many there are by the file's own word, or an estimate from its duration; 0 is unknown.
-        tags: of its colours.
-        bit_depth: bits of each component.
         start: time of its first image, in units of its time base.
     """
 
-    size_wh: tuple[int, int]
-    time_base: Fraction
-    rate: Fraction
-    frames: int
-    tags: ColourTags
-    bit_depth: int
-    start: int
+    frames: int = 0
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,11 +55,14 @@ class VideoFrame:
 
 
 class VideoReader:
-    """Decodes the first video track of a file. What cannot be decoded is left out and counted.
+    """Decodes the first video track of a file: upright, with square pixels, by the colours that it states.
+
+    What cannot be decoded is left out and counted.
 
     Args:
-        path: of the video.
+        path: of the video; a URL is read, too.
         max_side_px: larger images are shrunk until their longer side is this.
+        accurate: False for live frames: up to two levels off, and twenty times as fast.
 
     Attributes:
         lost: images that the file should hold and that could not be decoded, so far.
@@ -81,7 +72,7 @@ class VideoReader:
         SourceError: the file cannot be read, or holds no image that can be decoded.
     """
 
-    def __init__(self, path: Path, max_side_px: int | None = None) -> None:
+    def __init__(self, path: Path | str, max_side_px: int | None = None, accurate: bool = True) -> None:
         self._path = path
         self.lost, self.damaged = 0, 0
         self._promised, self._given, self._discarded = 0, 0, 0
@@ -104,15 +95,15 @@ class VideoReader:
         self._first: av.VideoFrame | None = first
         shape = float(self._stream.sample_aspect_ratio or 1)
         tags = tags_of(first)
-        self._to_rgb = ToRgb(tags, shape, max_side_px)
+        self._to_rgb = ToRgb(tags, shape, max_side_px, accurate)
         rate = self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE
         self.info = VideoInfo(
             displayed_size_wh((first.width, first.height), shape, first.rotation, max_side_px),
             Fraction(self._stream.time_base or 1 / rate),
             Fraction(rate),
-            self._expected_frames(float(rate)),
             tags,
             bit_depth(first),
+            self._expected_frames(float(rate)),
             first.pts or 0,
         )
 
