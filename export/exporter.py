@@ -5,7 +5,7 @@ Must not know the command line.
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,9 +24,10 @@ from export.quantization import to_fp16, to_int8
 from neural_style.atomic_file import whole_file
 from neural_style.errors import StylizationError
 from neural_style.networks.fast_net import FastNet
-from neural_style.photos import find_photos, packaged_photos, read_image
+from neural_style.photos import find_photos, packaged_photos
 from neural_style.weights.checkpoint import StyleNetwork, content_hash, load_checkpoint
 from neural_style.weights.onnx_format import seal
+from realtime.media.image_file import readable_images
 
 FORMAT_VERSION = 2
 
@@ -271,14 +272,8 @@ def _photographs(folder: Path | None) -> list[Frames]:
     """Photographs spread over a folder, each uint8 (1, 240, 320, 3)."""
     paths = packaged_photos() if folder is None else find_photos(folder)
     chosen = paths[:: max(1, len(paths) // _CALIBRATION_IMAGES)][:_CALIBRATION_IMAGES]
-    return list(_resized(chosen))
-
-
-def _resized(paths: Sequence[Path]) -> Iterator[Frames]:
-    for path in paths:
-        image = read_image(path)
-        if image is not None:
-            yield np.asarray(cv2.resize(image, _CALIBRATION_SIZE_WH, interpolation=cv2.INTER_AREA), np.uint8)[None]
+    resized = [cv2.resize(i, _CALIBRATION_SIZE_WH, interpolation=cv2.INTER_AREA) for i in readable_images(chosen)]
+    return [np.asarray(image, np.uint8)[None] for image in resized]
 
 
 def _quiet() -> onnxruntime.SessionOptions:

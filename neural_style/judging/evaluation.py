@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from neural_style.contact_sheet import Cell, make_cell, write_sheet
+from neural_style.contact_sheet import Cell, draw_sheet, make_cell
 from neural_style.errors import EvaluationError
 from neural_style.judging.flicker import Image, Unrounded, mean_of_known, measure_motion, noise_gain, pair_error
 from neural_style.judging.grid import grid_figures
@@ -23,6 +23,7 @@ from neural_style.judging.scorecard import ClipScore, Diversity, Others, Scoreca
 from neural_style.judging.strokes import Strokes, stroke_diversity, stroke_fit
 from neural_style.networks.fast_net import FastNet
 from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
+from realtime.media.image_file import StillImage, write_still
 
 _NOISY_IMAGES = 4
 
@@ -51,7 +52,8 @@ class Evaluation:
 
     Raises:
         CheckpointError: the weights cannot be read.
-        EvaluationError: a painting, photograph or clip is missing or unusable.
+        EvaluationError: a painting is missing, or a photograph or video cannot be judged.
+        SourceError: a painting, photograph or video cannot be read.
         MissingPackageError: the judge's weights are not installed.
         TrainingError: the judge's weights or the folder of photographs cannot be read.
     """
@@ -91,7 +93,8 @@ class Evaluation:
             self.options.model.name, self.options.quick, photos, grids, clips, self._scores, self._diversity()
         )
         if self.options.sheet is not None:
-            write_sheet(self.options.sheet, list(zip_longest(*columns, fillvalue=Cell("", None))))
+            sheet = draw_sheet(list(zip_longest(*columns, fillvalue=Cell("", None))))
+            write_still(self.options.sheet, StillImage(sheet))
         if self.options.json is not None:
             write_json(self.options.json, card)
         return card

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from neural_style.errors import TrainingError
-from neural_style.photos import read_image
+from realtime.errors import SourceError
+from realtime.media.image_file import read_still
 
 _MAX_CROPS_PER_SIDE = 3.5
 """The largest size of a photograph's shorter side, in crops: 256 px are then a part of an image of 900 px."""
@@ -26,14 +27,9 @@ def read_style_image(path: Path, short_side_px: int) -> Tensor:
         float (1, 3, H, W), RGB, 0..255.
 
     Raises:
-        TrainingError: the file is missing or is not an image.
+        SourceError: the file is missing or is not an image.
     """
-    if not path.is_file():
-        raise TrainingError(f"style image {path}: no such file")
-    image = read_image(path)
-    if image is None:
-        raise TrainingError(f"style image {path}: cannot be read as an image; give a JPEG, PNG or WebP file")
-    return _to_tensor(_resize_short_side(image, short_side_px))[None]
+    return _to_tensor(_resize_short_side(read_still(path, "style image").pixels, short_side_px))[None]
 
 
 class PhotoCrops(Dataset[Tensor]):
@@ -63,12 +59,13 @@ class PhotoCrops(Dataset[Tensor]):
         rng = np.random.default_rng((self._seed, index))
         for number in rng.permutation(len(self.paths)):
             path = self.paths[number]
-            image = None if path in self._unreadable else read_image(path)
-            if image is not None:
-                return _to_tensor(self._crop(image, rng))
-            if path not in self._unreadable:
+            if path in self._unreadable:
+                continue
+            try:
+                return _to_tensor(self._crop(read_still(path).pixels, rng))
+            except SourceError as error:
                 self._unreadable.add(path)
-                _log.warning("skipped %s: cannot be read as an image", path)
+                _log.warning("skipped %s", error)
         raise TrainingError(f"content folder {self.paths[0].parent}: none of its {len(self.paths)} images can be read")
 
     def _crop(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

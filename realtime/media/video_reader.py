@@ -80,9 +80,8 @@ class VideoReader:
         try:
             self._container = av.open(str(path), metadata_errors="ignore")
         except (FFmpegError, OSError) as error:
-            raise SourceError(
-                f"video {path}: cannot be read ({error.strerror}); it is damaged or is not a video"
-            ) from error
+            likely = "" if isinstance(error, FileNotFoundError) else "; it is damaged or is not a video"
+            raise SourceError(f"video {path}: cannot be read ({error.strerror}){likely}") from error
         try:
             self._stream = self._video_stream()
             self._images = self._decoded()

@@ -16,12 +16,9 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from fakes import BLUE, GREEN, RED, UNTAGGED, ClipFormat, difference, noise, solid, write_clip
-from video_corpus import VideoKind, make_video
 
 from realtime.errors import SourceError
 from realtime.frame import Frame, Image
-from realtime.media.colour import ColourTags
-from realtime.media.video_reader import VideoReader
 from realtime.sources.video_file import VideoFileSource
 
 HANGS_AFTER_S = 10.0
@@ -271,23 +268,3 @@ def test_closing_while_another_thread_reads_ends_the_reading_quietly(tmp_path: P
         assert not reader.is_alive()
         assert source.read() is None
     assert raised == []
-
-
-SHOWN = {
-    "anamorphic": VideoKind(shape=Fraction(16, 9), count=2),
-    "rotated": VideoKind(rotation=90, count=2),
-    "full range": VideoKind(tags=ColourTags(matrix=1, full_range=True), count=2),
-    "anamorphic and rotated": VideoKind(shape=Fraction(3, 2), rotation=-90, count=2),
-}
-
-
-@pytest.mark.parametrize("kind", SHOWN.values(), ids=SHOWN.keys())
-def test_a_clip_looks_the_same_live_and_in_files(kind: VideoKind, tmp_path: Path) -> None:
-    path = make_video(tmp_path / "clip", kind)
-    reader = VideoReader(path)
-    wanted = [frame.pixels for frame in reader.frames()]
-    live = _read_all(path)
-    assert [frame.pixels.shape for frame in live] == [pixels.shape for pixels in wanted]
-    for frame, pixels in zip(live, wanted, strict=True):
-        assert difference(frame.pixels, pixels) < 8  # chroma is interpolated in another way
-    reader.close()
