@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -28,6 +27,7 @@ from neural_style.photos import find_photos, packaged_photos
 from neural_style.weights.checkpoint import StyleNetwork, content_hash, load_checkpoint
 from neural_style.weights.onnx_format import seal
 from realtime.media.image_file import readable_images
+from realtime.media.resize import resize
 
 FORMAT_VERSION = 2
 
@@ -272,8 +272,7 @@ def _photographs(folder: Path | None) -> list[Frames]:
     """Photographs spread over a folder, each uint8 (1, 240, 320, 3)."""
     paths = packaged_photos() if folder is None else find_photos(folder)
     chosen = paths[:: max(1, len(paths) // _CALIBRATION_IMAGES)][:_CALIBRATION_IMAGES]
-    resized = [cv2.resize(i, _CALIBRATION_SIZE_WH, interpolation=cv2.INTER_AREA) for i in readable_images(chosen)]
-    return [np.asarray(image, np.uint8)[None] for image in resized]
+    return [resize(image, _CALIBRATION_SIZE_WH)[None] for image in readable_images(chosen)]
 
 
 def _quiet() -> onnxruntime.SessionOptions:

@@ -4,12 +4,12 @@ from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime.frame import Image
 from realtime.media.codecs import ENCODERS
+from realtime.media.resize import resize
 from realtime.media.video_reader import VideoReader
 from realtime.media.video_writer import VideoWriter
 
@@ -58,5 +58,4 @@ def fill(pixels: Image, size_wh: tuple[int, int]) -> Image:
     cut_width, cut_height = min(width, round(wanted_width / scale)), min(height, round(wanted_height / scale))
     left, top = (width - cut_width) // 2, (height - cut_height) // 2
     middle = pixels[top : top + max(1, cut_height), left : left + max(1, cut_width)]
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(middle, size_wh, interpolation=way), np.uint8)
+    return resize(middle, size_wh)

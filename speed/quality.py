@@ -21,12 +21,13 @@ from rich.table import Table
 from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import Cell, draw_sheet
 from neural_style.judging.inputs import find_style_images, held_out_photos, read_exhibit
-from neural_style.judging.judge import Image, Judge, compare, structural_similarity, with_short_side
+from neural_style.judging.judge import Image, Judge, compare, structural_similarity
 from neural_style.photos import packaged_photo
 from realtime.engines import open_engine
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, OptionError, StylizationError
 from realtime.media.image_file import StillImage, read_still, write_still
+from realtime.media.resize import resize, with_short_side
 from realtime.options import EngineName, EngineOptions, Precision
 from realtime.style_catalogue import load_catalogue
 
@@ -140,8 +141,7 @@ def side_by_side(photos: Sequence[Image]) -> list[list[Cell]]:
 
 def packaged_examples() -> list[Image]:
     """Photographs that may be shown, small enough to be seen pixel by pixel: uint8 (196, 250, 3) RGB each."""
-    images = [read_still(packaged_photo(name)).pixels for name in _EXAMPLES]
-    return [np.asarray(cv2.resize(image, _SHOWN_WH, interpolation=cv2.INTER_AREA), np.uint8) for image in images]
+    return [resize(read_still(packaged_photo(name)).pixels, _SHOWN_WH) for name in _EXAMPLES]
 
 
 def _ramp() -> Image:

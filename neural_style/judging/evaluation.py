@@ -17,13 +17,14 @@ from neural_style.errors import EvaluationError
 from neural_style.judging.flicker import Image, Unrounded, mean_of_known, measure_motion, noise_gain, pair_error
 from neural_style.judging.grid import grid_figures
 from neural_style.judging.inputs import Exhibit, find_style_images, held_out_photos, read_exhibit, read_frames
-from neural_style.judging.judge import Impression, Judge, compare, resized_to, with_short_side
+from neural_style.judging.judge import Impression, Judge, compare, resized_to
 from neural_style.judging.options import EvaluateOptions
 from neural_style.judging.scorecard import ClipScore, Diversity, Others, Scorecard, StyleScore, write_json
 from neural_style.judging.strokes import Strokes, stroke_diversity, stroke_fit
 from neural_style.networks.fast_net import FastNet
 from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
 from realtime.media.image_file import StillImage, write_still
+from realtime.media.resize import with_short_side
 
 _NOISY_IMAGES = 4
 

@@ -17,12 +17,12 @@ from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import Cell, draw_sheet, make_cell
 from neural_style.errors import CheckpointError, StylizationError
 from neural_style.judging.evaluation import Stylizer
-from neural_style.judging.judge import with_short_side
 from neural_style.photos import packaged_photo
 from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
 from neural_style.weights.onnx_format import ModelFile, read_model_file
 from realtime.media.image_file import StillImage, read_still, write_still
+from realtime.media.resize import with_short_side
 
 _PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png")
 _PHOTO_CREDITS = (

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
@@ -32,6 +30,7 @@ from neural_style.training.steadiness import random_motion, steadiness_loss
 from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint, save_style
 from neural_style.weights.state_dict import first_reason
 from realtime.media.image_file import StillImage, readable_images, write_still
+from realtime.media.resize import resize
 
 _WEAK_SHARE = 0.15
 """Share of the images that are trained at a random strength below 1."""
@@ -178,7 +177,7 @@ class Trainer:
         """Writes the preview sheet: a row for each of four validation images, a column for each style."""
         rows = []
         for image in readable_images(self._validation[:_PREVIEW_PHOTOS]):
-            square = np.asarray(cv2.resize(image, _PREVIEW_WH, interpolation=cv2.INTER_AREA), np.uint8)
+            square = resize(image, _PREVIEW_WH)
             content = torch.from_numpy(square).permute(2, 0, 1)[None].float().to(self._device)
             row = [make_cell("photograph", square)]
             for style, name in enumerate(self.network.style_names):

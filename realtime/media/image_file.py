@@ -207,17 +207,12 @@ def _suffix_of(pillow_format: str) -> str:
 def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
     """The same image with 8 bits for each component; Pillow itself would cut values off or refuse them."""
     deep = opened.mode.startswith("I") or opened.mode == "F" or opened.format == "TIFF"
-    if not deep:
-        opened.load()
-        return opened
-    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if deep else None
     if decoded is None or decoded.dtype == np.uint8:
         opened.load()
         return opened
-    if decoded.dtype == np.uint16:
-        eight = np.rint(decoded / 257.0).astype(np.uint8)
-    else:
-        eight = np.rint(np.clip(decoded, 0, 1) * 255).astype(np.uint8)
+    white = 65535 if decoded.dtype == np.uint16 else 1
+    eight = np.rint(np.clip(decoded / white, 0, 1) * 255).astype(np.uint8)
     if eight.ndim == 3:
         eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
     image = Pillow.fromarray(np.ascontiguousarray(eight))

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
-import numpy as np
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -94,10 +92,11 @@ class VideoReader:
         self._first: av.VideoFrame | None = first
         shape = float(self._stream.sample_aspect_ratio or 1)
         tags = tags_of(first)
-        self._to_rgb = ToRgb(tags, shape, max_side_px, accurate)
+        size_wh = displayed_size_wh((first.width, first.height), shape, first.rotation, max_side_px)
+        self._to_rgb = ToRgb(tags, size_wh, accurate)
         rate = self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE
         self.info = VideoInfo(
-            displayed_size_wh((first.width, first.height), shape, first.rotation, max_side_px),
+            size_wh,
             Fraction(self._stream.time_base or 1 / rate),
             Fraction(rate),
             tags,
@@ -119,7 +118,7 @@ class VideoReader:
             self._go_to(begin)
         for number, (image, time, duration) in enumerate(self._timed(begin, end)):
             if number >= skip:
-                yield VideoFrame(self._shown(image), time, duration, clock.perf_counter())
+                yield VideoFrame(self._to_rgb(image), time, duration, clock.perf_counter())
         if cut is None:
             self._count_missing()
 
@@ -127,13 +126,6 @@ class VideoReader:
         """Lets go of the file."""
         self._images.close()
         self._container.close()
-
-    def _shown(self, image: av.VideoFrame) -> Image:
-        """RGB in the video's size, also where the video changes its size on the way."""
-        pixels = self._to_rgb(image)
-        if pixels.shape[1::-1] == self.info.size_wh:
-            return pixels
-        return np.asarray(cv2.resize(pixels, self.info.size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _timed(self, begin: int | None, end: int | None) -> Iterator[tuple[av.VideoFrame, int, int]]:
         """Images with times that rise and durations that reach to the next one."""

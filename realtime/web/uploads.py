@@ -3,14 +3,12 @@
 from dataclasses import replace
 from functools import cache
 
-import cv2
-import numpy as np
-
 from realtime.controls import Look
 from realtime.finish import Finisher
 from realtime.flow import EngineStage
 from realtime.frame import Image
 from realtime.media.image_file import ImageLimits, StillImage, decode_still, encode_still
+from realtime.media.resize import resize
 from realtime.media.video_reader import VideoReader
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.style_catalogue import Style
@@ -53,4 +51,4 @@ def _sample() -> Image:
     reader = VideoReader(SAMPLE_CLIP)
     frame = next(reader.frames())
     reader.close()
-    return np.asarray(cv2.resize(frame.pixels, _THUMBNAIL_WH, interpolation=cv2.INTER_AREA), np.uint8)
+    return resize(frame.pixels, _THUMBNAIL_WH)

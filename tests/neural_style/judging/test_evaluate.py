@@ -21,7 +21,7 @@ from neural_style.errors import EvaluationError
 from neural_style.judging.evaluate import main
 from neural_style.judging.evaluation import Stylizer
 from neural_style.judging.grid import grid_figures
-from neural_style.judging.judge import Judge, with_short_side
+from neural_style.judging.judge import Judge
 from neural_style.judging.options import EvaluateOptions, parse_arguments
 from neural_style.judging.scorecard import as_numbers
 from neural_style.judging.strokes import stroke_diversity, stroke_fit
@@ -29,6 +29,7 @@ from neural_style.networks.fast_net import FastNet, FastNetShape
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.weights.checkpoint import StyleCredit, load_checkpoint, save_checkpoint
 from realtime.media.image_file import read_still
+from realtime.media.resize import with_short_side
 
 Run = Callable[..., int]
 _FIGURES = {"style_distance", "content_distance", "style_features", "style_patches"} | {
