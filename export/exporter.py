@@ -19,9 +19,11 @@ from export.quantization import to_fp16, to_int8
 from neural_style.atomic_file import whole_file
 from neural_style.errors import StylizationError
 from neural_style.networks.fast_net import FastNet
-from neural_style.photos import find_photos, packaged_photos, read_image
+from neural_style.photos import find_photos, packaged_photos
 from neural_style.weights.checkpoint import StyleNetwork, content_hash, load_checkpoint, read_header
 from neural_style.weights.onnx_format import seal
+from realtime.media.image_file import readable_images
+from realtime.media.resize import resize
 
 FORMAT_VERSION = 2
 
@@ -258,9 +260,13 @@ def _photographs(folder: Path | None) -> list[Frames]:
     """Photographs spread over a folder, each uint8 (1, 240, 320, 3)."""
     paths = packaged_photos() if folder is None else find_photos(folder)
     chosen = paths[:: max(1, len(paths) // _CALIBRATION_IMAGES)][:_CALIBRATION_IMAGES]
-    images = [image for image in map(read_image, chosen) if image is not None]
-    sized = [cv2.resize(image, _CALIBRATION_SIZE_WH, interpolation=cv2.INTER_AREA) for image in images]
-    return [np.asarray(image, np.uint8)[None] for image in sized]
+    return [resize(image, _CALIBRATION_SIZE_WH)[None] for image in readable_images(chosen)]
+
+
+def _quiet() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return options
 
 
 def _rounded(values: Tensor) -> list[Any]:

@@ -19,13 +19,15 @@ from rich.progress import Progress
 from rich.table import Table
 
 from neural_style.atomic_file import whole_file
-from neural_style.contact_sheet import Cell, write_sheet
+from neural_style.contact_sheet import Cell, draw_sheet
 from neural_style.judging.inputs import find_style_images, held_out_photos, read_exhibit
-from neural_style.judging.judge import Image, Judge, compare, structural_similarity, with_short_side
-from neural_style.photos import packaged_photo, read_image
+from neural_style.judging.judge import Image, Judge, compare, structural_similarity
+from neural_style.photos import packaged_photo
 from realtime.engines import open_engine
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, OptionError, StylizationError
+from realtime.media.image_file import StillImage, read_still, write_still
+from realtime.media.resize import resize, with_short_side
 from realtime.options import EngineName, EngineOptions, Precision
 from realtime.style_catalogue import load_catalogue
 
@@ -36,7 +38,7 @@ _VARIANTS: tuple[tuple[EngineName, Precision], ...] = (
     ("openvino", "int8"),
     ("onnx", "int8"),
 )
-_SHOWN_STYLES = 3
+_EXAMPLES = ("astronaut.png", "chelsea.png", "coffee.png")
 _SHOWN_WH = (250, 196)
 _ENLARGED = 8
 
@@ -139,12 +141,7 @@ def side_by_side(photos: Sequence[Image]) -> list[list[Cell]]:
 
 def packaged_examples() -> list[Image]:
     """Photographs that may be shown, small enough to be seen pixel by pixel: uint8 (196, 250, 3) RGB each."""
-    images = [read_image(packaged_photo(name)) for name in ("astronaut.png", "chelsea.png", "coffee.png")]
-    return [
-        np.asarray(cv2.resize(image, _SHOWN_WH, interpolation=cv2.INTER_AREA), np.uint8)
-        for image in images[:_SHOWN_STYLES]
-        if image is not None
-    ]
+    return [resize(read_still(packaged_photo(name)).pixels, _SHOWN_WH) for name in _EXAMPLES]
 
 
 def _ramp() -> Image:
@@ -203,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
         if chosen.style_dir is None and chosen.sheet is None:
             raise OptionError("nothing to do: give --style-dir and --photo-dir for figures, or --sheet for images")
         if chosen.sheet is not None:
-            write_sheet(chosen.sheet, side_by_side(packaged_examples()))
+            write_still(chosen.sheet, StillImage(draw_sheet(side_by_side(packaged_examples()))))
         if chosen.style_dir is not None:
             paths = held_out_photos(chosen.photo_dir, max(1, chosen.photos))
             with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:

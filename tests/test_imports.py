@@ -49,10 +49,11 @@ def _is_module(name: str) -> bool:
 def _imports(source: str) -> Iterator[tuple[int, str]]:
     """Line and name of each module of this project that is imported, in functions and for types alone, too."""
     for node in ast.walk(ast.parse(source)):
-        names: list[str] = []
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             package = node.module or ""
             names = [f"{package}.{alias.name}" for alias in node.names]
             names = [name if _is_module(name) else package for name in names]

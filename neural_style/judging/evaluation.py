@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from neural_style.contact_sheet import Cell, make_cell, write_sheet
+from neural_style.contact_sheet import Cell, draw_sheet, make_cell
 from neural_style.errors import EvaluationError
 from neural_style.judging.flicker import Image, Unrounded, mean_of_known, measure_motion, noise_gain, pair_error
 from neural_style.judging.grid import grid_figures
 from neural_style.judging.inputs import find_style_images, held_out_photos, read_exhibit, read_frames
-from neural_style.judging.judge import Impression, Judge, compare, resized_to, with_short_side
+from neural_style.judging.judge import Impression, Judge, compare, resized_to
 from neural_style.judging.judge_network import JUDGE_NAME
 from neural_style.judging.options import EvaluateOptions
 from neural_style.judging.scorecard import (
@@ -30,6 +30,8 @@ from neural_style.judging.scorecard import (
 from neural_style.judging.strokes import Strokes, stroke_diversity, stroke_fit
 from neural_style.networks.fast_net import FastNet
 from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
+from realtime.media.image_file import StillImage, write_still
+from realtime.media.resize import with_short_side
 
 _NOISY_IMAGES = 4
 
@@ -58,7 +60,8 @@ class Evaluation:
 
     Raises:
         CheckpointError: the weights cannot be read.
-        EvaluationError: a style image, photograph or clip is missing or unusable.
+        EvaluationError: a painting is missing, or a photograph or video cannot be judged.
+        SourceError: a painting, photograph or video cannot be read.
         MissingPackageError: the judge's weights are not installed.
         TrainingError: the judge's weights or the folder of photographs cannot be read.
     """
@@ -100,7 +103,8 @@ class Evaluation:
             self.options.model.name, JUDGE_NAME, self.options.quick, photos, clips, scores, means, diversity
         )
         if self.options.sheet is not None:
-            write_sheet(self.options.sheet, list(zip_longest(*columns, fillvalue=Cell("", None))))
+            sheet = draw_sheet(list(zip_longest(*columns, fillvalue=Cell("", None))))
+            write_still(self.options.sheet, StillImage(sheet))
         if self.options.json is not None:
             write_json(self.options.json, card)
         return card

@@ -12,6 +12,7 @@ from torch import Tensor
 from neural_style.errors import EvaluationError, MissingPackageError
 from neural_style.judging.judge_network import MIN_SIDE_PX, JudgeNetwork
 from neural_style.judging.strokes import Strokes, strokes_of
+from realtime.media.resize import with_short_side
 
 Image = NDArray[np.uint8]
 Luminance = NDArray[np.float32]
@@ -214,15 +215,6 @@ def resized_to(image: Image, size_wh: tuple[int, int]) -> Image:
     if image.shape[1::-1] == size_wh:
         return image
     return np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def with_short_side(image: Image, short_side_px: int) -> Image:
-    """Resizes an image, uint8 (H, W, 3), keeping its shape."""
-    height, width = image.shape[:2]
-    scale = short_side_px / min(height, width)
-    size_wh = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)
 
 
 def _moments(layer: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,14 +14,15 @@ from typing import Any
 from rich.console import Console
 
 from neural_style.atomic_file import whole_file
-from neural_style.contact_sheet import Cell, make_cell, write_sheet
+from neural_style.contact_sheet import Cell, draw_sheet, make_cell
 from neural_style.errors import CheckpointError, StylizationError
 from neural_style.judging.evaluation import Stylizer
-from neural_style.judging.judge import with_short_side
-from neural_style.photos import packaged_photo, read_image
+from neural_style.photos import packaged_photo
 from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint, read_header
 from neural_style.weights.onnx_format import ModelFile, read_model_file
+from realtime.media.image_file import StillImage, read_still, write_still
+from realtime.media.resize import with_short_side
 
 _PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png")
 _PHOTO_SIDE_PX = 480
@@ -43,10 +44,7 @@ def style_rows(network: StyleNetwork) -> list[list[Cell]]:
     stylizers = [(name, Stylizer(network, style)) for style, name in enumerate(network.style_names)]
     rows = []
     for name in _PHOTOS:
-        photograph = read_image(packaged_photo(name))
-        if photograph is None:
-            raise StylizationError(f"photograph {name}: scikit-image is damaged; install it again")
-        sized = with_short_side(photograph, _PHOTO_SIDE_PX)
+        sized = with_short_side(read_still(packaged_photo(name)).pixels, _PHOTO_SIDE_PX)
         for first in range(0, len(stylizers), _STYLES_PER_ROW):
             left = make_cell("photograph", sized) if first == 0 else Cell("", None)
             some = stylizers[first : first + _STYLES_PER_ROW]
@@ -172,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
     errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
         network = load_checkpoint(chosen.folder / "fast.safetensors")
-        write_sheet(chosen.folder / "styles.jpg", style_rows(network))
+        write_still(chosen.folder / "styles.jpg", StillImage(draw_sheet(style_rows(network))))
         of_fine = chosen.figures.with_suffix(".fine.json")
         read = [chosen.figures, *([of_fine] if of_fine.is_file() else [])]
         figures = [json.loads(path.read_text(encoding="utf-8")) for path in read]

@@ -8,17 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from neural_style.atomic_file import whole_file
-from neural_style.contact_sheet import make_cell, write_sheet
+from neural_style.contact_sheet import draw_sheet, make_cell
 from neural_style.errors import TrainingError
 from neural_style.networks.fast_net import FastNet
-from neural_style.photos import find_photos, hold_out, packaged_photos, read_image
+from neural_style.photos import find_photos, hold_out, packaged_photos
 from neural_style.training.dataset import PhotoCrops, read_style_image
 from neural_style.training.distributed import Member
 from neural_style.training.loss_weights import load_loss_network
@@ -28,6 +26,8 @@ from neural_style.training.starting_point import nearest_style, new_network, par
 from neural_style.training.steadiness import random_motion, steadiness_loss
 from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint, save_style
 from neural_style.weights.state_dict import first_reason
+from realtime.media.image_file import StillImage, readable_images, write_still
+from realtime.media.resize import resize
 
 _WEAK_SHARE = 0.15
 """Share of the images that are trained at a random strength below 1."""
@@ -164,11 +164,8 @@ class Trainer:
     def write_preview(self) -> None:
         """Writes the preview sheet: a row for each of four validation images, a column for each style."""
         rows = []
-        for path in self._validation[:_PREVIEW_PHOTOS]:
-            image = read_image(path)
-            if image is None:
-                continue
-            square = np.asarray(cv2.resize(image, _PREVIEW_WH, interpolation=cv2.INTER_AREA), np.uint8)
+        for image in readable_images(self._validation[:_PREVIEW_PHOTOS]):
+            square = resize(image, _PREVIEW_WH)
             content = torch.from_numpy(square).permute(2, 0, 1)[None].float().to(self._device)
             row = [make_cell("photograph", square)]
             for style, name in enumerate(self.network.style_names):
@@ -177,7 +174,7 @@ class Trainer:
                 row.append(make_cell(name, stylized.cpu().numpy()))
             rows.append(row)
         if rows:
-            write_sheet(self.options.preview_path, rows)
+            write_still(self.options.preview_path, StillImage(draw_sheet(rows)))
 
     def _batches(self) -> Iterator[Tensor]:
         """This member's share of every batch from the next step on, each (batch_size / size, 3, crop, crop)."""

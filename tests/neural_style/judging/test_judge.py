@@ -23,9 +23,9 @@ from neural_style.judging.judge import (
     compare,
     resized_to,
     structural_similarity,
-    with_short_side,
 )
 from neural_style.judging.judge_network import MIN_SIDE_PX, NUM_LAYERS, STRIDES, TAPPED_BLOCKS, JudgeNetwork
+from realtime.media.resize import with_short_side
 
 Image = NDArray[np.uint8]
 
