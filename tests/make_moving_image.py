@@ -9,19 +9,23 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
-import numpy as np
 from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
 
-from realtime import Stylizer
+import stylize
 from realtime.frame import Image
 from realtime.media.video_reader import VideoReader
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.style_catalogue import SAVED_MODELS
 
-STYLES = ("candy", "starry_night", "udnie", "great_wave", "mosaic", "the_scream")
+STYLES = "candy,starry_night,udnie,great_wave,mosaic,the_scream"
 _CELL_WH = (320, 240)
+_RATE_FPS = 25
 _EVERY = 2
 """Every second frame of the clip is shown, at half of its rate."""
+
+_MOST_BYTES = 1_400_000
+_QUALITIES = (65, 55, 45, 35, 25)
 
 
 def _frames(path: Path) -> list[Image]:
@@ -31,42 +35,56 @@ def _frames(path: Path) -> list[Image]:
     return frames
 
 
-def _labelled(image: Image, label: str) -> Image:
-    """A frame, uint8 (H, W, 3), small and with a label at its lower left."""
-    cell = np.asarray(cv2.resize(image, _CELL_WH, interpolation=cv2.INTER_AREA), np.uint8)
-    place = (8, _CELL_WH[1] - 10)
-    for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(cell, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.55, colour, thickness, cv2.LINE_AA)
-    return cell
+def _stylized(style: str, first: int, end: int) -> list[Image]:
+    """Frames of a part of the sample clip, counted in shown frames, as `stylize.py` makes them."""
+    times = (str(count * _EVERY / _RATE_FPS) for count in (first, end))
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "stylized.mkv"
+        arguments = [str(SAMPLE_CLIP), "-o", str(target), "--style", style, "--codec", "ffv1"]
+        if stylize.main([*arguments, "--start", next(times), "--end", next(times)]):
+            raise SystemExit(1)
+        return _frames(target)
 
 
-def make_moving_image(target: Path, styles: tuple[str, ...] = STYLES, quality: int = 60) -> None:
-    """Writes the moving image; its file holds each style for an equal part of the clip."""
+def _pair(original: Image, stylized: Image, style: str) -> Pillow.Image:
+    """Two frames, uint8 (H, W, 3), side by side, each with a label at its lower left."""
+    width, height = _CELL_WH
+    both = Pillow.new("RGB", (2 * width, height))
+    font = ImageFont.load_default(16)
+    for column, (pixels, label) in enumerate(((original, "original"), (stylized, style))):
+        both.paste(Pillow.fromarray(cv2.resize(pixels, _CELL_WH, interpolation=cv2.INTER_AREA)), (column * width, 0))
+        place = (column * width + 8, height - 26)
+        ImageDraw.Draw(both).text(place, label, "white", font, stroke_width=2, stroke_fill="black")
+    return both
+
+
+def make_moving_image(target: Path, styles: list[str]) -> None:
+    """Writes the moving image, in the best quality that is small enough; each style has an equal part of the clip."""
     originals = _frames(SAMPLE_CLIP)
     length = len(originals) // len(styles)
-    shown = []
-    for number, style in enumerate(styles):
-        part = slice(number * length, (number + 1) * length)
-        with tempfile.TemporaryDirectory() as folder, Stylizer(style) as stylizer:
-            stylizer.video(SAMPLE_CLIP, Path(folder) / "stylized.mkv", codec="ffv1")
-            stylized = _frames(Path(folder) / "stylized.mkv")[part]
-        pairs = zip(originals[part], stylized, strict=True)
-        shown += [np.hstack([_labelled(before, "original"), _labelled(after, style)]) for before, after in pairs]
-    images = [Pillow.fromarray(image) for image in shown]
-    images[0].save(
-        target, save_all=True, append_images=images[1:], duration=40 * _EVERY, loop=0, quality=quality, method=6
-    )
+    pairs = [
+        _pair(original, stylized, style)
+        for number, style in enumerate(styles)
+        for original, stylized in zip(
+            originals[number * length :], _stylized(style, number * length, (number + 1) * length), strict=False
+        )
+    ]
+    for quality in _QUALITIES:
+        pairs[0].save(
+            target, save_all=True, append_images=pairs[1:], duration=1000 * _EVERY // _RATE_FPS, loop=0, quality=quality
+        )
+        if target.stat().st_size <= _MOST_BYTES:
+            break
+    print(f"wrote {target}: {len(pairs)} frames, {target.stat().st_size / 1e6:.2f} MB")  # noqa: T201
 
 
 def main() -> None:
-    """Writes the file and says how large it is."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description="Make the moving image of the README.")
     parser.add_argument("-o", "--output", type=Path, default=SAVED_MODELS / "styles.webp")
-    parser.add_argument("--styles", default=",".join(STYLES), help="names with commas between")
-    parser.add_argument("--quality", type=int, default=60, help="of the WebP, 0 to 100")
+    parser.add_argument("--styles", default=STYLES, help="names with commas between (default %(default)s)")
     chosen = parser.parse_args()
-    make_moving_image(chosen.output, tuple(chosen.styles.split(",")), chosen.quality)
-    print(f"wrote {chosen.output}: {chosen.output.stat().st_size / 1e6:.2f} MB")  # noqa: T201
+    make_moving_image(chosen.output, chosen.styles.split(","))
 
 
 if __name__ == "__main__":
