@@ -151,6 +151,16 @@ def test_a_video_is_what_the_command_makes_of_it(stylizer: Stylizer, tmp_path: P
     assert difference(ours.images[0], take_apart(source).images[0]) > 5
 
 
+def test_images_are_stylized_while_a_video_is(stylizer: Stylizer, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mp4", VideoKind(count=30))
+    alone = stylizer(SMALL)
+    with ThreadPoolExecutor(1) as thread:
+        video = thread.submit(stylizer.video, source, tmp_path / "out.mp4")
+        beside = stylizer(SMALL)
+        assert video.result(timeout=100).frames == 30
+    assert np.array_equal(beside, alone)
+
+
 def test_a_video_is_not_overwritten_unasked_and_an_image_is_no_video(stylizer: Stylizer, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", VideoKind())
     with pytest.raises(OptionError, match="is the input itself"):
