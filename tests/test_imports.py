@@ -21,7 +21,7 @@ _NETWORKS = {"neural_style.networks", "neural_style.weights"}
 ALLOWED = {
     **dict.fromkeys(SCRIPTS, PACKAGES),
     "speed": {"speed", "realtime", "neural_style"},
-    "export": {"export", *_NETWORKS, *_SHARED},
+    "export": {"export", *_NETWORKS, *_SHARED, "realtime.media"},
     "realtime": {"realtime", *_NETWORKS, *_SHARED},
     "realtime.media": {"realtime.media", "realtime.errors", "realtime.frame", *_SHARED},
     "neural_style": _SHARED,
