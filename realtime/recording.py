@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from realtime.media.image_file import StillImage, write_still
 from realtime.sinks.protocol import Sink, StylizedFrame
-from realtime.sinks.snapshot import write_snapshot
 from realtime.sinks.video_file import VideoFileSink
 
 
@@ -49,6 +49,21 @@ class Keepsakes:
     def _told(self, line: str) -> str:
         self._report(line)
         return line
+
+
+def write_snapshot(stylized: StylizedFrame, stem: Path) -> tuple[Path, Path]:
+    """Writes `STEM_input.png` and `STEM_output.png`.
+
+    Returns:
+        Both paths.
+
+    Raises:
+        SinkError: a file cannot be written.
+    """
+    paths = stem.with_name(f"{stem.name}_input.png"), stem.with_name(f"{stem.name}_output.png")
+    for path, pixels in zip(paths, (stylized.frame.pixels, stylized.pixels), strict=True):
+        write_still(path, StillImage(pixels))
+    return paths
 
 
 def _time_stamp() -> str:

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError
-from realtime.media.codecs import Encoder, VideoFormat, ordinary_priority
+from realtime.media.codecs import Encoder, VideoFormat
 from realtime.media.video_writer import add_video_stream
 from realtime.videos.segments import SegmentRecord, segment_paths
 from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
@@ -64,8 +64,6 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: V
             out = opened.enter_context(av.open(str(partial), "w", options=options))
             out.metadata.update(source.metadata)
             stream = add_video_stream(out, encoder, video_format)
-            with ordinary_priority():
-                stream.codec_context.open()  # the first packet would, too
             tracks = Tracks(out, source, suffix, note, _window(assembly, video_format))
             if assembly.bounds is None and source.chapters():
                 out.set_chapters(source.chapters())
