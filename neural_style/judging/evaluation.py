@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-import numpy as np
-import torch
 from rich.progress import Progress
 
 from neural_style.contact_sheet import Cell, draw_sheet, make_cell
 from neural_style.errors import EvaluationError
-from neural_style.judging.flicker import Image, Unrounded, mean_of_known, measure_motion, noise_gain, pair_error
+from neural_style.judging.flicker import Image, mean_of_known, measure_motion, noise_gain, pair_error
 from neural_style.judging.grid import grid_figures
 from neural_style.judging.inputs import find_style_images, held_out_photos, read_exhibit, read_frames
 from neural_style.judging.judge import Impression, Judge, compare, resized_to
@@ -28,31 +26,12 @@ from neural_style.judging.scorecard import (
     write_json,
 )
 from neural_style.judging.strokes import Strokes, stroke_diversity, stroke_fit
-from neural_style.networks.fast_net import FastNet
-from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
+from neural_style.networks.stylizer import Stylizer
+from neural_style.weights.checkpoint import load_checkpoint
 from realtime.media.image_file import StillImage, write_still
 from realtime.media.resize import with_short_side
 
 _NOISY_IMAGES = 4
-
-
-class Stylizer:
-    """One style of a network, as a function of an image."""
-
-    def __init__(self, network: StyleNetwork, style: int) -> None:
-        self._network = network
-        self._vector = network.style_vectors[style : style + 1] if isinstance(network, FastNet) else None
-
-    @torch.inference_mode()
-    def unrounded(self, image: Unrounded) -> Unrounded:
-        """Stylizes float32 (H, W, 3) RGB, 0..255; what comes out may lie outside of 0..255."""
-        pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]  # (1, 3, H, W)
-        stylized = self._network(pixels) if self._vector is None else self._network(pixels, self._vector)
-        return np.asarray(stylized[0].permute(1, 2, 0).numpy(), np.float32)
-
-    def __call__(self, image: Image) -> Image:
-        """Stylizes uint8 (H, W, 3) RGB."""
-        return self.unrounded(image.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
 
 
 class Evaluation:

@@ -16,7 +16,7 @@ from rich.console import Console
 from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import Cell, draw_sheet, make_cell
 from neural_style.errors import CheckpointError, StylizationError
-from neural_style.judging.evaluation import Stylizer
+from neural_style.networks.stylizer import Stylizer
 from neural_style.photos import packaged_photo
 from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint, read_header

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from neural_style.errors import EvaluationError
 from neural_style.judging.evaluate import main
-from neural_style.judging.evaluation import Stylizer
 from neural_style.judging.grid import grid_figures
 from neural_style.judging.judge import Judge
 from neural_style.judging.options import EvaluateOptions, parse_arguments
 from neural_style.judging.strokes import stroke_diversity, stroke_fit
 from neural_style.networks.fast_net import FastNet, FastNetShape
+from neural_style.networks.stylizer import Stylizer
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.weights.checkpoint import StyleCredit, load_checkpoint, save_checkpoint
 from realtime.media.image_file import read_still
@@ -260,7 +260,11 @@ class _Mirror(nn.Module):
 
     style_names = ("waves",)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: Tensor, style_vectors: Tensor | None = None) -> Tensor:
         return images
 
 
