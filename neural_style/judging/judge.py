@@ -133,21 +133,6 @@ class Judge:
         strokes = strokes_of(self._network, image)
         return Impression(moments, strokes, content, self._patches(pixels), _colours(image), _luminance(image))
 
-    def figures(self, stylized: Image, photograph: Image, style_image: Image) -> ImageFigures:
-        """Compares a stylized image with the photograph it shows and its style image.
-
-        Args:
-            stylized: uint8 (H, W, 3) RGB; resized when it has not the photograph's size.
-            photograph: uint8 (H, W, 3) RGB.
-            style_image: uint8 (H', W', 3) RGB; resized until its shorter side is the photograph's.
-
-        Raises:
-            EvaluationError: the photograph is too small.
-        """
-        height, width = photograph.shape[:2]
-        fitted, scaled = resized_to(stylized, (width, height)), with_short_side(style_image, min(height, width))
-        return compare(self.look(fitted), self.look(photograph), self.look(scaled))
-
     def _patches(self, pixels: Tensor) -> list[NDArray[np.float32]]:
         """Quantile functions of an image's patches along fixed random directions, at one, a half and a quarter.
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from neural_style.errors import EvaluationError
 from neural_style.judging.evaluate import main
 from neural_style.judging.grid import grid_figures
-from neural_style.judging.judge import Judge
+from neural_style.judging.judge import Judge, compare, resized_to
 from neural_style.judging.options import EvaluateOptions, parse_arguments
 from neural_style.judging.strokes import stroke_diversity, stroke_fit
 from neural_style.networks.fast_net import FastNet, FastNetShape
@@ -187,7 +187,9 @@ def test_images_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: py
     others = night["others"]
     images = (_image(96, 108, seed=50), _image(64, 72, 10 + 3))
     style_image = read_still(Path("paintings/night.JPG")).pixels
-    expected = Judge().figures(*images, style_image)
+    judge = Judge()
+    sized = resized_to(images[0], (72, 64)), images[1], with_short_side(style_image, 64)
+    expected = compare(*(judge.look(image) for image in sized))
     assert others["file"] == "theirs.png"
     fit = others["figures"].pop("fit")
     assert others["figures"] == pytest.approx(expected.numbers())
