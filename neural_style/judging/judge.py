@@ -12,7 +12,6 @@ from torch import Tensor
 from neural_style.errors import EvaluationError, MissingPackageError
 from neural_style.judging.judge_network import MIN_SIDE_PX, JudgeNetwork
 from neural_style.judging.strokes import Strokes, strokes_of
-from realtime.media.resize import with_short_side
 
 Image = NDArray[np.uint8]
 Luminance = NDArray[np.float32]
@@ -193,13 +192,6 @@ def structural_similarity(first: Luminance, second: Luminance) -> float:
     pair = first.astype(np.float64), second.astype(np.float64)  # variances are small differences of large squares
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255.0}
     return float(mean_ssim(*pair, **options))  # type: ignore[no-untyped-call]
-
-
-def resized_to(image: Image, size_wh: tuple[int, int]) -> Image:
-    """Brings an image, uint8 (H, W, 3), to another width and height by INTER_AREA, which averages where it shrinks."""
-    if image.shape[1::-1] == size_wh:
-        return image
-    return np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _moments(layer: Tensor) -> tuple[Tensor, Tensor]:

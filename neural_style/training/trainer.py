@@ -16,7 +16,7 @@ from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import draw_sheet, make_cell
 from neural_style.errors import TrainingError
 from neural_style.networks.fast_net import FastNet
-from neural_style.networks.stylizer import Stylizer
+from neural_style.networks.image_stylizer import ImageStylizer
 from neural_style.photos import find_photos, hold_out, packaged_photos
 from neural_style.training.dataset import PhotoCrops, read_style_image
 from neural_style.training.distributed import Member
@@ -163,7 +163,7 @@ class Trainer:
 
     def write_preview(self) -> None:
         """Writes the preview sheet: a row for each of four validation images, a column for each style."""
-        stylizers = {name: Stylizer(self.network, style) for style, name in enumerate(self.network.style_names)}
+        stylizers = {name: ImageStylizer(self.network, style) for style, name in enumerate(self.network.style_names)}
         rows = []
         for image in readable_images(self._validation[:_PREVIEW_PHOTOS]):
             square = resize(image, _PREVIEW_WH)

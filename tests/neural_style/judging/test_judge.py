@@ -21,11 +21,10 @@ from neural_style.judging.judge import (
     ImageFigures,
     Judge,
     compare,
-    resized_to,
     structural_similarity,
 )
 from neural_style.judging.judge_network import MIN_SIDE_PX, NUM_LAYERS, STRIDES, TAPPED_BLOCKS, JudgeNetwork
-from realtime.media.resize import with_short_side
+from realtime.media.resize import resize, with_short_side
 
 Image = NDArray[np.uint8]
 
@@ -64,7 +63,7 @@ def judge(state: dict[str, Tensor]) -> Judge:
 def _figures(judge: Judge, stylized: Image, photograph: Image, style_image: Image) -> ImageFigures:
     """The figures of one image, brought to the photograph's size, as its style image is to the shorter side."""
     height, width = photograph.shape[:2]
-    sized = resized_to(stylized, (width, height)), photograph, with_short_side(style_image, min(height, width))
+    sized = resize(stylized, (width, height)), photograph, with_short_side(style_image, min(height, width))
     return compare(*(judge.look(image) for image in sized))
 
 
@@ -230,7 +229,7 @@ def test_images_of_other_sizes_are_brought_to_the_photographs(judge: Judge) -> N
     large = np.asarray(cv2.resize(photograph, (256, 192), interpolation=cv2.INTER_NEAREST), np.uint8)
     assert _figures(judge, large, photograph, style_image) == _figures(judge, photograph, photograph, style_image)
     checked = np.indices((192, 256)).sum(0) % 2 * np.uint8(200)
-    assert (resized_to(np.dstack([checked] * 3).astype(np.uint8), (128, 96)) == 100).all()
+    assert (resize(np.dstack([checked] * 3).astype(np.uint8), (128, 96)) == 100).all()
     assert with_short_side(style_image, 192).shape == (224, 192, 3)
     style_image = _style_image(96, 128)
     large_style_image = np.asarray(cv2.resize(style_image, (256, 192), interpolation=cv2.INTER_NEAREST), np.uint8)

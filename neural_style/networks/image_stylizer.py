@@ -8,7 +8,7 @@ from neural_style.networks.fast_net import FastNet
 from neural_style.weights.checkpoint import StyleNetwork
 
 
-class Stylizer:
+class ImageStylizer:
     """One style of a network, as a function of an image.
 
     Args:
