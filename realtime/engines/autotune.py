@@ -1,17 +1,11 @@
-"""Owns finding out which engine is fastest on this machine, and remembering it in the user's cache folder.
-
-Must not know which engines there are.
-"""
+"""Owns finding out which engine is fastest on this machine, and remembering it in the user's cache folder."""
 
 import json
 import math
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +13,7 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from neural_style.atomic_file import whole_file
+from realtime.engines.machine import cpu_name, package_versions, usable_cores
 from realtime.engines.protocol import Engine
 from realtime.errors import StylizationError
 from realtime.options import EngineName, Precision
@@ -29,10 +24,10 @@ if TYPE_CHECKING:
 
 _ROUNDS = 8
 _ROUND_S = 0.12
-_KEPT_PERCENT = 25
-"""What others do on the machine only ever adds time, and for seconds: a fast quarter of short rounds misses it."""
+_TYPICAL_PERCENTILE = 25
+"""Other programs only ever add time, for seconds at once; the lower quartile of short rounds is free of them."""
 
-_HOPELESS = 3.0
+_TOO_SLOW = 3.0
 """A candidate that once took so many times as long as the best is not measured again."""
 
 _PACKAGES = ("openvino", "onnxruntime-gpu", "onnxruntime", "torch")
@@ -68,16 +63,16 @@ def fastest_candidate(
         refresh: measure again.
         say: is told what is measured, and what was found.
     """
-    path = cache_path()
-    key = _key(candidates, style, size_wh)
+    path, key = cache_path(), _key(candidates, style, size_wh)
+    by_name = {str(candidate): candidate for candidate in candidates}
     known = _read(path).get(key)
-    if not refresh and known in [str(candidate) for candidate in candidates]:
-        return next(candidate for candidate in candidates if str(candidate) == known)
+    if not refresh and known in by_name:
+        return by_name[known]
     say(f"finding out once which of {len(candidates)} engines is fastest here; remembered in {path}")
     times_ms = _measured(candidates, open_candidate, style, size_wh)
     if not times_ms:
         return candidates[0]
-    best = min(times_ms, key=lambda candidate: times_ms[candidate])
+    best = min(times_ms, key=times_ms.__getitem__)
     say("; ".join(f"{candidate} {time_ms:.1f} ms" for candidate, time_ms in times_ms.items()))
     try:
         _remember(path, key, str(best))
@@ -149,13 +144,13 @@ def _measured(
             best_ms = min((_typical(times) for times in times_ms.values()), default=0.0)
             for candidate, times in times_ms.items():
                 end_s = time.perf_counter() + _ROUND_S
-                while _typical(times) < _HOPELESS * best_ms and time.perf_counter() < end_s:
+                while _typical(times) < _TOO_SLOW * best_ms and time.perf_counter() < end_s:
                     times.append(_time_ms(stages[candidate], images, style))
     return {candidate: _typical(times) for candidate, times in times_ms.items()}
 
 
 def _typical(times_ms: list[float]) -> float:
-    return float(np.percentile(times_ms, _KEPT_PERCENT))
+    return float(np.percentile(times_ms, _TYPICAL_PERCENTILE))
 
 
 def _time_ms(stage: "EngineStage[None]", images: Any, style: Style) -> float:
@@ -166,28 +161,11 @@ def _time_ms(stage: "EngineStage[None]", images: Any, style: Style) -> float:
 
 def _key(candidates: Sequence[Candidate], style: Style, size_wh: tuple[int, int]) -> str:
     """Machine, packages, model and size; another of them may have another answer."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    packages = [f"{name} {_version(name)}" for name in _PACKAGES]
+    versions = package_versions(_PACKAGES)
+    packages = [f"{name} {versions.get(name, 'none')}" for name in _PACKAGES]
     model = style.content_hash or str(style.checkpoint or style.model_file)
     among = [str(candidate) for candidate in candidates]
-    return json.dumps([cpu_name(), cores, packages, among, model, list(size_wh)])
-
-
-def cpu_name() -> str:
-    """The processor's name as far as the system tells."""
-    cpu_info = Path("/proc/cpuinfo")
-    if cpu_info.is_file():
-        for line in cpu_info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
+    return json.dumps([cpu_name(), usable_cores(), packages, among, model, list(size_wh)])
 
 
 def _read(path: Path) -> dict[str, str]:

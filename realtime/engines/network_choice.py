@@ -1,4 +1,4 @@
-"""Owns which of the two networks a live run takes: `fine` where it holds the source's rate here, else `fast`."""
+"""Owns which of the two networks a live run takes: `fine` where this machine holds the source's rate, else `fast`."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from realtime.options import EngineOptions, NetworkName
 from realtime.style_catalogue import Catalogue, has_network, open_styles
 
 LOOP_SHARE = 0.8
-"""Of an engine's own rate, what a live loop reaches that also decodes, smooths and shows (measured: 0.82 and more)."""
+"""What a live loop, which also decodes, smooths and shows, reaches of an engine's own rate; measured: 0.82 and more."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""Owns what every engine promises.
-
-Must not know any engine.
-"""
+"""Owns what every engine promises."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,8 +38,13 @@ def no_memory(info: EngineInfo, shape: tuple[int, ...]) -> EngineMemoryError:
     )
 
 
-def rows_of(vector: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """A style vector for each image, float32 (count, vector_size), of one vector or as many as there are images."""
+def vector_per_image(vector: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """A style vector for each image: float32 (count, vector_size).
+
+    Args:
+        vector: float32 (vector_size,), the same for all, or (count, vector_size).
+        count: of the images.
+    """
     return np.array(np.broadcast_to(vector, (count, vector.shape[-1])))
 
 
@@ -94,4 +96,3 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Frees what the engine holds."""
-        ...

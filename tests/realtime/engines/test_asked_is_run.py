@@ -160,7 +160,7 @@ def nothing_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
     monkeypatch.setattr(openvino_engine, "_has_bf16", lambda: True)
-    monkeypatch.setattr(selection, "_cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(selection, "cpu_has_bf16", lambda: True)
     monkeypatch.setattr(selection, "fastest_candidate", lambda candidates, *_: candidates[0])
 
 

@@ -56,7 +56,7 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
         def fastest(candidates: Sequence[Candidate], *_: object) -> Candidate:
             return min(candidates, key=lambda candidate: machine.times_ms.get(str(candidate), 99.0))
 
-        monkeypatch.setattr(selection, "_cpu_has_bf16", lambda: machine.has_bf16)
+        monkeypatch.setattr(selection, "cpu_has_bf16", lambda: machine.has_bf16)
         (machines.WHOLE if machine.has_cuda else machines.NO_GPU).take_place(monkeypatch)
         monkeypatch.setattr(selection, "_has_openvino", lambda: machine.has_openvino)
         monkeypatch.setattr(selection, "_is_there", lambda *_: machine.has_int8_files)
@@ -141,18 +141,3 @@ def test_a_style_without_a_model_file_takes_torch(choose: Choose) -> None:
 def test_a_model_file_alone_does_without_torch(choose: Choose) -> None:
     machine = Machine(has_bf16=True, has_int8_files=False, times_ms={"torch bf16": 1.0})
     assert choose(machine, ONLY_MODEL_FILE) == "openvino bf16"
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [("flags : fpu avx512_bf16 sse", True), ("flags : amx_bf16", True), ("flags : avx512f", False), ("", False)],
-)
-def test_the_system_tells_whether_the_cpu_has_bf16(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, expected: bool
-) -> None:
-    cpu_info = tmp_path / "cpuinfo"
-    cpu_info.write_text(content)
-    monkeypatch.setattr(selection, "Path", lambda _: cpu_info)
-    assert selection._cpu_has_bf16() is expected
-    cpu_info.unlink()
-    assert selection._cpu_has_bf16() is False
