@@ -1,6 +1,7 @@
 """Owns an object in a process of its own, asked over a pipe.
 
-Must not know what the object is.
+Executors and managers of the standard library do less: their processes outlive a parent that is killed, or an
+answer that does not come is waited for without a limit.
 """
 
 import multiprocessing
@@ -13,10 +14,10 @@ from realtime.errors import EngineError, StylizationError
 
 _END_S = 5.0
 _ANSWER_S = 600.0
-"""The slowest honest answer: TensorRT builds an engine, or the public network stylizes a batch of 4K frames on CPU."""
+"""The slowest answers: TensorRT builds an engine, or the public network stylizes a batch of 4K frames on CPU."""
 
 
-class Remote:
+class RemoteObject:
     """Makes an object in a new process, and asks it there.
 
     Args:
