@@ -1,7 +1,4 @@
-"""Owns what a run over files tells: lines and a progress bar for people, lines of JSON for scripts.
-
-Must not know how files are stylized.
-"""
+"""Owns what a run over files reports: lines and a progress bar for people, lines of JSON for scripts."""
 
 import json
 import sys
@@ -21,40 +18,33 @@ from rich.progress import (
 _JSON_INTERVAL_S = 1.0
 
 
-class Teller(Protocol):
+class Reporter(Protocol):
     """Takes what happens, in its order."""
 
     def began(self, source: str, targets: list[str]) -> None:
         """A file is begun."""
-        ...
 
     def advanced(self, source: str, done: int, total: int) -> None:
-        """So many images of a video are done; a total of 0 is unknown."""
-        ...
+        """So many frames of a video are done; a total of 0 is unknown."""
 
     def noted(self, source: str, line: str) -> None:
         """Something that the user should know, such as what could not be kept."""
-        ...
 
     def wrote(self, source: str, targets: list[str], facts: dict[str, Any]) -> None:
         """A file is finished."""
-        ...
 
     def failed(self, source: str, reason: str) -> None:
         """A file failed; an empty source is the whole run."""
-        ...
 
     def interrupted(self) -> None:
         """The user ended the run."""
-        ...
 
     def close(self) -> None:
-        """Nothing more will be told."""
-        ...
+        """Nothing more will be reported."""
 
 
-class PeopleTeller:
-    """Lines, and on a terminal a progress bar.
+class ConsoleReporter:
+    """Lines for people, and on a terminal a progress bar.
 
     Args:
         to_stderr: keep standard output free for an image.
@@ -68,11 +58,11 @@ class PeopleTeller:
         self._started_s, self._first = 0.0, 0
 
     def began(self, source: str, targets: list[str]) -> None:
-        """See `Teller.began`."""
+        """See `Reporter.began`."""
         self._started_s, self._first = 0.0, 0
 
     def advanced(self, source: str, done: int, total: int) -> None:
-        """See `Teller.advanced`."""
+        """See `Reporter.advanced`."""
         if not self._console.is_terminal:
             return
         if self._bar is None:
@@ -86,29 +76,29 @@ class PeopleTeller:
         self._bar.update(self._task, completed=done, total=max(total, done) or None, fps=fps)
 
     def noted(self, source: str, line: str) -> None:
-        """See `Teller.noted`."""
+        """See `Reporter.noted`."""
         self._console.print(f"{source}: {line}")
 
     def wrote(self, source: str, targets: list[str], facts: dict[str, Any]) -> None:
-        """See `Teller.wrote`."""
+        """See `Reporter.wrote`."""
         self._end_bar()
-        told = [f"{facts['frames']} frames, {facts['fps']:.1f} fps"] if "frames" in facts else []
-        told += [facts["size"]] if "size" in facts else []
-        told += [f"lost {facts['lost']} frames, {facts['damaged']} damaged"] if facts.get("lost_any") else []
-        self._console.print(f"wrote {', '.join(targets)}: {', '.join(told)}")
+        parts = [f"{facts['frames']} frames, {facts['fps']:.1f} fps"] if "frames" in facts else []
+        parts += [facts["size"]] if "size" in facts else []
+        parts += [f"lost {facts['lost']} frames, {facts['damaged']} damaged"] if facts.get("lost_any") else []
+        self._console.print(f"wrote {', '.join(targets)}: {', '.join(parts)}")
 
     def failed(self, source: str, reason: str) -> None:
-        """See `Teller.failed`."""
+        """See `Reporter.failed`."""
         self._end_bar()
         self._errors.print(f"error: {reason}")
 
     def interrupted(self) -> None:
-        """See `Teller.interrupted`."""
+        """See `Reporter.interrupted`."""
         self._end_bar()
         self._errors.print("interrupted")
 
     def close(self) -> None:
-        """See `Teller.close`."""
+        """See `Reporter.close`."""
         self._end_bar()
 
     def _end_bar(self) -> None:
@@ -117,49 +107,49 @@ class PeopleTeller:
             self._bar = None
 
 
-class JsonTeller:
+class JsonReporter:
     """One JSON object a line on standard output, or standard error where that is taken."""
 
     def __init__(self, to_stderr: bool) -> None:
         self._file = sys.stderr if to_stderr else sys.stdout
-        self._told_s = 0.0
+        self._reported_s = 0.0
 
     def began(self, source: str, targets: list[str]) -> None:
-        """See `Teller.began`."""
-        self._tell("begin", source=source, targets=targets)
+        """See `Reporter.began`."""
+        self._write("begin", source=source, targets=targets)
 
     def advanced(self, source: str, done: int, total: int) -> None:
-        """See `Teller.advanced`; at most once a second."""
+        """See `Reporter.advanced`; at most once a second."""
         now_s = time.perf_counter()
-        if now_s - self._told_s >= _JSON_INTERVAL_S:
-            self._told_s = now_s
-            self._tell("progress", source=source, frames=done, total=total)
+        if now_s - self._reported_s >= _JSON_INTERVAL_S:
+            self._reported_s = now_s
+            self._write("progress", source=source, frames=done, total=total)
 
     def noted(self, source: str, line: str) -> None:
-        """See `Teller.noted`."""
-        self._tell("note", source=source, text=line)
+        """See `Reporter.noted`."""
+        self._write("note", source=source, text=line)
 
     def wrote(self, source: str, targets: list[str], facts: dict[str, Any]) -> None:
-        """See `Teller.wrote`."""
-        self._tell("done", source=source, targets=targets, **facts)
+        """See `Reporter.wrote`."""
+        self._write("done", source=source, targets=targets, **facts)
 
     def failed(self, source: str, reason: str) -> None:
-        """See `Teller.failed`."""
-        self._tell("error", source=source, text=reason)
+        """See `Reporter.failed`."""
+        self._write("error", source=source, text=reason)
 
     def interrupted(self) -> None:
-        """See `Teller.interrupted`."""
-        self._tell("interrupted")
+        """See `Reporter.interrupted`."""
+        self._write("interrupted")
 
     def close(self) -> None:
-        """See `Teller.close`."""
+        """See `Reporter.close`."""
         self._file.flush()
 
-    def _tell(self, event: str, **facts: Any) -> None:
+    def _write(self, event: str, **facts: Any) -> None:
         self._file.write(json.dumps({"event": event, **facts}) + "\n")
         self._file.flush()
 
 
-def make_teller(in_json: bool, to_stderr: bool) -> Teller:
-    """Chooses for people or scripts."""
-    return JsonTeller(to_stderr) if in_json else PeopleTeller(to_stderr)
+def make_reporter(in_json: bool, to_stderr: bool) -> Reporter:
+    """One for scripts or for people."""
+    return JsonReporter(to_stderr) if in_json else ConsoleReporter(to_stderr)

@@ -29,7 +29,7 @@ from realtime.errors import EngineError
 from realtime.options import EngineOptions, FileOptions
 from realtime.style_catalogue import SAVED_MODELS, Catalogue, load_catalogue
 from realtime.videos import job as run
-from realtime.videos.reporting import Teller
+from realtime.videos.reporting import Reporter
 
 pytestmark = pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no styles")
 
@@ -285,7 +285,7 @@ def test_what_fails_only_when_tried_counts(
 def test_tiles_tell_it_too(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     ONLY_A_DRIVER.take_place(monkeypatch)
     told: list[str] = []
-    teller = SimpleNamespace(noted=lambda _, line: told.append(line))
-    engine = run._open_engine(catalogue, FileOptions(("a.png",), "b.png", tile_px=256), 0, cast(Teller, teller))
+    reporter = SimpleNamespace(noted=lambda _, line: told.append(line))
+    engine = run._open_engine(catalogue, FileOptions(("a.png",), "b.png", tile_px=256), 0, cast(Reporter, reporter))
     assert engine.info.device == "cpu"
     assert told == [f"GPU {GPU_NAME} is not used: {FOR_CPUS}"]
