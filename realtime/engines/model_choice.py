@@ -12,11 +12,7 @@ from realtime.errors import EngineError
 from realtime.options import Precision
 from realtime.style_catalogue import Catalogue, Style
 
-_SUFFIXES = {
-    ("openvino", "int8"): ".int8.onnx",
-    ("onnx", "int8"): ".int8-ort.onnx",
-    ("onnx", "fp16"): ".fp16.onnx",
-}
+_SUFFIXES = {("openvino", "int8"): ".int8.onnx", ("onnx", "int8"): ".int8-ort.onnx", ("onnx", "fp16"): ".fp16.onnx"}
 _RUNTIMES = {"openvino": "openvino", "onnx": "onnxruntime"}
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from realtime.engines.autotune import Candidate, frame_time_ms
+from realtime.engines.autotune import Autotune, Candidate
 from realtime.engines.protocol import Engine
 from realtime.engines.selection import choose_engine, open_named_engine
 from realtime.options import EngineOptions, NetworkName
@@ -55,7 +55,7 @@ def choose_live_network(
     def open_fine(_: Candidate) -> Engine:
         return open_named_engine(Catalogue((fine,)), replace(options, parallel_batches=1))
 
-    time_ms = frame_time_ms(candidate, open_fine, fine, source.size_wh, options.refresh)
+    time_ms = Autotune(open_fine, fine, source.size_wh, options.refresh).frame_time_ms(candidate)
     if math.isinf(time_ms):  # the engine will say itself why it cannot be had
         return "fast", options
     reached_fps = LOOP_SHARE * 1000 / time_ms

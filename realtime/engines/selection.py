@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 
-from realtime.engines.autotune import Candidate, fastest_candidate
+from realtime.engines.autotune import Autotune, Candidate
 from realtime.engines.devices import gpu_fault, unused_gpu
 from realtime.engines.low_memory import LowMemoryEngine
 from realtime.engines.machine import cpu_has_bf16
@@ -106,7 +106,7 @@ def choose_engine(
             wanted = replace(options, engine=candidate.engine, precision=candidate.precision, parallel_batches=1)
             return open_named_engine(Catalogue((style,)), wanted)
 
-        best = fastest_candidate(candidates, open_candidate, style, size_wh, options.refresh, say)
+        best = Autotune(open_candidate, style, size_wh, options.refresh).fastest(candidates, say)
     return replace(options, engine=best.engine, precision=best.precision)
 
 
@@ -114,18 +114,15 @@ def _cpu_candidates(style: Style, precision: Precision) -> list[Candidate]:
     """What could run a style on this CPU: the likely fastest first."""
     has_openvino = _has_openvino()
     floating: Precision = "bf16" if precision != "fp32" and cpu_has_bf16() else "fp32"
-    candidates = []
-    if style.model_file is not None:
-        if has_openvino and _is_there(style, "openvino", "int8"):
-            candidates.append(Candidate("openvino", "int8"))
-        if has_openvino:
-            candidates.append(Candidate("openvino", floating))
-        if _is_there(style, "onnx", "int8"):
-            candidates.append(Candidate("onnx", "int8"))
-        candidates.append(Candidate("onnx", "fp32"))
-    if style.checkpoint is not None:
-        candidates.append(Candidate("torch", floating))
-    return candidates
+    has_model = style.model_file is not None
+    can_run = {
+        Candidate("openvino", "int8"): has_model and has_openvino and _is_there(style, "openvino", "int8"),
+        Candidate("openvino", floating): has_model and has_openvino,
+        Candidate("onnx", "int8"): has_model and _is_there(style, "onnx", "int8"),
+        Candidate("onnx", "fp32"): has_model,
+        Candidate("torch", floating): style.checkpoint is not None,
+    }
+    return [candidate for candidate, can in can_run.items() if can]
 
 
 def _is_there(style: Style, engine: str, precision: Precision) -> bool:

@@ -24,6 +24,7 @@ from machines import (
 )
 
 from realtime.engines import open_engine, openvino_engine, runs_on_gpu, selection
+from realtime.engines.autotune import Autotune
 from realtime.engines.torch_engine import TorchEngine
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, FileOptions
@@ -161,7 +162,7 @@ def nothing_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
     monkeypatch.setattr(openvino_engine, "_has_bf16", lambda: True)
     monkeypatch.setattr(selection, "cpu_has_bf16", lambda: True)
-    monkeypatch.setattr(selection, "fastest_candidate", lambda candidates, *_: candidates[0])
+    monkeypatch.setattr(Autotune, "fastest", lambda _, candidates, __: candidates[0])
 
 
 def _opened(catalogue: Catalogue, options: EngineOptions, said: list[str]) -> str:

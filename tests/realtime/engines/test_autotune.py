@@ -12,7 +12,7 @@ import pytest
 from fakes import IdentityEngine, make_catalogue
 from numpy.typing import NDArray
 
-from realtime.engines.autotune import Candidate, cache_path, fastest_candidate
+from realtime.engines.autotune import Autotune, Candidate, cache_path
 from realtime.errors import EngineError
 from realtime.style_catalogue import Style
 
@@ -48,7 +48,7 @@ class FakeMachine:
         return TimedEngine(self, self.costs_s[candidate])
 
     def fastest(self, refresh: bool = False, size_wh: tuple[int, int] = (64, 48)) -> Candidate:
-        return fastest_candidate([SLOW, FAST, GONE], self.open, STYLE, size_wh, refresh, self.said.append)
+        return Autotune(self.open, STYLE, size_wh, refresh).fastest([SLOW, FAST, GONE], self.said.append)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from fakes import IdentityEngine
 
 from realtime.engines import open_engine, selection
-from realtime.engines.autotune import Candidate
+from realtime.engines.autotune import Autotune, Candidate
 from realtime.options import EngineOptions
 from realtime.style_catalogue import Catalogue, Style
 
@@ -53,14 +53,14 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
     """Engine and precision that are opened on some machine; the likely fastest comes first in a tie."""
 
     def _choose(machine: Machine, *styles: Style, first: int = 0, **wish: Any) -> str:
-        def fastest(candidates: Sequence[Candidate], *_: object) -> Candidate:
+        def fastest(_: Autotune, candidates: Sequence[Candidate], __: object) -> Candidate:
             return min(candidates, key=lambda candidate: machine.times_ms.get(str(candidate), 99.0))
 
         monkeypatch.setattr(selection, "cpu_has_bf16", lambda: machine.has_bf16)
         (machines.WHOLE if machine.has_cuda else machines.NO_GPU).take_place(monkeypatch)
         monkeypatch.setattr(selection, "_has_openvino", lambda: machine.has_openvino)
         monkeypatch.setattr(selection, "_is_there", lambda *_: machine.has_int8_files)
-        monkeypatch.setattr(selection, "fastest_candidate", fastest)
+        monkeypatch.setattr(Autotune, "fastest", fastest)
         monkeypatch.setattr(selection, "open_named_engine", lambda _, options: _Opened(options))
         return str(open_engine(Catalogue(styles or (BOTH,)), EngineOptions(**wish, shrinks=False), first))
 
@@ -105,16 +105,14 @@ def test_candidates_are_measured_one_batch_at_a_time_and_the_best_is_opened_as_a
 ) -> None:
     opened: list[EngineOptions] = []
 
-    def measure(
-        candidates: Sequence[Candidate], open_candidate: Callable[[Candidate], object], *_: object
-    ) -> Candidate:
-        open_candidate(candidates[0])
+    def measure(autotune: Autotune, candidates: Sequence[Candidate], _: object) -> Candidate:
+        autotune.open_candidate(candidates[0])
         return candidates[0]
 
     machines.NO_GPU.take_place(monkeypatch)
     monkeypatch.setattr(selection, "_has_openvino", lambda: True)
     monkeypatch.setattr(selection, "_is_there", lambda *_: True)
-    monkeypatch.setattr(selection, "fastest_candidate", measure)
+    monkeypatch.setattr(Autotune, "fastest", measure)
 
     def open_named(_: object, options: EngineOptions) -> IdentityEngine:
         opened.append(options)
