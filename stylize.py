@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1 if result.failed else EXIT_DAMAGED if result.damaged else 0
 
     try:
-        return run_main(work, lambda line: reporter.failed("", line), reporter.interrupted)
+        return run_main(work, lambda line: reporter.report("error", text=line), lambda: reporter.report("interrupted"))
     finally:
         reporter.close()
 

@@ -71,7 +71,7 @@ def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
 
 def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, reporter: Reporter) -> Engine:
     def note(line: str) -> None:
-        reporter.noted("engine", line)
+        reporter.report("note", "engine", text=line)
 
     if options.tile_px is None:
         return open_engine(catalogue, options.engine, first_style, TYPICAL_SIZE_WH, note)
@@ -90,7 +90,7 @@ class _Run:
     def __init__(self, options: FileOptions, engine: Engine, styles: list[Style], reporter: Reporter) -> None:
         self._options, self._engine, self._styles, self._reporter = options, engine, styles, reporter
         self._video_engine = engine if options.stroke == 1.0 else StrokeEngine(engine, options.stroke, None)
-        self._images = ImageStylizer(options, engine, lambda line: reporter.noted("engine", line))
+        self._images = ImageStylizer(options, engine, lambda line: reporter.report("note", "engine", text=line))
         self.video_stats: list[dict[str, Any]] = []
 
     def run(self, tasks: list[FileTask]) -> RunResult:
@@ -107,7 +107,7 @@ class _Run:
     def _facts(self, task: FileTask) -> dict[str, Any] | None:
         """Stylizes one input and gives what came of it; None where it failed."""
         name, targets = str(task.source or "standard input"), [str(target) for target in task.targets]
-        self._reporter.began(name, targets)
+        self._reporter.report("begin", name, targets=targets)
         try:
             for target in task.targets:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -115,12 +115,13 @@ class _Run:
         except EngineTimeoutError:
             raise  # every further input would wait as long
         except StylizationError as error:
-            self._reporter.failed(name, str(error))
+            self._reporter.report("error", name, text=str(error))
             return None
         except OSError as error:
-            self._reporter.failed(name, f"output {error.filename}: {error.strerror}; choose another place")
+            reason = f"output {error.filename}: {error.strerror}; choose another place"
+            self._reporter.report("error", name, text=reason)
             return None
-        self._reporter.wrote(name, targets or ["standard output"], facts)
+        self._reporter.report("done", name, targets=targets or ["standard output"], **facts)
         return facts
 
     def _video(self, task: FileTask) -> dict[str, Any]:
@@ -139,12 +140,12 @@ class _Run:
             fingerprint=self._fingerprint(task.source, looks) if options.resume else None,
         )
         if not options.resume and kept.is_dir():
-            self._reporter.noted(name, f"begun anew; {kept} holds work that --resume would use")
+            self._reporter.report("note", name, text=f"begun anew; {kept} holds work that --resume would use")
         report = make_videos(
             job,
             self._video_engine,
-            lambda line: self._reporter.noted(name, line),
-            lambda done, total: self._reporter.advanced(name, done, total),
+            lambda line: self._reporter.report("note", name, text=line),
+            lambda done, total: self._reporter.report("progress", name, frames=done, total=total),
         )
         found = {"lost": report.lost, "damaged": report.damaged}
         self.video_stats.append({"video": name, **asdict(report.stats), **found})

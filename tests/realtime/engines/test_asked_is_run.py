@@ -286,7 +286,7 @@ def test_what_fails_only_when_tried_counts(
 def test_tiles_tell_it_too(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     ONLY_A_DRIVER.take_place(monkeypatch)
     told: list[str] = []
-    reporter = SimpleNamespace(noted=lambda _, line: told.append(line))
+    reporter = SimpleNamespace(report=lambda _, __, text: told.append(text))
     engine = run._open_engine(catalogue, FileOptions(("a.png",), "b.png", tile_px=256), 0, cast(Reporter, reporter))
     assert engine.info.device == "cpu"
     assert told == [f"GPU {GPU_NAME} is not used: {FOR_CPUS}"]
