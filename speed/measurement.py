@@ -1,6 +1,6 @@
-"""Owns the order of measuring: all engines are opened first, and then run in turn, round after round.
+"""Owns the order of measuring: all engines are opened first, and then each runs in every round.
 
-So whatever else the machine does slows all of them alike.
+So other load on the machine slows all of them alike.
 """
 
 from collections.abc import Callable, Iterator
@@ -131,7 +131,7 @@ class Measurement:
         yield baseline
 
     def _open(self, setup: EngineSetup, stack: ExitStack, say: Say) -> _Measured | None:
-        """An engine in a process that ends with the stack; None, and `say` is told why, where it cannot be had."""
+        """An engine in a process that ends with the stack; None where it cannot be had, and `say` gets the reason."""
         self._progress(f"opening {setup}")
         try:
             remote = RemoteObject(str(setup), EngineWorker, setup)

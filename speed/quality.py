@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--style-dir", type=Path, metavar="FOLDER", help="the style images, each named as its style")
     add("--photo-dir", type=Path, metavar="FOLDER", help="photographs; the held-out ones are judged")
     add("--photos", type=int, default=4, metavar="N", help="held-out photographs (default %(default)s)")
-    add("--json", type=Path, metavar="FILE.json", help="write all figures")
+    add("--json", type=Path, metavar="FILE.json", help="write all measurements")
     add("--sheet", type=Path, metavar="FILE.png", help="show engines and precisions side by side")
     chosen = parser.parse_args(arguments)
     return run_main(lambda: run(chosen))
@@ -200,9 +200,9 @@ def run(chosen: argparse.Namespace) -> int:
         OSError: an output cannot be written.
     """
     if (chosen.style_dir is None) != (chosen.photo_dir is None):
-        raise OptionError("figures need both folders: give --style-dir and --photo-dir")
+        raise OptionError("measuring needs both folders: give --style-dir and --photo-dir")
     if chosen.style_dir is None and chosen.sheet is None:
-        raise OptionError("nothing to do: give --style-dir and --photo-dir for figures, or --sheet for images")
+        raise OptionError("nothing to do: give --style-dir and --photo-dir to measure, or --sheet for images")
     if chosen.sheet is not None:
         write_still(chosen.sheet, StillImage(draw_sheet(side_by_side(packaged_examples()))))
     if chosen.style_dir is not None:

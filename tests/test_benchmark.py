@@ -1,7 +1,4 @@
-"""Tests of the benchmark command: what it writes and what it refuses, never how fast anything is.
-
-Must not time anything.
-"""
+"""Tests of the benchmark command: what it writes and what it refuses, never how fast anything is."""
 
 import csv
 import json

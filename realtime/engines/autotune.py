@@ -62,7 +62,7 @@ class Autotune:
 
         Args:
             candidates: at least one; the first where none can be opened.
-            say: is told what is measured, and what was found.
+            say: takes lines for people: what is measured, and what was found.
         """
         path, key = cache_path(), self._key(candidates)
         by_name = {str(candidate): candidate for candidate in candidates}

@@ -35,13 +35,13 @@ def fastest_batch_size(engine: Engine, look: Look, image: Image, report: Callabl
         return 1
     times_s: dict[int, list[float]] = {size: [] for size in _SIZES}
     with EngineStage[None](engine, report=report) as stage:
-        for turn in range(1 + _RUNS):
+        for run in range(1 + _RUNS):
             for size, times in times_s.items():
                 batch = np.repeat(image[None], size, axis=0)  # (size, H, W, 3)
                 start_s = time.perf_counter()
                 stage.stylize(batch, look.style, look.strength)
                 time_s = (time.perf_counter() - start_s) / size
-                if turn:  # the first is warm-up
+                if run:  # the first is warm-up
                     times.append(time_s)
                 if time_s > _SLOW_S:
                     return 1

@@ -36,7 +36,7 @@ def choose_live_network(
         style: as `open_styles` takes it.
         options: of the engine that will run it; with engine "auto" the one that is fastest with `fast`.
         source: what comes.
-        say: is told what is measured, and why it is not `fine`.
+        say: takes lines for people: what is measured, and why it is not `fine`.
 
     Returns:
         "fast" or "fine", and the options with an engine and a precision in place of "auto".

@@ -223,7 +223,7 @@ def test_a_gpu_that_cannot_be_had_is_refused_with_its_name_the_reason_and_the_re
 
 @pytest.mark.parametrize("engine", ["auto", "torch", "onnx"])
 @pytest.mark.parametrize("machine", ["only a driver", "old driver"])
-def test_a_gpu_that_is_not_used_is_told_with_its_name_the_reason_and_the_remedy(
+def test_a_gpu_that_is_not_used_is_reported_with_its_name_the_reason_and_the_remedy(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, machine: str, engine: Any
 ) -> None:
     MACHINES[machine].take_place(monkeypatch)
@@ -232,7 +232,7 @@ def test_a_gpu_that_is_not_used_is_told_with_its_name_the_reason_and_the_remedy(
     assert said == [f"GPU {GPU_NAME} is not used: {FAULTS[machine][engine == 'onnx']}"]
 
 
-def test_what_only_a_cpu_has_is_told_where_there_is_a_gpu(
+def test_what_only_a_cpu_has_is_reported_where_there_is_a_gpu(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     WHOLE.take_place(monkeypatch)
@@ -283,10 +283,10 @@ def test_what_fails_only_when_tried_counts(
     assert said == [f"GPU {GPU_NAME} is not used: PyTorch finds no CUDA device; restart"]
 
 
-def test_tiles_tell_it_too(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_report_it_too(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     ONLY_A_DRIVER.take_place(monkeypatch)
-    told: list[str] = []
-    reporter = SimpleNamespace(report=lambda _, __, text: told.append(text))
+    said: list[str] = []
+    reporter = SimpleNamespace(report=lambda _, __, text: said.append(text))
     engine = run._open_engine(catalogue, FileOptions(("a.png",), "b.png", tile_px=256), 0, cast(Reporter, reporter))
     assert engine.info.device == "cpu"
-    assert told == [f"GPU {GPU_NAME} is not used: {FOR_CPUS}"]
+    assert said == [f"GPU {GPU_NAME} is not used: {FOR_CPUS}"]

@@ -1,7 +1,4 @@
-"""Tests of finding and remembering the fastest engine; time is a fake's.
-
-Must not measure anything.
-"""
+"""Tests of finding and remembering the fastest engine; time is a fake's."""
 
 import json
 from collections.abc import Iterator
@@ -82,7 +79,7 @@ def test_refresh_measures_again(machine: FakeMachine) -> None:
     assert machine.fastest() == SLOW
 
 
-def test_each_takes_about_a_second_and_the_hopeless_less(machine: FakeMachine) -> None:
+def test_each_takes_about_a_second_and_the_much_slower_less(machine: FakeMachine) -> None:
     machine.costs_s = {SLOW: 0.5, FAST: 0.01}
     machine.fastest()
     assert 1.0 <= machine.now_s <= 1.0 + 2 * 0.52
@@ -104,7 +101,7 @@ def test_a_place_that_cannot_be_written_is_said(machine: FakeMachine, tmp_path: 
     assert "cannot be remembered" in machine.said[-1]
 
 
-def test_where_none_can_be_had_the_first_tells_why(machine: FakeMachine) -> None:
+def test_where_none_can_be_had_the_first_is_opened_and_says_why(machine: FakeMachine) -> None:
     machine.costs_s = {}
     assert machine.fastest() == SLOW
 

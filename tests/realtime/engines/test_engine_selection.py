@@ -1,7 +1,4 @@
-"""Tests of what `--engine auto` chooses.
-
-Must not depend on the machine.
-"""
+"""Tests of what `--engine auto` chooses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

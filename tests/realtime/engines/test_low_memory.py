@@ -1,7 +1,4 @@
-"""Tests of what happens when memory is too small: a fake engine whose memory is counted in pixels.
-
-Must not need a GPU.
-"""
+"""Tests of what happens when memory is too small: a fake engine whose memory is counted in pixels."""
 
 import numpy as np
 import pytest
@@ -69,7 +66,7 @@ def test_batches_are_halved_until_they_fit_and_stay_so() -> None:
     assert len(engine.stylize(_batch(4, (20, 10)), STYLE)) == 4, "a smaller size is not limited"
 
 
-def test_a_image_too_large_for_memory_is_stylized_in_parts_from_then_on() -> None:
+def test_an_image_too_large_for_memory_is_stylized_in_parts_from_then_on() -> None:
     said: list[str] = []
     inner, tiles = SmallEngine(1000), Tiles(600**2)
     engine = LowMemoryEngine(inner, tiles.open, said.append)
@@ -92,7 +89,7 @@ def test_memory_too_small_for_the_smallest_part_is_an_error() -> None:
         engine.stylize(_batch(1, (3000, 1100)), STYLE)
 
 
-def test_a_style_without_weights_for_parts_tells_what_is_missing_memory() -> None:
+def test_a_style_without_weights_for_tiles_reports_the_missing_memory() -> None:
     def refuse(_: int) -> Engine:
         raise EngineError("engine torch: no style has a checkpoint")
 
