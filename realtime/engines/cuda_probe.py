@@ -55,11 +55,10 @@ def onnx_fault_on_cuda() -> str:
 
 def _convolution() -> bytes:
     """A model file of one convolution without inputs."""
-    from onnx import TensorProto, helper
+    from onnx import parser
 
-    one = helper.make_tensor("one", TensorProto.FLOAT, [1, 1, 1, 1], [1.0])
-    result = helper.make_tensor_value_info("result", TensorProto.FLOAT, [1, 1, 1, 1])
-    node = helper.make_node("Conv", ["one", "one"], ["result"])
-    graph = helper.make_graph([node], "convolution", [], [result], [one])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = parser.parse_model(
+        '<ir_version: 10, opset_import: ["": 18]> convolution () => (float[1, 1, 1, 1] result) '
+        "<float[1, 1, 1, 1] one = {1}> { result = Conv(one, one) }"
+    )
     return bytes(model.SerializeToString())

@@ -54,7 +54,6 @@ class Engine(Protocol):
     @property
     def info(self) -> EngineInfo:
         """What really runs."""
-        ...
 
     def prepare(self, shape: tuple[int, ...], style: Style) -> float:
         """Compiles, captures or builds what a shape needs, and runs it once; does nothing for one that is ready.
@@ -73,7 +72,6 @@ class Engine(Protocol):
             EngineMemoryError: the device's memory is too small for this shape.
             EngineError: the network cannot take this shape.
         """
-        ...
 
     def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """Stylizes a batch.
@@ -92,7 +90,6 @@ class Engine(Protocol):
             EngineMemoryError: the device's memory is too small for this batch.
             EngineError: the network cannot take this batch.
         """
-        ...
 
     def close(self) -> None:
         """Frees what the engine holds."""

@@ -108,11 +108,11 @@ class Tracks:
         if isinstance(stream, AudioStream) and codec != "unknown":
             name = _AUDIO_CODECS[self._suffix]
             self._note(f"{what}, {codec}): {self._suffix} cannot hold it; encoded anew as {name}")
-            self._routes[stream.index] = _AudioEncoder(self._out, stream, name, self._window)
+            self._routes[stream.index] = _audio_encoder(self._out, stream, name, self._window)
         elif isinstance(stream, SubtitleStream) and _is_text(stream):
             name = _TEXT_CODECS[self._suffix]
             self._note(f"{what}, {codec}): {self._suffix} cannot hold it; its text is kept as {name}")
-            self._routes[stream.index] = _TextEncoder(self._out, stream, name, self._window)
+            self._routes[stream.index] = _text_encoder(self._out, stream, name, self._window)
         else:
             self._note(f"{what}, {codec}): {self._suffix} cannot hold it, nor what it could become; left out")
 
@@ -138,60 +138,55 @@ class Tracks:
             yield packet
 
 
-class _TextEncoder:
-    """Turns the subtitles of one track into another kind, with their times."""
+def _text_encoder(out: OutputContainer, stream: SubtitleStream, codec: str, window: Window) -> _Route:
+    """Adds subtitles of another kind; the route turns packets into theirs, with their times."""
+    encoded = out.add_stream(codec)
+    assert isinstance(encoded, SubtitleStream)
+    _describe(encoded, stream)
+    encoded.codec_context.subtitle_header = stream.codec_context.subtitle_header
+    encoded.codec_context.open()
 
-    def __init__(self, out: OutputContainer, stream: SubtitleStream, codec: str, window: Window) -> None:
-        self._source, self._window = stream, window
-        encoded = out.add_stream(codec)
-        assert isinstance(encoded, SubtitleStream)
-        self._stream = encoded
-        _describe(encoded, stream)
-        encoded.codec_context.subtitle_header = stream.codec_context.subtitle_header
-        encoded.codec_context.open()
-
-    def __call__(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+    def encode(packet: AnyPacket) -> Iterator[AnyPacket]:
         if not packet.size:
             return
         try:
-            subtitles = self._source.codec_context.decode2(packet)
+            subtitles = stream.codec_context.decode2(packet)
         except (FFmpegError, OSError):
             return
         if subtitles is None:  # a pause
             return
-        encoded: AnyPacket = self._stream.codec_context.encode_subtitle(subtitles)
-        encoded.pts, encoded.dts, encoded.duration = packet.pts, packet.pts, packet.duration
-        encoded.time_base = packet.time_base
-        self._window.move(encoded)
-        encoded.stream = self._stream
-        yield encoded
+        ready: AnyPacket = encoded.codec_context.encode_subtitle(subtitles)
+        ready.pts, ready.dts, ready.duration = packet.pts, packet.pts, packet.duration
+        ready.time_base, ready.stream = packet.time_base, encoded
+        window.move(ready)
+        yield ready
+
+    return encode
 
 
-class _AudioEncoder:
-    """Decodes the packets of one track and encodes them anew, with their times."""
+def _audio_encoder(out: OutputContainer, stream: AudioStream, codec: str, window: Window) -> _Route:
+    """Adds sound of another codec; the route decodes packets and encodes them anew, with their times."""
+    rate = _OPUS_RATE if codec == "libopus" else stream.codec_context.sample_rate
+    encoded = out.add_stream(codec, rate=rate, layout=stream.codec_context.layout)
+    assert isinstance(encoded, AudioStream)
+    _describe(encoded, stream)
+    resampler = av.AudioResampler(encoded.codec_context.format, encoded.layout, rate)
 
-    def __init__(self, out: OutputContainer, stream: AudioStream, codec: str, window: Window) -> None:
-        self._source, self._window = stream, window
-        rate = _OPUS_RATE if codec == "libopus" else stream.codec_context.sample_rate
-        encoded = out.add_stream(codec, rate=rate, layout=stream.codec_context.layout)
-        assert isinstance(encoded, AudioStream)
-        self._stream: AudioStream = encoded
-        _describe(self._stream, stream)
-        self._resampler = av.AudioResampler(self._stream.codec_context.format, self._stream.layout, rate)
-
-    def __call__(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+    def encode(packet: AnyPacket) -> Iterator[AnyPacket]:
         try:
-            sounds = self._source.decode(packet)
+            sounds = stream.decode(packet)
         except (FFmpegError, OSError):
             return
-        if packet.size:
-            for sound in sounds:
-                for resampled in self._resampler.resample(sound):
-                    if resampled.pts is not None and resampled.time_base is not None:
-                        resampled.pts -= round(self._window.begin_s / resampled.time_base)
-                    yield from self._stream.encode(resampled)
-        else:
-            yield from self._stream.encode(None)
+        if not packet.size:
+            yield from encoded.encode(None)
+            return
+        for sound in sounds:
+            for resampled in resampler.resample(sound):
+                if resampled.pts is not None and resampled.time_base is not None:
+                    resampled.pts -= round(window.begin_s / resampled.time_base)
+                yield from encoded.encode(resampled)
+
+    return encode
 
 
 def is_cover(stream: Stream) -> bool:
