@@ -62,15 +62,6 @@ class _Measured:
     images: dict[str, Image] = field(default_factory=dict)
     failed: bool = False
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether others are compared with its images."""
-        return self.setup.engine is not None and self.opened.info.precision == "fp32"
-
-    def take_images(self) -> None:
-        """Stylizes the first frame in every style."""
-        self.images = {style: self.remote.ask("image", style) for style in self.opened.checkpoints}
-
 
 class Measurement:
     """One run of the benchmark.
@@ -147,23 +138,21 @@ class Measurement:
     def _take_images(self) -> None:
         """Keeps what each engine makes of the first frame, and what one in fp32 makes of it."""
         for measured in self._engines:
-            measured.take_images()
-            self._keep_references(measured)
+            self._keep_images(measured)
         for measured in self._engines:
             keys = [measured.setup.image_of(style) for style in measured.opened.checkpoints]
-            if measured.setup.engine is None or all(key in self._references for key in keys):
-                continue
-            for engine in ("torch", "onnx"):  # opened only to compare with
-                exact = replace(measured.setup, engine=engine, precision="fp32", batch_size=1)
-                with ExitStack() as stack:
-                    reference = self._open(exact, stack, lambda _: None)
-                    if reference is not None and reference.is_exact:
-                        reference.take_images()
-                        self._keep_references(reference)
+            if measured.setup.engine and not all(key in self._references for key in keys):
+                for engine in ("torch", "onnx"):  # opened only to compare with
+                    exact = replace(measured.setup, engine=engine, precision="fp32", batch_size=1)
+                    with ExitStack() as stack:
+                        reference = self._open(exact, stack, lambda _: None)
+                        if reference is not None:
+                            self._keep_images(reference)
 
-    def _keep_references(self, measured: _Measured) -> None:
-        if measured.is_exact:
-            for style, image in measured.images.items():
+    def _keep_images(self, measured: _Measured) -> None:
+        for style in measured.opened.checkpoints:
+            image = measured.images[style] = measured.remote.ask("image", style)
+            if measured.setup.engine and measured.opened.info.precision == "fp32":
                 self._references.setdefault(measured.setup.image_of(style), image)
 
     def _run_rounds(self, stack: ExitStack) -> None:
