@@ -29,7 +29,7 @@ from realtime.options import (
     parse_time_s,
 )
 from realtime.videos.job import run_files
-from realtime.videos.reporting import Teller, make_teller
+from realtime.videos.reporting import Reporter, make_reporter
 
 EXIT_DAMAGED = 3
 """Everything was written, but of a damaged video something was lost."""
@@ -117,16 +117,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     chosen = make_parser().parse_args(arguments)
     cv2.setNumThreads(1)  # the engine has the cores; OpenCV only resizes and mixes
-    teller: Teller = make_teller(chosen.json, to_stderr=chosen.output == "-")
+    reporter: Reporter = make_reporter(chosen.json, to_stderr=chosen.output == "-")
 
     def work() -> int:
-        result = run_files(read_options(chosen), teller)
+        result = run_files(read_options(chosen), reporter)
         return 1 if result.failed else EXIT_DAMAGED if result.damaged else 0
 
     try:
-        return run_main(work, lambda line: teller.failed("", line), teller.interrupted)
+        return run_main(work, lambda line: reporter.report("error", text=line), lambda: reporter.report("interrupted"))
     finally:
-        teller.close()
+        reporter.close()
 
 
 if __name__ == "__main__":
