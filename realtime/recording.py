@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from realtime.media.image_file import StillImage, write_still
 from realtime.sinks.protocol import Sink, StylizedFrame
 from realtime.sinks.video_file import VideoFileSink
 
@@ -60,6 +59,8 @@ def write_snapshot(stylized: StylizedFrame, stem: Path) -> tuple[Path, Path]:
     Raises:
         SinkError: a file cannot be written.
     """
+    from realtime.media.image_file import StillImage, write_still  # Pillow, which would slow every start
+
     paths = stem.with_name(f"{stem.name}_input.png"), stem.with_name(f"{stem.name}_output.png")
     for path, pixels in zip(paths, (stylized.frame.pixels, stylized.pixels), strict=True):
         write_still(path, StillImage(pixels))

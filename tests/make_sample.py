@@ -5,14 +5,16 @@ whose wheel holds the photographs: the astronaut Eileen Collins (NASA, public do
 a cup of coffee (Rachel Michetti, CC0) and the cat Chelsea (Stefan van der Walt, CC0).
 """
 
+from dataclasses import replace
 from fractions import Fraction
 
-import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from realtime.frame import Image
+from realtime.media.codecs import ENCODERS, VideoFormat
+from realtime.media.colour import ColourTags
+from realtime.media.video_writer import VideoWriter
 from realtime.sources.selection import SAMPLE_CLIP
 
 _SIZE_WH = (640, 480)
@@ -60,20 +62,13 @@ def main() -> None:
 
     images = [getattr(data, name)() for name in ("astronaut", "coffee", "chelsea")]
     photographs = [np.asarray(image[:, :, :3], np.uint8) for image in images]
-    with av.open(str(SAMPLE_CLIP), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(_RATE_FPS))
-        stream.width, stream.height = _SIZE_WH
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "veryslow", "crf": "23"}
-        context = stream.codec_context
-        context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
-        context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
-        for pixels in _frames(photographs):
-            image = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-            )
-            container.mux(stream.encode(image))
-        container.mux(stream.encode(None))
+    encoder = replace(ENCODERS["h264"], options={"preset": "veryslow", "crf": "23"})
+    tags = ColourTags(matrix=1, primaries=1, transfer=1)
+    video_format = VideoFormat(_SIZE_WH, Fraction(1, _RATE_FPS), Fraction(_RATE_FPS), tags)
+    writer = VideoWriter(SAMPLE_CLIP, encoder, video_format, f"video {SAMPLE_CLIP}")
+    for time, pixels in enumerate(_frames(photographs)):
+        writer.write(pixels, time, 1)
+    writer.close()
 
 
 if __name__ == "__main__":

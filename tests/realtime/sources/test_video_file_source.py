@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from fakes import BLUE, GREEN, RED, UNTAGGED, ClipFormat, difference, noise, solid, write_clip
+from video_corpus import VideoKind, make_video
 
 from realtime.errors import SourceError
 from realtime.frame import Frame, Image
@@ -223,6 +224,20 @@ def test_what_cannot_be_decoded_is_told_in_one_line(
     assert str(path) in message
     assert "\n" not in message
     assert capfd.readouterr().err == ""
+
+
+def test_damage_in_the_middle_does_not_end_a_clip(tmp_path: Path) -> None:
+    path = make_video(
+        tmp_path / "clip", VideoKind(".mpg", "mpeg2video", options={"g": "5"}, count=60, size_wh=(160, 112))
+    )
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 8000] = b"\xff" * 8000
+    path.write_bytes(bytes(content))
+    times_s = [frame.media_time_s for frame in _read_all(path)]
+    assert times_s == sorted(set(times_s))
+    assert times_s[-1] > 2.2
+    assert 30 < len(times_s) < 60
 
 
 def test_a_still_image_plays_as_one_frame(tmp_path: Path) -> None:
