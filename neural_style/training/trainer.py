@@ -132,14 +132,7 @@ class Trainer:
         """Writes the checkpoint and, beside it, the state that a resumed run needs."""
         options, seconds = self.options, time.perf_counter() - self._started_s
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        training: dict[str, str | int | float] = {
-            "step": self.step,
-            **{f"weight_{name}": value for name, value in asdict(options.weights).items()},
-            "content_weights": json.dumps(options.content_weights),
-            "style_shares": json.dumps(options.style_shares),
-            "minutes": round(seconds / 60, 1),
-            **{name: getattr(options, name) for name in _RECORDED},
-        }
+        training = {"step": self.step, "minutes": round(seconds / 60, 1), **_recorded(options)}
         network = copy.deepcopy(self.network)
         if isinstance(network, FastNet) and options.trunk is not None:
             network.settle_styles()
@@ -285,3 +278,13 @@ class Trainer:
         for name, value in self._trained.named_parameters():
             if not value.requires_grad and not torch.equal(state["network"][name], value):
                 raise ValueError(f"it trains for another network than {self.options.trunk} holds now")
+
+
+def _recorded(options: TrainOptions) -> dict[str, str | int | float]:
+    """What the header of a checkpoint says of the options."""
+    return {
+        **{f"weight_{name}": value for name, value in asdict(options.weights).items()},
+        "content_weights": json.dumps(options.content_weights),
+        "style_shares": json.dumps(options.style_shares),
+        **{name: getattr(options, name) for name in _RECORDED},
+    }

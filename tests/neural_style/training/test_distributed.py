@@ -175,8 +175,8 @@ def _step_until_it_fails(member: Member) -> None:
 
 
 def test_an_error_of_another_member_is_the_leaders_and_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
-    start_s = time.monotonic()
     with pytest.raises(TrainingError, match=r"^step 3: the loss is nan$"), process_group(2, _fail) as member:
+        start_s = time.monotonic()
         _step_until_it_fails(member)
     assert time.monotonic() - start_s < SOON_S
     assert capfd.readouterr().err == ""
@@ -189,11 +189,11 @@ def test_a_defect_in_another_member_shows_where_it_is(capfd: pytest.CaptureFixtu
 
 
 def test_a_member_that_is_killed_ends_the_group(capfd: pytest.CaptureFixture[str]) -> None:
-    start_s = time.monotonic()
     with (
         pytest.raises(TrainingError, match="status -9; use fewer --processes") as caught,
         process_group(3, _be_killed) as member,
     ):
+        start_s = time.monotonic()
         _step_until_it_fails(member)
     assert "\n" not in str(caught.value)
     assert time.monotonic() - start_s < SOON_S
