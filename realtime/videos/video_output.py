@@ -45,6 +45,7 @@ class VideoOutput:
         fingerprint: what decides its frames, when work is to be kept for another run; None keeps none.
 
     Attributes:
+        target: its file.
         look: how it is stylized.
         folder: where its pieces are.
         records: of its finished pieces, those of an earlier run included.

@@ -17,7 +17,7 @@ from speed import gpu
 from speed.acceptance import GpuReport, GpuResult, Requirement, gpu_table, requirement_table
 from speed.gpu import FULL_HD, UHD, GpuAcceptance, speed_requirements
 
-SIZES_WH = ((64, 48), (48, 32))
+SIZES_WH = ((32, 24), (24, 16))
 
 
 def _result(name: str, size_wh: tuple[int, int], resident_ms: float, host_fps: float = 500.0) -> GpuResult:
@@ -59,7 +59,7 @@ def test_what_does_not_fit_into_memory_is_left_out_and_said(
     monkeypatch.setattr(acceptance, "_say", said.append)
     monkeypatch.setattr(FakeCudaRunner, "fails", True)
     assert not list(acceptance.results(100.0, 20.0))
-    assert "left out: FastNet, 48x32, batch 4: CUDA out of memory. Tried to allocate 7 GiB" in said
+    assert "left out: FastNet, 24x16, batch 4: CUDA out of memory. Tried to allocate 7 GiB" in said
 
 
 def test_fp16_is_compared_with_fp32_in_all_styles(acceptance: GpuAcceptance) -> None:
