@@ -99,6 +99,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
+@pytest.mark.slow
 def test_ctrl_c_after_an_engine_was_let_go_of_in_another_thread(name: str) -> None:
     command = [sys.executable, "-c", LET_GO_IN_A_THREAD, name]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -119,6 +120,7 @@ def test_a_batch_is_stylized_like_its_images_one_by_one(
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
+@pytest.mark.slow
 def test_every_style_stylizes_differently_and_none_stylizes_nothing(
     engines: dict[str, Engine], catalogue: Catalogue, name: str
 ) -> None:
@@ -151,6 +153,7 @@ def test_at_strength_0_the_image_comes_back_in_bf16_too(catalogue: Catalogue) ->
 
 
 @pytest.mark.parametrize("strength", [0.3, 0.5, 0.8])
+@pytest.mark.slow
 def test_all_engines_stylize_the_same_image_at_part_of_the_strength(
     engines: dict[str, Engine], catalogue: Catalogue, strength: float
 ) -> None:
@@ -162,6 +165,7 @@ def test_all_engines_stylize_the_same_image_at_part_of_the_strength(
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
+@pytest.mark.slow
 def test_part_of_the_strength_is_neither_end_nor_a_mixture_of_their_pixels(
     engines: dict[str, Engine], catalogue: Catalogue, name: str
 ) -> None:
