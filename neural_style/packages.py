@@ -14,7 +14,6 @@ _EXTRAS = {
     "openvino": "openvino",
     "aioice": "web",
     "aiortc": "web",
-    "fastapi": "web",
     "starlette": "web",
     "uvicorn": "web",
     "pyvirtualcam": "virtual",
