@@ -62,7 +62,10 @@ def engines(catalogue: Catalogue) -> Iterator[dict[str, Engine]]:
         engine.close()
 
 
-@pytest.mark.parametrize("size_wh", [(96, 64), (101, 67), (3, 1), (1, 1), (33, 130)])
+@pytest.mark.parametrize(
+    "size_wh",
+    [(96, 64), *(pytest.param(odd, marks=pytest.mark.slow) for odd in [(101, 67), (3, 1), (1, 1), (33, 130)])],
+)
 def test_all_engines_stylize_the_same_image(
     engines: dict[str, Engine], catalogue: Catalogue, size_wh: tuple[int, int]
 ) -> None:
