@@ -47,8 +47,17 @@ def optional_packages(purpose: str = "") -> Iterator[None]:
 
 def install_command(extra: str) -> str:
     """The pip command that brings an extra: of the installed project, or of a clone, where one file lists all."""
+    return f"pip install '{PROJECT}[{extra}]'" if _is_installed() else "pip install -r requirements.txt"
+
+
+def export_command() -> str:
+    """What writes a model file: the installed project's command, or a clone's script."""
+    return "nsl-export" if _is_installed() else "python export_onnx.py"
+
+
+def _is_installed() -> bool:
     try:
         version(PROJECT)
     except PackageNotFoundError:
-        return "pip install -r requirements.txt"
-    return f"pip install '{PROJECT}[{extra}]'"
+        return False
+    return True

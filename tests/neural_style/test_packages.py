@@ -9,7 +9,7 @@ import pytest
 
 from neural_style import packages
 from neural_style.errors import MissingPackageError
-from neural_style.packages import PROJECT, install_command, optional_packages
+from neural_style.packages import PROJECT, export_command, install_command, optional_packages
 from realtime.cli import run_main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +59,12 @@ def test_a_clone_is_completed_by_its_requirements(capsys: pytest.CaptureFixture[
 
     assert run_main(work) == 1
     assert capsys.readouterr().err == "error: torch is not installed; run pip install -r requirements.txt\n"
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installed_project_is_told_its_own_command() -> None:
+    assert export_command() == "nsl-export"
+    assert export_command() in DECLARED["scripts"]
 
 
 def test_a_module_that_no_extra_brings_is_a_mistake_of_ours() -> None:
