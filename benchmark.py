@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # engines that wait for their turn must not keep a core busy
@@ -191,5 +192,10 @@ def main(arguments: list[str] | None = None) -> int:
     return run_main(lambda: accept(chosen.clip, chosen.json) if chosen.gpu_acceptance else run(read_options(chosen)))
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """Runs the command as a process of its own."""
     run_script(main)
+
+
+if __name__ == "__main__":
+    command()

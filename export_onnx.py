@@ -8,7 +8,7 @@ if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a tra
 import argparse
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import NoReturn, get_args
 
 from export.exporter import ExportError, ExportOptions, Precision, Runtime, export_checkpoint
 from export.torchscript import export_torchscript
@@ -94,5 +94,10 @@ def _checkpoint(style: Style, baked: bool) -> Path:
     return style.checkpoint
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """Runs the command as a process of its own."""
     run_script(main)
+
+
+if __name__ == "__main__":
+    command()

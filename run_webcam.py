@@ -10,6 +10,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
@@ -293,5 +294,10 @@ def main(arguments: list[str] | None = None) -> int:
     return run_main(work)
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """Runs the command as a process of its own."""
     run_script(main)
+
+
+if __name__ == "__main__":
+    command()

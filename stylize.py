@@ -8,6 +8,7 @@ if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a tra
 import argparse
 import os
 from pathlib import Path
+from typing import NoReturn
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 os.environ.setdefault("SVT_LOG", "1")  # errors only: the AV1 encoder tells all its settings
@@ -129,5 +130,10 @@ def main(arguments: list[str] | None = None) -> int:
         reporter.close()
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """Runs the command as a process of its own."""
     run_script(main)
+
+
+if __name__ == "__main__":
+    command()

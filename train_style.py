@@ -13,6 +13,7 @@ import sys
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from rich.console import Console
@@ -256,5 +257,10 @@ def main(arguments: list[str] | None = None) -> int:
     return run_main(work, interrupted=interrupted)
 
 
-if __name__ == "__main__":
+def command() -> NoReturn:
+    """Runs the command as a process of its own."""
     run_script(main)
+
+
+if __name__ == "__main__":
+    command()

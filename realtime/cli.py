@@ -13,6 +13,7 @@ from typing import NoReturn
 import psutil
 
 from neural_style.atomic_file import remove_partials
+from neural_style.packages import optional_packages
 from realtime.errors import StylizationError
 
 INTERRUPTED = 130
@@ -57,7 +58,8 @@ def run_main(
     for number in _SIGNALS:  # SIGINT, too: a shell's background jobs start with it ignored
         signal.signal(number, interrupt)
     try:
-        return work()
+        with optional_packages():
+            return work()
     except BaseException as error:
         # After a signal any error is the signal's: a native library that is interrupted while it is
         # imported says that its import failed.

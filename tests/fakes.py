@@ -10,17 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import av
 import cv2
 import numpy as np
-import torch
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from realtime.controls import Command
-from realtime.engines.protocol import EngineInfo, vector_per_image
+from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError, SourceError
 from realtime.frame import Frame, Image
 from realtime.sinks.protocol import StylizedFrame
@@ -447,28 +446,3 @@ def read_clip(path: Path) -> DecodedClip:
         ]
         times_s = [float(frame.time or 0.0) for frame in frames]
         return DecodedClip(images, times_s, stream.codec_context.name, (stream.width, stream.height))
-
-
-class FakeCudaRunner:
-    """Stands for a CUDA graph on a machine without a GPU: remembers what it was recorded for."""
-
-    made: ClassVar[list[tuple[tuple[int, ...], int]]] = []
-    fails: ClassVar[bool] = False
-
-    def __init__(self, network: Any, shape: tuple[int, ...], vector_size: int, _: torch.device) -> None:
-        if self.fails:
-            raise RuntimeError("CUDA out of memory. Tried to allocate 7 GiB")
-        self.made.append((shape, vector_size))
-        self.network, self.shape = network, shape
-
-    def resident_ms(self, runs: int) -> list[float]:
-        return [1.0, 2.0, 9.0] if runs else []
-
-    @torch.inference_mode()
-    def run(self, images: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
-        assert images.shape == self.shape
-        frames = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-        stylized = self.network(
-            frames, None if vector is None else torch.from_numpy(vector_per_image(vector, len(images)))
-        )
-        return np.asarray(stylized.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy(), np.uint8)

@@ -40,6 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command in `folder` with a training so small that it takes no time."""
     monkeypatch.setattr("neural_style.training.trainer.load_loss_network", lambda name, weights: FakeLossNetwork())
+    monkeypatch.setattr("export.exporter.CHECKED_SIZES_NHW", ((1, 24, 32),))  # exports have tests of their own
     monkeypatch.chdir(folder)
 
     def call(*arguments: str, content: str | None = "photos", network: str = "fast") -> int:
@@ -58,6 +59,7 @@ def _error_line(capsys: pytest.CaptureFixture[str]) -> str:
     return lines[0]
 
 
+@pytest.mark.slow
 def test_two_styles_are_trained_into_one_network(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--style-image", "a.png", "--name", "waves", "--credit", "Hokusai, 1831 ; public domain"]
     arguments += ["--style-image", "b.png", "--name", "night", "--credit", "my own"]
@@ -71,6 +73,7 @@ def test_two_styles_are_trained_into_one_network(run: Run, capsys: pytest.Captur
     assert "wrote out.safetensors, out.onnx and the preview out.preview.png" in printed.out
 
 
+@pytest.mark.slow
 def test_credits_and_training_values_are_in_the_header(run: Run) -> None:
     assert run("--style-image", "a.png", "--name", "waves", "--credit", "Hokusai; free", "-o", "o.safetensors") == 0
     with safe_open("o.safetensors", framework="pt") as stored:
@@ -80,6 +83,7 @@ def test_credits_and_training_values_are_in_the_header(run: Run) -> None:
         assert said in header["training"]
 
 
+@pytest.mark.slow
 def test_resume_goes_on_from_the_last_checkpoint(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--style-image", "a.png", "--name", "waves", "-o", "out.safetensors"]
     assert run(*arguments) == 0

@@ -12,6 +12,7 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from neural_style.atomic_file import whole_file
+from neural_style.packages import PROJECT
 from realtime.engines.machine import cpu_name, package_versions, usable_cores
 from realtime.engines.protocol import Engine
 from realtime.errors import StylizationError
@@ -138,7 +139,7 @@ class Autotune:
 
 def cache_path() -> Path:
     """The file that remembers what was fastest."""
-    return user_cache_path("neural-style-live") / "fastest_engines.json"
+    return user_cache_path(PROJECT) / "fastest_engines.json"
 
 
 def _typical(times_ms: list[float]) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from neural_style.packages import install_command
 from realtime.engines.cuda_probe import onnx_fault_on_cuda, torch_fault_on_cuda
 from realtime.engines.machine import package_versions
 from realtime.errors import EngineError
@@ -150,7 +151,7 @@ def gpu_fault(engine: str, options: EngineOptions) -> str:
 def _torch_fault(driver: NvidiaDriver, gpu: Gpu) -> str:
     build = torch_build()
     if build is None:
-        return "PyTorch is not installed; run pip install -r requirements.txt"
+        return f"PyTorch is not installed; run {install_command('torch')}"
     name, cuda = f"PyTorch {build[0]}", build[1]
     if cuda is None:
         newest = 126 if gpu.capability < _OLDEST_CAPABILITY else 130

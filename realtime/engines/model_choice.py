@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neural_style.errors import CheckpointError
+from neural_style.packages import export_command
 from neural_style.weights.onnx_format import ModelFile, read_model_file
 from realtime.engines.protocol import vector_per_image
 from realtime.errors import EngineError
@@ -71,7 +72,7 @@ class ModelFiles:
 
     def _read(self, path: Path, style: Style) -> ModelFile:
         engine, precision = self._engine, self._precision
-        command = f"python export_onnx.py --style {path.parent / path.name.partition('.')[0]}.safetensors"
+        command = f"{export_command()} --style {path.parent / path.name.partition('.')[0]}.safetensors"
         if (engine, precision) in _SUFFIXES:
             command += f" --precision {precision}" + (f" --runtime {_RUNTIMES[engine]}" if precision == "int8" else "")
             if not path.is_file():
@@ -89,7 +90,7 @@ class ModelFiles:
     def _missing(self, style: Style) -> EngineError:
         return EngineError(
             f"engine {self._engine}: style {style.name!r} has no model file; write it with "
-            f"python export_onnx.py --style {style.checkpoint}, or use --engine torch"
+            f"{export_command()} --style {style.checkpoint}, or use --engine torch"
         )
 
 

@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from neural_style.packages import PROJECT
 from neural_style.weights.onnx_format import ModelFile
 from realtime.engines.devices import gpu_number, only_on_gpu
 from realtime.engines.machine import usable_cores
@@ -159,7 +160,7 @@ def _with_settings(provider: str, device_number: int | None, precision: Precisio
     cuda: tuple[str, dict[str, object]] = (_CUDA, {"device_id": device_number})
     if provider == _CUDA:
         return [cuda]
-    engines = user_cache_path("neural-style-live") / "tensorrt"  # building one takes a minute for each size of frame
+    engines = user_cache_path(PROJECT) / "tensorrt"  # building one takes a minute for each size of frame
     engines.mkdir(parents=True, exist_ok=True)
     settings: dict[str, object] = {
         "device_id": device_number,

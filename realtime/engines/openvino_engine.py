@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import openvino
 from numpy.typing import NDArray
 
 from neural_style.weights.onnx_format import ModelFile
@@ -19,13 +20,6 @@ from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
 from realtime.style_catalogue import Catalogue, Style
-
-try:
-    import openvino
-except ImportError as error:
-    raise EngineError(
-        "engine openvino: the package is not installed; run pip install openvino==2026.4.1, or use --engine onnx"
-    ) from error
 
 _COMPUTES_IN = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 """OpenVINO's name of the format for a precision. In an int8 model it is that of the layers that are not int8."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 
+from neural_style.packages import optional_packages
 from realtime.engines.autotune import Autotune, Candidate
 from realtime.engines.devices import gpu_fault, unused_gpu
 from realtime.engines.low_memory import LowMemoryEngine
@@ -64,15 +65,17 @@ def open_named_engine(catalogue: Catalogue, options: EngineOptions) -> Engine:
 
     Raises:
         EngineError: it cannot be had.
+        MissingPackageError: its package is not installed.
     """
-    if options.engine == "torch":
-        from realtime.engines.torch_engine import TorchEngine
+    with optional_packages(f"engine {options.engine}"):
+        if options.engine == "torch":
+            from realtime.engines.torch_engine import TorchEngine
 
-        return TorchEngine(catalogue, options)
-    if options.engine == "openvino":
-        from realtime.engines.openvino_engine import OpenVinoEngine
+            return TorchEngine(catalogue, options)
+        if options.engine == "openvino":
+            from realtime.engines.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(catalogue, options)
+            return OpenVinoEngine(catalogue, options)
     from realtime.engines.onnx_engine import OnnxEngine
 
     return OnnxEngine(catalogue, options)
@@ -112,7 +115,7 @@ def choose_engine(
 
 def _cpu_candidates(style: Style, precision: Precision) -> list[Candidate]:
     """What could run a style on this CPU: the likely fastest first."""
-    has_openvino = _has_openvino()
+    has_openvino = _is_installed("openvino")
     floating: Precision = "bf16" if precision != "fp32" and cpu_has_bf16() else "fp32"
     has_model = style.model_file is not None
     can_run = {
@@ -120,7 +123,7 @@ def _cpu_candidates(style: Style, precision: Precision) -> list[Candidate]:
         Candidate("openvino", floating): has_model and has_openvino,
         Candidate("onnx", "int8"): has_model and _is_there(style, "onnx", "int8"),
         Candidate("onnx", "fp32"): has_model,
-        Candidate("torch", floating): style.checkpoint is not None,
+        Candidate("torch", floating): style.checkpoint is not None and (not has_model or _is_installed("torch")),
     }
     return [candidate for candidate, can in can_run.items() if can]
 
@@ -148,8 +151,8 @@ def runs_on_gpu(options: EngineOptions) -> bool:
     return any(not gpu_fault(engine, options) for engine in engines)
 
 
-def _has_openvino() -> bool:
-    return find_spec("openvino") is not None
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None
 
 
 def _report_unused_gpu(engine: str, options: EngineOptions, say: Say) -> None:

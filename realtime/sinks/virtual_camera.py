@@ -9,7 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from realtime.errors import MissingPackageError, SinkError
+from neural_style.packages import optional_packages
+from realtime.errors import SinkError
 from realtime.sinks.protocol import StylizedFrame
 
 _DRIVERS = {
@@ -31,12 +32,8 @@ class VirtualCameraSink:
     """
 
     def __init__(self, rate_fps: float) -> None:
-        try:
+        with optional_packages("virtual camera"):
             import pyvirtualcam
-        except ImportError as error:
-            raise MissingPackageError(
-                "virtual camera: pyvirtualcam is not installed; run pip install -r requirements.txt"
-            ) from error
         self._make, self._rate_fps = pyvirtualcam.Camera, rate_fps
         self._camera: Any = None
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
+from neural_style.packages import optional_packages
 from realtime.controls import Command, Controls
 from realtime.engines.protocol import Engine
-from realtime.errors import MissingPackageError
 from realtime.options import LookOptions, WebOptions
 from realtime.sinks.protocol import StylizedFrame
 from realtime.style_catalogue import Catalogue
@@ -25,12 +25,8 @@ class WebSink:
     """
 
     def __init__(self, options: WebOptions, engine: Engine, catalogue: Catalogue, look: LookOptions) -> None:
-        try:
+        with optional_packages("web"):
             from realtime.web import server
-        except ImportError as error:
-            raise MissingPackageError(
-                f"web: {error.name} is not installed; run pip install -r requirements.txt"
-            ) from error
         self._open_server = partial(server.WebServer, options, engine, catalogue, look)
         self._server: server.WebServer | None = None
 

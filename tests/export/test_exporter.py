@@ -43,6 +43,7 @@ def test_a_right_file_is_kept_and_measured(tmp_path: Path) -> None:
     onnx.checker.check_model(str(output), full_check=True)
 
 
+@pytest.mark.slow
 def test_a_transformer_network_with_the_contrast_of_a_trained_one_is_kept(tmp_path: Path) -> None:
     """An image of one row gives 2 x 2 maps with equal rows, in which each norm enlarges rounding errors tenfold."""
     torch.manual_seed(0)
@@ -62,6 +63,7 @@ def test_the_check_covers_odd_and_tiny_sizes_and_a_batch() -> None:
     assert any(min(height, width) <= 5 for _, height, width in CHECKED_SIZES_NHW)
 
 
+@pytest.mark.slow
 def test_the_metadata_says_what_the_file_is(tmp_path: Path) -> None:
     network = _fast()
     export_network(network, tmp_path / "style.onnx", '[{"name": "waves"}]')
@@ -92,6 +94,7 @@ def test_the_metadata_says_what_the_file_is(tmp_path: Path) -> None:
     np.testing.assert_allclose(identity, network.identity_vector.numpy(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_transformer_network_is_kept_and_described_too(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = TransformerNet("udnie").eval().requires_grad_(False)
@@ -110,6 +113,7 @@ def wrong_graph(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("wrong_graph")
+@pytest.mark.slow
 def test_a_wrong_graph_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="differs from PyTorch") as caught:
         export_network(_fast(), tmp_path / "style.onnx")
@@ -127,6 +131,7 @@ def test_a_wrong_graph_does_not_replace_a_good_file(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_graph_that_is_one_level_too_bright_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build_brighter(network: FastNet, form: GraphForm) -> onnx.ModelProto:
         model = build_model(network, form)
@@ -159,6 +164,7 @@ def _build_with_high_values_cut_off(network: FastNet, limit: float) -> onnx.Mode
         pytest.param(1.2, 2, True, id="right for all"),
     ],
 )
+@pytest.mark.slow
 def test_a_graph_that_is_wrong_for_one_vector_alone_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: float, styles_below: int, is_right: bool
 ) -> None:
@@ -173,6 +179,7 @@ def test_a_graph_that_is_wrong_for_one_vector_alone_is_refused(
         export_network(network, tmp_path / "style.onnx")
 
 
+@pytest.mark.slow
 def test_a_network_with_weights_that_are_no_numbers_is_refused(tmp_path: Path) -> None:
     network = _fast()
     network.style_vectors[0, 0] = torch.nan

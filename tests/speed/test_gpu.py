@@ -1,15 +1,19 @@
-"""Tests of the GPU's acceptance run. No GPU is needed: runners are fakes that compute on the CPU."""
+"""Tests of the GPU's acceptance run. No GPU is needed: what runners record is replayed on the CPU."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from fakes import FakeCudaRunner
+from fake_cuda import OUT_OF_MEMORY, FakeCuda
 from rich.console import Console
+from safetensors import safe_open
 
 import benchmark
+from neural_style.training.options import TrainOptions
+from neural_style.training.trainer import Trainer
 from realtime.errors import EngineError
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.style_catalogue import SAVED_MODELS
@@ -25,19 +29,25 @@ def _result(name: str, size_wh: tuple[int, int], resident_ms: float, host_fps: f
 
 
 @pytest.fixture
-def acceptance(monkeypatch: pytest.MonkeyPatch) -> GpuAcceptance:
+def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    cuda = FakeCuda()
+    cuda.take_place(monkeypatch)
+    return cuda
+
+
+@pytest.fixture
+def acceptance(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> GpuAcceptance:
     if not (SAVED_MODELS / "fast.safetensors").is_file():
         pytest.skip("saved_models/ holds no styles")
-    monkeypatch.setattr(gpu, "CudaRunner", FakeCudaRunner)
-    monkeypatch.setattr(FakeCudaRunner, "made", [])
-    monkeypatch.setattr(FakeCudaRunner, "fails", False)
+    monkeypatch.setattr(gpu, "_RUNS", 3)
     monkeypatch.setattr(gpu, "_COMPARED_FRAMES", 1)
-    monkeypatch.setattr(gpu, "_COMPARED_WH", (96, 64))
+    monkeypatch.setattr(gpu, "_COMPARED_WH", (48, 32))
     monkeypatch.setattr(gpu, "_HOST_FRAMES", 4)
     monkeypatch.setattr("speed.ceilings._SIDE", {"cpu": 64})
     return GpuAcceptance("cpu", SAMPLE_CLIP, lambda _: None, SIZES_WH)
 
 
+@pytest.mark.slow
 def test_both_networks_are_measured_in_every_size_and_batch(acceptance: GpuAcceptance) -> None:
     results = list(acceptance.results(100.0, 20.0))
     keys = [(result.network, result.size_wh, result.batch_size) for result in results]
@@ -52,16 +62,18 @@ def test_both_networks_are_measured_in_every_size_and_batch(acceptance: GpuAccep
     assert large.compute_ms > small.compute_ms
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_into_memory_is_left_out_and_said(
-    acceptance: GpuAcceptance, monkeypatch: pytest.MonkeyPatch
+    acceptance: GpuAcceptance, cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(acceptance, "_say", said.append)
-    monkeypatch.setattr(FakeCudaRunner, "fails", True)
+    cuda.has_memory = False
     assert not list(acceptance.results(100.0, 20.0))
-    assert "left out: FastNet, 24x16, batch 4: CUDA out of memory. Tried to allocate 7 GiB" in said
+    assert f"left out: FastNet, 24x16, batch 4: {OUT_OF_MEMORY}" in said
 
 
+@pytest.mark.slow
 def test_fp16_is_compared_with_fp32_in_all_styles(acceptance: GpuAcceptance) -> None:
     requirements = list(acceptance.exactness())
     assert [requirement.verdict for requirement in requirements] == ["holds"] * 5
@@ -75,13 +87,27 @@ def test_a_provider_that_cannot_be_had_is_not_passed_over(acceptance: GpuAccepta
         assert requirement.verdict.startswith("NOT MEASURED: ")
 
 
+@pytest.mark.slow
 def test_training_is_given_in_minutes(acceptance: GpuAcceptance, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[TrainOptions] = []
+
+    def small_trainer(options: TrainOptions) -> Trainer:
+        asked.append(options)
+        few = {"style_images": options.style_images[:2], "credits": options.credits[:2]}
+        return Trainer(replace(options, **few, batch_size=1, crop_px=64))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(gpu, "Trainer", small_trainer)
     monkeypatch.setattr(gpu, "_TRAINED_STEPS", 2)
     monkeypatch.setattr(gpu, "_FIRST_STEPS", 1)
     requirement = acceptance.training()
     assert (requirement.limit, requirement.unit, requirement.at_most) == (20, "minutes", True)
     assert requirement.value is not None
     assert requirement.value > 0
+    with safe_open(SAVED_MODELS / "fast.safetensors", framework="np") as stored:
+        recipe = json.loads(stored.metadata()["training"])
+    assert [(o.batch_size, o.crop_px, len(o.style_images)) for o in asked] == [
+        (recipe["batch_size"], recipe["crop_px"], 12)
+    ], "trained as the shipped styles were"
 
 
 def test_the_required_speeds_are_those_of_the_design() -> None:

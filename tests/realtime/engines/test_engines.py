@@ -17,7 +17,8 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from fakes import FakeCudaRunner, difference, make_catalogue, noise
+from fake_cuda import FakeCuda
+from fakes import difference, make_catalogue, noise
 from numpy.typing import NDArray
 
 from export.exporter import export_checkpoint
@@ -29,7 +30,6 @@ from neural_style.weights.onnx_format import seal
 from realtime import postprocess
 from realtime import style_catalogue as styles
 from realtime.engines import Engine, open_engine
-from realtime.engines import torch_engine as torch_module
 from realtime.engines.onnx_engine import OnnxEngine
 from realtime.engines.openvino_engine import OpenVinoEngine
 from realtime.engines.tiled_engine import TiledEngine
@@ -62,7 +62,10 @@ def engines(catalogue: Catalogue) -> Iterator[dict[str, Engine]]:
         engine.close()
 
 
-@pytest.mark.parametrize("size_wh", [(96, 64), (101, 67), (3, 1), (1, 1), (33, 130)])
+@pytest.mark.parametrize(
+    "size_wh",
+    [(96, 64), *(pytest.param(odd, marks=pytest.mark.slow) for odd in [(101, 67), (3, 1), (1, 1), (33, 130)])],
+)
 def test_all_engines_stylize_the_same_image(
     engines: dict[str, Engine], catalogue: Catalogue, size_wh: tuple[int, int]
 ) -> None:
@@ -99,6 +102,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
+@pytest.mark.slow
 def test_ctrl_c_after_an_engine_was_let_go_of_in_another_thread(name: str) -> None:
     command = [sys.executable, "-c", LET_GO_IN_A_THREAD, name]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -119,6 +123,7 @@ def test_a_batch_is_stylized_like_its_images_one_by_one(
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
+@pytest.mark.slow
 def test_every_style_stylizes_differently_and_none_stylizes_nothing(
     engines: dict[str, Engine], catalogue: Catalogue, name: str
 ) -> None:
@@ -151,6 +156,7 @@ def test_at_strength_0_the_image_comes_back_in_bf16_too(catalogue: Catalogue) ->
 
 
 @pytest.mark.parametrize("strength", [0.3, 0.5, 0.8])
+@pytest.mark.slow
 def test_all_engines_stylize_the_same_image_at_part_of_the_strength(
     engines: dict[str, Engine], catalogue: Catalogue, strength: float
 ) -> None:
@@ -162,6 +168,7 @@ def test_all_engines_stylize_the_same_image_at_part_of_the_strength(
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
+@pytest.mark.slow
 def test_part_of_the_strength_is_neither_end_nor_a_mixture_of_their_pixels(
     engines: dict[str, Engine], catalogue: Catalogue, name: str
 ) -> None:
@@ -601,45 +608,42 @@ def test_engines_that_use_all_cores_for_one_batch_say_so(catalogue: Catalogue, n
 
 
 @pytest.fixture
-def fake_runner(monkeypatch: pytest.MonkeyPatch) -> type[FakeCudaRunner]:
-    monkeypatch.setattr(torch_module, "CudaRunner", FakeCudaRunner)
+def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    cuda = FakeCuda()
+    cuda.take_place(monkeypatch)
     monkeypatch.setattr(TorchEngine, "_can_record", staticmethod(lambda _: True))
-    monkeypatch.setattr(FakeCudaRunner, "made", [])
-    monkeypatch.setattr(FakeCudaRunner, "fails", False)
-    return FakeCudaRunner
+    return cuda
 
 
 def test_a_graph_is_recorded_once_for_each_shape_and_batch_at_once(
-    fake_runner: type[FakeCudaRunner], engines: dict[str, Engine], catalogue: Catalogue
+    cuda: FakeCuda, engines: dict[str, Engine], catalogue: Catalogue
 ) -> None:
     engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32", parallel_batches=2))
     assert engine.info.parallel_batches == 2
     first, second = catalogue.styles[:2]
-    size = first.vector.size if first.vector is not None else 0
     for images, style in [
         (noise((32, 24))[None], first),
-        (noise((32, 24))[None], second),
+        (noise((32, 24), 1)[None], second),
         (noise((40, 24))[None], first),
+        (noise((32, 24), 2)[None], first),
     ]:
         wanted = engines["torch"].stylize(images, style, 0.7)
         assert difference(engine.stylize(images, style, 0.7), wanted) < 0.01
-    assert fake_runner.made == [((1, 24, 32, 3), size)] * 2 + [((1, 24, 40, 3), size)] * 2
+    assert [graph.shape for graph in cuda.graphs] == [(1, 24, 32, 3)] * 2 + [(1, 24, 40, 3)] * 2
     engine.close()
 
 
-def test_a_gpu_without_memory_is_an_engine_error(
-    fake_runner: type[FakeCudaRunner], catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fake_runner, "fails", True)
+def test_a_gpu_without_memory_is_an_engine_error(cuda: FakeCuda, catalogue: Catalogue) -> None:
+    cuda.has_memory = False
     engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32"))
     with pytest.raises(EngineMemoryError, match=r"too small for 1 frames of 32x24"):
         engine.stylize(noise((32, 24))[None], catalogue.styles[0])
 
 
-def test_tiles_are_not_recorded(fake_runner: type[FakeCudaRunner], catalogue: Catalogue) -> None:
+def test_tiles_are_not_recorded(cuda: FakeCuda, catalogue: Catalogue) -> None:
     engine = TiledEngine(catalogue, EngineOptions("torch", "cpu", "fp32"), 128)
     engine.stylize(noise((150, 130))[None], catalogue.styles[0])
-    assert not fake_runner.made
+    assert not cuda.graphs
 
 
 @pytest.mark.needs_cuda

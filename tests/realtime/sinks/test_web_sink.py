@@ -41,7 +41,8 @@ def test_it_closes_twice_and_when_it_was_never_opened() -> None:
 
 def test_without_its_packages_the_command_to_install_them_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     missing: Any = None
-    monkeypatch.setitem(sys.modules, "realtime.web.server", missing)
+    monkeypatch.setitem(sys.modules, "uvicorn", missing)
+    monkeypatch.delitem(sys.modules, "realtime.web.server")
     monkeypatch.delattr("realtime.web.server")
     with pytest.raises(MissingPackageError, match=r"pip install -r requirements.txt"):
         WebSink(WebOptions(port=0), IdentityEngine(), colours(), LOOK)
