@@ -17,12 +17,13 @@ import cv2
 import numpy as np
 
 from realtime.cli import run_main, run_script
-from realtime.controls import Controls, Look
+from realtime.controls import Controls
 from realtime.engines import Engine, open_engine, runs_on_gpu
 from realtime.engines.batch_size import fastest_batch_size
 from realtime.engines.network_choice import LiveRate, choose_live_network
 from realtime.errors import OptionError, SinkError
 from realtime.live import UNWATCHED_FPS, Pipeline, Stages
+from realtime.look import Look
 from realtime.options import (
     ENGINE_NAMES,
     NETWORKS,

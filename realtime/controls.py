@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
 from realtime.errors import StyleError
+from realtime.look import Look
 from realtime.options import LookOptions
-from realtime.style_catalogue import Catalogue, Style, find_style
+from realtime.style_catalogue import Catalogue, find_style
 from realtime.style_list import list_lines, matching
 
 STRENGTH_STEP = 0.1
@@ -111,25 +112,6 @@ def help_lines() -> list[str]:
         keys = " ".join(key for key, meaning in KEYS.items() if meaning is action)
         lines.append(f"{keys}  {action.value}")
     return lines
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the next image looks like.
-
-    Attributes:
-        style: whose network and vector.
-        strength: 0 is the camera's image, 1 the stylized image.
-        keep_colors: stylize with the colours of the camera's image.
-        smoothing: 0..1, see `realtime.postprocess`.
-        mirror: swap left and right.
-    """
-
-    style: Style
-    strength: float
-    keep_colors: bool
-    smoothing: float
-    mirror: bool = False
 
 
 @dataclass(frozen=True)

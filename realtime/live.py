@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 
 from realtime.batcher import Batcher
 from realtime.cli import signals_noted
-from realtime.controls import Action, Command, Controls, Look
+from realtime.controls import Action, Command, Controls
 from realtime.engines.protocol import Engine
 from realtime.errors import SinkError
-from realtime.finish import Finisher
 from realtime.flow import EngineStage, StageThreads
 from realtime.frame import Frame, Image
+from realtime.look import Look
 from realtime.mailbox import BoundedMailbox, LatestMailbox, Mailbox
 from realtime.options import RunOptions
 from realtime.overlay import draw_help, draw_overlay, overlay_fields
-from realtime.postprocess import mirror
+from realtime.postprocess import Finisher, mirror
 from realtime.recording import Keepsakes
 from realtime.sinks.protocol import Display, Sink, StylizedFrame
 from realtime.sources.protocol import Source

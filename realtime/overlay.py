@@ -2,9 +2,9 @@
 
 import cv2
 
-from realtime.controls import Look
 from realtime.engines.protocol import EngineInfo
 from realtime.frame import Image
+from realtime.look import Look
 from realtime.stats import Stats
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX

@@ -21,10 +21,10 @@ from fakes import ClipFormat, IdentityEngine, difference, make_catalogue, noise,
 from style_files import write_network, write_style
 
 import run_webcam
-from realtime.controls import Look
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import SinkError
 from realtime.frame import resize_to_fit
+from realtime.look import Look
 from realtime.sources.protocol import SourceInfo
 from realtime.style_catalogue import SAVED_MODELS, load_catalogue
 

@@ -14,17 +14,17 @@ import numpy as np
 
 from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import draw_sheet, make_cell
-from realtime.controls import Look
 from realtime.engines import TYPICAL_SIZE_WH, Engine, open_engine
 from realtime.engines.devices import unused_gpu
 from realtime.errors import EngineError, EngineTimeoutError, OptionError, StylizationError
-from realtime.finish import Finisher
 from realtime.flow import EngineStage
 from realtime.frame import fit_size_wh
+from realtime.look import Look
 from realtime.media.codecs import find_encoder
 from realtime.media.image_file import StillImage, read_still, write_still
 from realtime.media.video_reader import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
+from realtime.postprocess import Finisher
 from realtime.stroke_size import StrokeEngine, resized_for_stylizing
 from realtime.style_catalogue import Catalogue, Style, open_style_list
 from realtime.videos.outputs import FileTask, find_tasks

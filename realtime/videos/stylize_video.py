@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.controls import Look
 from realtime.engines.batch_size import fastest_batch_size
 from realtime.engines.protocol import Engine
 from realtime.errors import SinkError
-from realtime.finish import Finisher
 from realtime.flow import EngineStage, StageThreads
 from realtime.frame import Image
+from realtime.look import Look
 from realtime.mailbox import BoundedMailbox, MailboxClosedError
 from realtime.media.codecs import Encoder
 from realtime.media.video_reader import Cut, VideoFrame, VideoReader
-from realtime.postprocess import Smoothed
+from realtime.postprocess import Finisher, Smoothed
 from realtime.stats import Stats, StatsReport
 from realtime.videos.mux import Assembly, assemble
 from realtime.videos.resume import WorkFolder

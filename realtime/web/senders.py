@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.controls import Controls, Look
+from realtime.controls import Controls
 from realtime.engines.protocol import Engine
 from realtime.errors import StylizationError
-from realtime.finish import Finisher
 from realtime.flow import EngineStage, StageThreads
 from realtime.frame import Image
-from realtime.postprocess import mirror
+from realtime.look import Look
+from realtime.postprocess import Finisher, mirror
 from realtime.style_catalogue import Style, together
 
 MAX_SIZE_WH = (1280, 720)

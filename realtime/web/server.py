@@ -20,10 +20,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from realtime.controls import Controls, Look
+from realtime.controls import Controls
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, EngineTimeoutError, SinkError, SourceError, StyleError
 from realtime.flow import EngineStage
+from realtime.look import Look
 from realtime.options import LookOptions, WebOptions
 from realtime.stroke_size import StrokeEngine
 from realtime.style_catalogue import Catalogue, find_style

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from realtime.controls import Look
-from realtime.finish import Finisher
 from realtime.flow import EngineStage
 from realtime.frame import Image, resize_to_fit
+from realtime.look import Look
 from realtime.media.image_file import ImageLimits, decode_still
+from realtime.postprocess import Finisher
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.sources.video_file import VideoFileSource
 from realtime.style_catalogue import Style
