@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from export.graph import OPSET, GraphForm, Weights, build_model
+from export.options import Precision, Runtime
 from export.quantization import to_fp16, to_int8
 from neural_style.atomic_file import whole_file
 from neural_style.errors import StylizationError
@@ -48,8 +49,6 @@ _CALIBRATION_IMAGES = 24
 _CALIBRATION_FEEDS = 36
 """Images and styles together; with each round through the images they meet other styles."""
 
-Precision = Literal["fp32", "fp16", "int8"]
-Runtime = Literal["openvino", "onnxruntime"]
 Frames = NDArray[np.uint8]
 
 

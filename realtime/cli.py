@@ -1,13 +1,91 @@
-"""What all scripts share: how signals and errors become an exit status."""
+"""What all scripts share: arguments, and how signals and errors become an exit status."""
 
+import argparse
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import NoReturn
+from dataclasses import fields
+from typing import Any, NoReturn, TypeVar
 
-from realtime.errors import StylizationError
+from realtime.errors import OptionError, StylizationError
 from realtime.interrupts import INTERRUPTED, SIGNALS, leave, watch_signals
+from realtime.options import ENGINE_NAMES, NETWORKS, PRECISIONS, PROVIDERS, EngineOptions, LookOptions
+
+Options = TypeVar("Options")
+
+
+def add_look_arguments(parser: argparse.ArgumentParser, style: str, smoothing: str) -> None:
+    """Adds what decides how images look; the texts say what `--style` takes, and what smoothing is by default."""
+    add = parser.add_argument
+    add("--style", help=style)
+    add("--strength", type=float, default=LookOptions.strength, help="0 to 1 (default %(default)s)")
+    add("--keep-colors", action="store_true", help="keep the colours of the original")
+    add("--smoothing", type=float, help=f"0 to 1, against flicker (default {smoothing})")
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser, network: str, batch: str) -> None:
+    """Adds what decides which network runs on what; the texts say what "auto" is for the two."""
+    add, defaults = parser.add_argument, EngineOptions
+    add("--network", choices=NETWORKS, default="auto", help=f"size of the network (default auto: {network})")
+    add("--engine", choices=ENGINE_NAMES, default=defaults.engine, help="what runs it (default %(default)s)")
+    add("--refresh", action="store_true", help="with --engine auto, measure again what is fastest here")
+    add("--device", default=defaults.device, help="auto, cpu, cuda, cuda:N or mps (default %(default)s)")
+    add("--provider", choices=PROVIDERS, default=defaults.provider, help="of ONNX Runtime on a GPU")
+    add("--precision", default=defaults.precision, help=f"{', '.join(PRECISIONS)} (default %(default)s)")
+    add("--batch-size", type=_batch_size, metavar="N", help=f"frames stylized together (default auto: {batch})")
+
+
+def _batch_size(text: str) -> int | None:
+    return None if text == "auto" else int(text)
+
+
+def read_options(kind: type[Options], chosen: argparse.Namespace, **others: Any) -> Options:
+    """Makes an options dataclass of the arguments that are named like its fields.
+
+    Args:
+        kind: the dataclass. Fields without an argument, and those whose argument was left out, keep their defaults.
+        chosen: the parsed command line.
+        others: fields that are read in another way.
+
+    Raises:
+        OptionError: a value is not allowed.
+    """
+    same = {field.name: getattr(chosen, field.name, None) for field in fields(kind)}  # type: ignore[arg-type]
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in same.items()}
+    return kind(**{name: value for name, value in given.items() if value is not None} | others)
+
+
+def parse_size_wh(text: str) -> tuple[int, int]:
+    """Reads "640x480" as (width, height) in px.
+
+    Raises:
+        OptionError: it is written differently.
+    """
+    width, separator, height = text.lower().partition("x")
+    if not (separator and width.isdecimal() and height.isdecimal()):
+        raise OptionError(f"size {text!r}: write WIDTHxHEIGHT in px, for example 640x480")
+    return int(width), int(height)
+
+
+def parse_time_s(text: str) -> float:
+    """Reads "90", "1:30" or "0:01:30.5" as seconds.
+
+    Raises:
+        OptionError: it is written differently.
+    """
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or not all(0 <= part < float("inf") for part in parts):
+        raise OptionError(f"time {text!r}: write seconds, MM:SS or HH:MM:SS, for example 90 or 1:30.5")
+    return float(sum(part * 60**place for place, part in enumerate(reversed(parts))))
+
+
+def say(line: str) -> None:
+    """Prints a line for people at once."""
+    print(line, flush=True)
 
 
 def run_script(main: Callable[[], int]) -> NoReturn:

@@ -49,7 +49,7 @@ def open_engine(
     engine = open_named_engine(catalogue, options)
     if engine.info.device == "cpu" and options.engine != "openvino":
         _say_if_any(unused_gpu(options.engine, options), say)
-    if not options.shrinks or engine.info.device == "cpu":
+    if options.batch_size is not None or engine.info.device == "cpu":
         return engine
 
     def open_tiled(tile_px: int) -> Engine:

@@ -172,7 +172,7 @@ class _Run:
             encoder=find_encoder(options.codec, suffix),
             cut=cut,
             max_side_px=options.max_side_px,
-            batch_size=1 if options.resume and options.batch_size is None else options.batch_size,
+            batch_size=options.engine.batch_size or (1 if options.resume else None),
             job=self._fingerprint(task.source, looks) if options.resume else None,
         )
         if not options.resume and kept_path(task.targets[0]).is_dir():
@@ -215,7 +215,7 @@ class _Run:
             "end": self._options.end_s,
             "max-side": self._options.max_side_px,
             "stroke": self._options.stroke,
-            "batch-size": self._options.batch_size or 1,
+            "batch-size": self._options.engine.batch_size or 1,
             "engine": [info.engine, info.device, info.precision],
             "images in a piece": SEGMENT_FRAMES,
         }

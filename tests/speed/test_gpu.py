@@ -18,6 +18,7 @@ from realtime.sources.selection import SAMPLE_CLIP
 from realtime.style_catalogue import SAVED_MODELS
 from speed import gpu as card_module
 from speed.acceptance import CardFigures, Promise, card_table, promise_table, write_acceptance
+from speed.benchmark import accept
 from speed.gpu import FULL_HD, UHD, Card, promises_of_speed
 
 SIZES_WH = ((64, 48), (48, 32))
@@ -134,7 +135,7 @@ def test_the_acceptance_run_ends_with_1_when_a_promise_is_broken(
     monkeypatch.setattr(card, "figures", lambda: iter([_figures("FastNet", FULL_HD, 0.5)]))
     monkeypatch.setattr(card, "exactness", lambda: iter(()))
     monkeypatch.setattr(card, "training", lambda: Promise("training", "minutes", 20, None, 3.0, at_most=True))
-    monkeypatch.setattr(benchmark, "describe_machine", lambda: {"gpu": "none"})
+    monkeypatch.setattr("speed.benchmark.describe_machine", lambda: {"gpu": "none"})
     assert benchmark.main(["--gpu-acceptance", "--json", str(tmp_path / "card.json")]) == 1
     shown = capsys.readouterr().out
     assert "NOT MEASURED" in shown
@@ -151,4 +152,4 @@ def test_the_card_s_clock_ticks() -> None:
 def test_an_engine_error_is_what_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EngineError):
-        benchmark.accept(None, None)
+        accept(None, None)
