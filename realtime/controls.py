@@ -77,26 +77,23 @@ class ChangeLook:
 
 Command = Action | SelectStyle | TypeStyle | ChangeLook
 
-KEYS: dict[str, Action] = {
-    "n": Action.NEXT_STYLE,
-    "right": Action.NEXT_STYLE,
-    "p": Action.PREVIOUS_STYLE,
-    "left": Action.PREVIOUS_STYLE,
-    "l": Action.LIST,
-    "]": Action.STRENGTH_UP,
-    "[": Action.STRENGTH_DOWN,
-    "c": Action.KEEP_COLORS,
-    "m": Action.MIRROR,
-    "h": Action.HELP,
-    "o": Action.OVERLAY,
-    "s": Action.SNAPSHOT,
-    "r": Action.RECORD,
-    "space": Action.FREEZE,
-    "f": Action.FULL_SCREEN,
-    "q": Action.QUIT,
-    "escape": Action.QUIT,
+KEYS: dict[Action, tuple[str, ...]] = {
+    Action.NEXT_STYLE: ("n", "right"),
+    Action.PREVIOUS_STYLE: ("p", "left"),
+    Action.LIST: ("l",),
+    Action.STRENGTH_UP: ("]",),
+    Action.STRENGTH_DOWN: ("[",),
+    Action.KEEP_COLORS: ("c",),
+    Action.MIRROR: ("m",),
+    Action.HELP: ("h",),
+    Action.OVERLAY: ("o",),
+    Action.SNAPSHOT: ("s",),
+    Action.RECORD: ("r",),
+    Action.FREEZE: ("space",),
+    Action.FULL_SCREEN: ("f",),
+    Action.QUIT: ("q", "escape"),
 }
-
+_ACTIONS = {key: action for action, keys in KEYS.items() for key in keys}
 _LOOK_SWITCHES = {Action.KEEP_COLORS: "keep_colors", Action.MIRROR: "mirror"}
 _PANEL_SWITCHES = {Action.HELP: "help", Action.OVERLAY: "overlay", Action.FREEZE: "frozen"}
 
@@ -105,16 +102,12 @@ def command_for_key(key: str) -> Command | None:
     """What a key means: a character, or "left", "right", "space", "escape"; None when nothing."""
     if len(key) == 1 and key in "123456789":
         return SelectStyle(int(key))
-    return KEYS.get(key.lower())
+    return _ACTIONS.get(key.lower())
 
 
 def help_lines() -> list[str]:
     """The keys, a line for each meaning."""
-    lines = ["1-9  style by number"]
-    for action in Action:
-        keys = " ".join(key for key, meaning in KEYS.items() if meaning is action)
-        lines.append(f"{keys}  {action.value}")
-    return lines
+    return ["1-9  style by number", *(f"{' '.join(keys)}  {action.value}" for action, keys in KEYS.items())]
 
 
 @dataclass(frozen=True)

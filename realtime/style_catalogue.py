@@ -1,7 +1,4 @@
-"""Owns the catalogue of styles, and what a command line's `--style` asks of it: names, blends, lists, files.
-
-Must not know engines, and imports no torch.
-"""
+"""The catalogue of styles, and what `--style` asks of it: names, blends, lists, files. Imports no PyTorch."""
 
 import difflib
 import math

@@ -5,7 +5,6 @@ Must not know how fast anything is.
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -23,9 +22,10 @@ from neural_style.contact_sheet import Cell, write_sheet
 from neural_style.judging.inputs import find_style_images, held_out_photos, read_exhibit
 from neural_style.judging.judge import Image, Judge, compare, structural_similarity, with_short_side
 from neural_style.photos import packaged_photo, read_image
+from realtime.cli import run_main, run_script
 from realtime.engines import open_engine
 from realtime.engines.protocol import Engine
-from realtime.errors import EngineError, OptionError, StylizationError
+from realtime.errors import EngineError, OptionError
 from realtime.options import EngineName, EngineOptions, Precision
 from realtime.style_catalogue import load_catalogue
 
@@ -196,34 +196,28 @@ def main(arguments: list[str] | None = None) -> int:
     add("--json", type=Path, metavar="FILE.json", help="write all figures")
     add("--sheet", type=Path, metavar="FILE.png", help="show engines and precisions side by side")
     chosen = parser.parse_args(arguments)
-    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    try:
-        if (chosen.style_dir is None) != (chosen.photo_dir is None):
-            raise OptionError("figures need both folders: give --style-dir and --photo-dir")
-        if chosen.style_dir is None and chosen.sheet is None:
-            raise OptionError("nothing to do: give --style-dir and --photo-dir for figures, or --sheet for images")
-        if chosen.sheet is not None:
-            write_sheet(chosen.sheet, side_by_side(packaged_examples()))
-        if chosen.style_dir is not None:
-            paths = held_out_photos(chosen.photo_dir, max(1, chosen.photos))
-            with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
-                photos = [read_exhibit(path, "photograph").image for path in paths]
-                found = judge_variants(chosen.style_dir, photos, progress)
-            Console().print(make_table(found, len(photos)))
-            if chosen.json is not None:
-                with whole_file(chosen.json) as partial:
-                    partial.write_text(json.dumps([asdict(row) for row in found], indent=1), encoding="utf-8")
-    except StylizationError as error:
-        errors.print(f"error: {error}")
-        return 1
-    except OSError as error:
-        errors.print(f"error: {error.filename or 'output'}: {error.strerror or error}")
-        return 1
-    except KeyboardInterrupt:
-        errors.print("interrupted")
-        return 130
+    return run_main(lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    if (chosen.style_dir is None) != (chosen.photo_dir is None):
+        raise OptionError("figures need both folders: give --style-dir and --photo-dir")
+    if chosen.style_dir is None and chosen.sheet is None:
+        raise OptionError("nothing to do: give --style-dir and --photo-dir for figures, or --sheet for images")
+    if chosen.sheet is not None:
+        write_sheet(chosen.sheet, side_by_side(packaged_examples()))
+    if chosen.style_dir is not None:
+        paths = held_out_photos(chosen.photo_dir, max(1, chosen.photos))
+        errors = Console(stderr=True)
+        with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+            photos = [read_exhibit(path, "photograph").image for path in paths]
+            found = judge_variants(chosen.style_dir, photos, progress)
+        Console().print(make_table(found, len(photos)))
+        if chosen.json is not None:
+            with whole_file(chosen.json) as partial:
+                partial.write_text(json.dumps([asdict(row) for row in found], indent=1), encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -7,7 +7,6 @@ Must not know how the page works.
 
 import argparse
 import shutil
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -16,11 +15,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
 
+from realtime.cli import run_main, run_script, say
 from realtime.controls import ChangeLook, Controls
 from realtime.engines import Engine, open_engine
-from realtime.errors import MissingPackageError, StylizationError
+from realtime.errors import MissingPackageError
 from realtime.frame import Frame, Image
 from realtime.live import Pipeline, Stages
 from realtime.options import PARALLEL_BATCHES, EngineOptions, LookOptions, RunOptions, WebOptions
@@ -189,16 +188,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure the way from a camera to a web page.")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each run (default %(default)s)")
     chosen = parser.parse_args(arguments)
-    console = Console(highlight=False)
-    try:
-        for name, value in measure(chosen.seconds).items():
-            console.print(f"{name:>26}: {value:.2f}" if "share" in name else f"{name:>26}: {value:.0f}")
-    except StylizationError as error:
-        Console(stderr=True, highlight=False).print(f"error: {error}", soft_wrap=True, markup=False)
-        return 1
-    console.print(", ".join(f"{name}: {value}" for name, value in describe_machine().items()), soft_wrap=True)
+    return run_main(lambda: _show(chosen.seconds))
+
+
+def _show(seconds: float) -> int:
+    for name, value in measure(seconds).items():
+        say(f"{name:>26}: {value:.2f}" if "share" in name else f"{name:>26}: {value:.0f}")
+    say(", ".join(f"{name}: {value}" for name, value in describe_machine().items()))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -6,12 +6,12 @@ from realtime.controls import Command, Controls
 from realtime.engines.protocol import Engine
 from realtime.errors import MissingPackageError
 from realtime.options import LookOptions, WebOptions
-from realtime.sinks.protocol import StylizedFrame
+from realtime.sinks.protocol import Sink, StylizedFrame
 from realtime.stats import Stats
 from realtime.style_catalogue import Catalogue
 
 
-class WebSink:
+class WebSink(Sink):
     """A page for any number of viewers, who may also send their own cameras and images.
 
     Args:
@@ -75,7 +75,3 @@ class WebSink:
         if self._server is not None:
             self._server.close()
         return ""
-
-    def abandon(self) -> str:
-        """See `Sink.abandon`."""
-        return self.close()

@@ -1,7 +1,4 @@
-"""Owns pacing: frames of a file come when they are due.
-
-Must not know files.
-"""
+"""Pacing: frames of a file come when they are due."""
 
 import threading
 import time
