@@ -16,16 +16,16 @@ from realtime.stats import RecentMean, Stats
 from realtime.style_catalogue import Style
 
 FRAME_LIMIT_S = 10.0
-"""What an engine may take at least for a batch that it has prepared."""
+"""The time limit of a small batch whose shape is prepared."""
 
 _LIMIT_PER_MEGAPIXEL_S = 20.0
-"""What it may take for large batches: the slowest network needs 3 s a megapixel on two cores."""
+"""The time limit of large batches: the slowest network needs 3 s a megapixel on two cores."""
 
 _SLOWEST_TO_FIRST = 20.0
-"""How many times as long as the first run of a shape a later one may take, where that is more."""
+"""A shape whose first run was slow may take this many times as long."""
 
 _PREPARE_LIMIT_S, _GPU_PREPARE_LIMIT_S = 120.0, 900.0
-"""What it may take at least to prepare a shape: TensorRT builds an engine for minutes."""
+"""The time limit of preparing a shape: TensorRT builds an engine for minutes."""
 
 _SAID_AFTER_S = 3.0
 _TICK_S = 0.1
@@ -111,7 +111,7 @@ class EngineStage(Generic[Item]):
         report: takes lines for people.
         ahead: batches that may be taken beyond those that the engine works on; 0 for live frames.
         prepares: False for single images: a shape that comes once is not worth a run of its own.
-        limit_s: what a batch of one frame may take; large ones, and engines that were slow at first, may take more.
+        limit_s: time limit of a batch of one frame; large batches, and engines that were slow at first, have more.
     """
 
     def __init__(

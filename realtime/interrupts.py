@@ -1,4 +1,4 @@
-"""How a process ends when it is told to: signals are noted or watched, and nothing that hangs keeps it."""
+"""How a process ends when it is told to, within 3 seconds, whatever hangs."""
 
 import os
 import signal

@@ -27,11 +27,11 @@ UNWATCHED_FPS = 5
 
 _POLL_S = 0.02
 _DRAIN_S = 0.5
-"""How long frames that are under way may still come out at the end."""
+"""At the end, frames that are under way are still shown for so long."""
 
 _JOIN_S = 0.5
 _EARLY_S = 0.01
-"""A frame is ready so long before the sinks are: engines and sinks are not always as fast as usual."""
+"""Live frames are taken this much earlier than slow sinks need them, because an engine may take longer than usual."""
 
 _LONGEST_WAIT_S = 1.0
 
@@ -74,7 +74,7 @@ class Pipeline:
 
     Capturing, feeding the engine and collecting from it run in threads of their own. Live, at most one
     frame (or batch) waits in front of the engine and one behind it, and newer ones replace them:
-    what is slow costs frames, and never delay. Unpaced, who is early waits, and nothing is dropped.
+    a slow stage costs frames, and never delay. Unpaced, the faster stage waits, and nothing is dropped.
 
     Args:
         stages: opened by the caller; the pipeline closes source and sinks, not the engine.
@@ -186,7 +186,7 @@ class Pipeline:
         self._captured.close()
 
     def _leaves_out(self, frame: Frame, put_s: float) -> bool:
-        """Whether a live frame comes too soon after the last for nobody to watch; it does not count as captured."""
+        """Whether a live frame is left out, because nobody watches and the last was a moment ago; it counts nowhere."""
         too_soon = frame.capture_time_s - put_s < 1 / UNWATCHED_FPS
         return too_soon and not self._options.unpaced and not self._stages.watched()
 
@@ -207,9 +207,9 @@ class Pipeline:
             self._engine.close()
 
     def _too_early_s(self) -> float:
-        """How long a live frame that is taken now would wait for slow sinks, behind the engine.
+        """How long a live frame that is taken now would wait behind the engine, because the sinks are slow.
 
-        Taken that much later it is newer when it is shown, and the engine does not work for frames that nobody sees.
+        Taken that much later, it is newer when it is shown, and the engine stylizes no frame that is never shown.
         """
         before = self._engine.under_way + self._stylized.waiting  # each of them is shown first
         begin_s = self._free_s + before * self._show_time.seconds - self._engine.typical_s - _EARLY_S

@@ -56,7 +56,7 @@ class _Samples:
 
 
 class _Output:
-    """Latencies and rate of frames that came out, without the pauses between stretches of them."""
+    """Latencies and rate of frames that came out; pauses do not count."""
 
     def __init__(self) -> None:
         self.latency_ms = _Samples()
@@ -184,7 +184,7 @@ class Stats:
 
         Args:
             capture_time_s: the `time.perf_counter()` at which it was captured.
-            watched: whether anybody saw it; others count in no figure of speed, unless there are no watched ones.
+            watched: whether anybody saw it; if any frame was watched, figures of speed are of watched frames only.
         """
         now_s = time.perf_counter()
         latency_ms = (now_s - capture_time_s) * 1000
