@@ -7,10 +7,14 @@ if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a tra
 
 import argparse
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import TYPE_CHECKING, NoReturn, get_args
 
 from export.options import Precision, Runtime, StyleExport
+from neural_style.errors import CheckpointError
 from realtime import cli
+
+if TYPE_CHECKING:
+    from realtime.style_catalogue import Style
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -33,10 +37,70 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run(chosen: argparse.Namespace) -> int:
     """Does what the command line says, and returns the exit status."""
-    from export.style_export import export_style
-
     cli.say(export_style(cli.read_options(StyleExport, chosen)))
     return 0
+
+
+def export_style(asked: StyleExport) -> str:
+    """Writes the file, and gives a line that says what is in it.
+
+    Raises:
+        StyleError: there is no such style.
+        CheckpointError: the style cannot be exported in this way.
+        ExportError: the file's images differ from PyTorch's, or it cannot be written.
+        MissingPackageError: int8 has no photographs to calibrate with.
+    """
+    from export.exporter import ExportError, ExportOptions, export_checkpoint
+    from export.torchscript import export_torchscript
+    from realtime.style_catalogue import open_styles
+
+    catalogue, place = open_styles(asked.style, asked.network)
+    style = catalogue.styles[place]
+    checkpoint = _checkpoint(style, asked.baked)
+    names = [other.name for other in catalogue.styles if other.checkpoint == checkpoint and other.file is None]
+    held = style.name if asked.baked else ", ".join(name for name in names if "+" not in name)
+    if asked.output is None and (asked.baked or asked.floats or asked.torchscript):
+        raise CheckpointError(
+            f"style {asked.style}: engines use the file beside its network as it is; name an --output"
+        )
+    try:
+        if asked.torchscript and asked.output is not None:
+            return export_torchscript(checkpoint, asked.output)
+        vector = style.vector if asked.baked else None
+        options = ExportOptions(asked.precision, asked.runtime, asked.floats, vector, asked.photo_dir)
+        target, parity = export_checkpoint(checkpoint, asked.output, options)
+    except OSError as error:
+        name = asked.output or error.filename
+        raise ExportError(f"output {name}: {error.strerror}; give another --output") from error
+    return (
+        f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB) with {held}; run by {parity.provider} it "
+        f"differs from PyTorch by {parity.mean_difference:.4f} of 255 on average, {parity.max_difference:.0f} at most "
+        f"(PSNR {parity.psnr_db:.1f} dB)"
+    )
+
+
+def _checkpoint(style: "Style", baked: bool) -> Path:
+    """The weights of a style's network.
+
+    Raises:
+        CheckpointError: it has none, or the style cannot be exported in this way.
+    """
+    if style.checkpoint is None:
+        raise CheckpointError(f"style {style.name}: is a model file already; give a .safetensors or .pth file")
+    if baked:
+        if style.vector is None:
+            raise CheckpointError(f"style {style.name}: is in the weights of its network; leave --baked out")
+        return style.checkpoint
+    if style.parts:
+        raise CheckpointError(
+            f"style {style.name}: a model file holds all styles of its network, and any blend; name one, or use --baked"
+        )
+    if style.file is not None:
+        raise CheckpointError(
+            f"style {style.name}: runs with the model file of its network; to write that, use --style "
+            f"{style.checkpoint}; to write this style alone, use --baked"
+        )
+    return style.checkpoint
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from realtime.options import NetworkName
-
 Precision = Literal["fp32", "fp16", "int8"]
 Runtime = Literal["openvino", "onnxruntime"]
 
@@ -27,7 +25,7 @@ class StyleExport:
     """
 
     style: str
-    network: NetworkName = "fast"
+    network: Literal["fast", "fine"] = "fast"
     output: Path | None = None
     baked: bool = False
     floats: bool = False

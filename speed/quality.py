@@ -5,6 +5,7 @@ Must not know how fast anything is.
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -13,19 +14,20 @@ from statistics import mean
 
 import cv2
 import numpy as np
+from realtime.media.resize import resize, with_short_side
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from neural_style.atomic_file import whole_file
-from neural_style.contact_sheet import Cell, write_sheet
+from neural_style.contact_sheet import Cell, draw_sheet
 from neural_style.judging.inputs import find_style_images, held_out_photos, read_exhibit
-from neural_style.judging.judge import Image, Judge, compare, structural_similarity, with_short_side
-from neural_style.photos import packaged_photo, read_image
-from realtime.cli import run_main, run_script
+from neural_style.judging.judge import Image, Judge, compare, structural_similarity
+from neural_style.photos import packaged_photo
 from realtime.engines import open_engine
 from realtime.engines.protocol import Engine
-from realtime.errors import EngineError, OptionError
+from realtime.errors import EngineError, OptionError, StylizationError
+from realtime.media.image_file import StillImage, read_still, write_still
 from realtime.options import EngineName, EngineOptions, Precision
 from realtime.style_catalogue import load_catalogue
 
@@ -36,7 +38,7 @@ _VARIANTS: tuple[tuple[EngineName, Precision], ...] = (
     ("openvino", "int8"),
     ("onnx", "int8"),
 )
-_SHOWN_STYLES = 3
+_EXAMPLES = ("astronaut.png", "chelsea.png", "coffee.png")
 _SHOWN_WH = (250, 196)
 _ENLARGED = 8
 
@@ -139,12 +141,7 @@ def side_by_side(photos: Sequence[Image]) -> list[list[Cell]]:
 
 def packaged_examples() -> list[Image]:
     """Photographs that may be shown, small enough to be seen pixel by pixel: uint8 (196, 250, 3) RGB each."""
-    images = [read_image(packaged_photo(name)) for name in ("astronaut.png", "chelsea.png", "coffee.png")]
-    return [
-        np.asarray(cv2.resize(image, _SHOWN_WH, interpolation=cv2.INTER_AREA), np.uint8)
-        for image in images[:_SHOWN_STYLES]
-        if image is not None
-    ]
+    return [resize(read_still(packaged_photo(name)).pixels, _SHOWN_WH) for name in _EXAMPLES]
 
 
 def _ramp() -> Image:
@@ -196,28 +193,34 @@ def main(arguments: list[str] | None = None) -> int:
     add("--json", type=Path, metavar="FILE.json", help="write all figures")
     add("--sheet", type=Path, metavar="FILE.png", help="show engines and precisions side by side")
     chosen = parser.parse_args(arguments)
-    return run_main(lambda: _run(chosen))
-
-
-def _run(chosen: argparse.Namespace) -> int:
-    if (chosen.style_dir is None) != (chosen.photo_dir is None):
-        raise OptionError("figures need both folders: give --style-dir and --photo-dir")
-    if chosen.style_dir is None and chosen.sheet is None:
-        raise OptionError("nothing to do: give --style-dir and --photo-dir for figures, or --sheet for images")
-    if chosen.sheet is not None:
-        write_sheet(chosen.sheet, side_by_side(packaged_examples()))
-    if chosen.style_dir is not None:
-        paths = held_out_photos(chosen.photo_dir, max(1, chosen.photos))
-        errors = Console(stderr=True)
-        with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
-            photos = [read_exhibit(path, "photograph").image for path in paths]
-            found = judge_variants(chosen.style_dir, photos, progress)
-        Console().print(make_table(found, len(photos)))
-        if chosen.json is not None:
-            with whole_file(chosen.json) as partial:
-                partial.write_text(json.dumps([asdict(row) for row in found], indent=1), encoding="utf-8")
+    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    try:
+        if (chosen.style_dir is None) != (chosen.photo_dir is None):
+            raise OptionError("figures need both folders: give --style-dir and --photo-dir")
+        if chosen.style_dir is None and chosen.sheet is None:
+            raise OptionError("nothing to do: give --style-dir and --photo-dir for figures, or --sheet for images")
+        if chosen.sheet is not None:
+            write_still(chosen.sheet, StillImage(draw_sheet(side_by_side(packaged_examples()))))
+        if chosen.style_dir is not None:
+            paths = held_out_photos(chosen.photo_dir, max(1, chosen.photos))
+            with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+                photos = [read_exhibit(path, "photograph").image for path in paths]
+                found = judge_variants(chosen.style_dir, photos, progress)
+            Console().print(make_table(found, len(photos)))
+            if chosen.json is not None:
+                with whole_file(chosen.json) as partial:
+                    partial.write_text(json.dumps([asdict(row) for row in found], indent=1), encoding="utf-8")
+    except StylizationError as error:
+        errors.print(f"error: {error}")
+        return 1
+    except OSError as error:
+        errors.print(f"error: {error.filename or 'output'}: {error.strerror or error}")
+        return 1
+    except KeyboardInterrupt:
+        errors.print("interrupted")
+        return 130
     return 0
 
 
 if __name__ == "__main__":
-    run_script(main)
+    sys.exit(main())
