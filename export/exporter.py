@@ -1,11 +1,7 @@
-"""Owns writing a checked model file: exported, compared with PyTorch, and only then kept.
-
-Must not know the command line.
-"""
+"""Owns writing a checked model file: exported, compared with PyTorch, and only then kept."""
 
 import json
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +12,6 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 from torch import Tensor
 
 from export.graph import OPSET, GraphForm, Weights, build_model
@@ -25,9 +20,11 @@ from export.quantization import to_fp16, to_int8
 from neural_style.atomic_file import whole_file
 from neural_style.errors import StylizationError
 from neural_style.networks.fast_net import FastNet
-from neural_style.photos import find_photos, packaged_photos, read_image
-from neural_style.weights.checkpoint import StyleNetwork, content_hash, load_checkpoint
+from neural_style.photos import find_photos, packaged_photos
+from neural_style.weights.checkpoint import StyleNetwork, content_hash, load_checkpoint, read_header
 from neural_style.weights.onnx_format import seal
+from realtime.media.image_file import readable_images
+from realtime.media.resize import resize
 
 FORMAT_VERSION = 2
 
@@ -40,14 +37,14 @@ by almost nothing, so that there even PyTorch in float32 and in float64 disagree
 
 MAX_MEAN_DIFFERENCE = {"fp32": 0.1, "fp16": 1.0, "int8": 6.0}
 MAX_DIFFERENCE = {"fp32": 2.0, "fp16": 255.0, "int8": 255.0}
-"""On the 0..255 scale. Few bits may change single pixels of a hard edge by much."""
+"""On the 0..255 scale. With fp16 and int8, single pixels of a hard edge may change by much."""
 
 MIN_PSNR_DB = {"fp32": 50.0, "fp16": 35.0, "int8": 27.0}
 
 _CALIBRATION_SIZE_WH = (320, 240)
 _CALIBRATION_IMAGES = 24
 _CALIBRATION_FEEDS = 36
-"""Images and styles together; with each round through the images they meet other styles."""
+"""Pairs of an image and a style; with each round through the images they are paired with other styles."""
 
 Frames = NDArray[np.uint8]
 
@@ -62,7 +59,7 @@ class ExportOptions:
 
     Attributes:
         precision: of convolutions.
-        runtime: which int8 is for; ONNX Runtime needs more bytes and loses more quality.
+        runtime: that int8 is for; that for ONNX Runtime is larger and loses more quality.
         floats: images as float32 (N, 3, H, W), 0..1.
         style: float32 (vector_size,), made part of the file; None keeps it an input.
         photo_dir: photographs to calibrate int8 with; None takes those of scikit-image.
@@ -89,7 +86,7 @@ class Parity:
     Attributes:
         mean_difference: mean absolute difference.
         max_difference: largest.
-        psnr_db: peak signal to noise ratio; infinite where nothing differs.
+        psnr_db: peak signal to noise ratio; about 360 where nothing differs.
         provider: the ONNX Runtime execution provider that ran the file.
     """
 
@@ -115,12 +112,9 @@ def export_checkpoint(
     """
     options = options or ExportOptions()
     target = output or checkpoint.with_suffix(options.suffix)
-    style_credits = "[]"
     network = load_checkpoint(checkpoint)
-    if checkpoint.suffix.lower() == ".safetensors":
-        with safe_open(checkpoint, framework="pt") as stored:
-            style_credits = (stored.metadata() or {}).get("credits", "[]")
-    return target, export_network(network, target, style_credits, options)
+    header = read_header(checkpoint) if checkpoint.suffix.lower() == ".safetensors" else {}
+    return target, export_network(network, target, header.get("credits", "[]"), options)
 
 
 def export_network(
@@ -202,12 +196,13 @@ def compare_with_torch(
         model_file: what is compared with it.
         options: what it was written with.
         photographs: uint8 (1, H, W, 3); with them, random images are only run and not compared,
-            because few bits are right for images like those that they were calibrated with.
+            because fp16 and int8 are right for images like those that int8 was calibrated with.
     """
     options = options or ExportOptions()
-    session = onnxruntime.InferenceSession(str(model_file), _quiet(), providers=["CPUExecutionProvider"])
-    rng = np.random.default_rng(0)
-    differences = []
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(model_file), quiet, providers=["CPUExecutionProvider"])
+    rng, expected, given = np.random.default_rng(0), [], []
     for vector in _vectors(network, options):
         random_images = [_smooth_noise(rng, *size) for size in CHECKED_SIZES_NHW]
         for frames in [*random_images, *photographs]:
@@ -216,22 +211,22 @@ def compare_with_torch(
                 raise ExportError(f"model file {model_file}: gives shape {exported.shape} for {frames.shape}")
             if photographs and frames.shape[0:3] in CHECKED_SIZES_NHW:
                 continue
-            differences.append(np.abs(_expected(network, frames, vector) - _as_bytes(exported, options)).ravel())
-    everything = np.concatenate(differences)
-    error = float(np.mean(everything**2))
-    psnr_db = 10 * math.log10(255**2 / error) if error else math.inf
-    return Parity(float(everything.mean()), float(everything.max()), psnr_db, session.get_providers()[0])
+            if options.floats:
+                exported = np.round(exported.transpose(0, 2, 3, 1) * 255)
+            expected.append(_expected(network, frames, vector).ravel())
+            given.append(exported.astype(np.float32).ravel())
+    all_expected, all_given = np.concatenate(expected), np.concatenate(given)
+    difference, psnr_db = np.abs(all_expected - all_given), cv2.PSNR(all_expected, all_given, R=255.0)
+    return Parity(float(difference.mean()), float(difference.max()), psnr_db, session.get_providers()[0])
 
 
 def _check(parity: Parity, output: Path, precision: str) -> None:
-    allowed = MAX_MEAN_DIFFERENCE[precision], MAX_DIFFERENCE[precision], MIN_PSNR_DB[precision]
-    if not (
-        parity.mean_difference <= allowed[0] and parity.max_difference <= allowed[1] and parity.psnr_db >= allowed[2]
-    ):
+    mean, largest, psnr_db = MAX_MEAN_DIFFERENCE[precision], MAX_DIFFERENCE[precision], MIN_PSNR_DB[precision]
+    if not (parity.mean_difference <= mean and parity.max_difference <= largest and parity.psnr_db >= psnr_db):
         raise ExportError(
             f"model file {output}: differs from PyTorch by {parity.mean_difference:.3f} on average and by "
-            f"{parity.max_difference:.0f} at most (PSNR {parity.psnr_db:.1f} dB); allowed are {allowed[0]} and "
-            f"{allowed[1]:.0f} (at least {allowed[2]:.0f} dB); nothing was kept"
+            f"{parity.max_difference:.0f} at most (PSNR {parity.psnr_db:.1f} dB); allowed are {mean} and "
+            f"{largest:.0f} (at least {psnr_db:.0f} dB); nothing was kept"
         )
 
 
@@ -260,24 +255,11 @@ def _expected(network: StyleNetwork, frames: Frames, vector: Tensor | None) -> N
     return np.asarray(stylized.clamp(0, 255).round().permute(0, 2, 3, 1).numpy(), np.float32)
 
 
-def _as_bytes(exported: NDArray[Any], options: ExportOptions) -> NDArray[np.float32]:
-    if options.floats:
-        exported = np.round(exported.transpose(0, 2, 3, 1) * 255)
-    return np.asarray(exported, np.float32)
-
-
 def _photographs(folder: Path | None) -> list[Frames]:
     """Photographs spread over a folder, each uint8 (1, 240, 320, 3)."""
     paths = packaged_photos() if folder is None else find_photos(folder)
     chosen = paths[:: max(1, len(paths) // _CALIBRATION_IMAGES)][:_CALIBRATION_IMAGES]
-    return list(_resized(chosen))
-
-
-def _resized(paths: Sequence[Path]) -> Iterator[Frames]:
-    for path in paths:
-        image = read_image(path)
-        if image is not None:
-            yield np.asarray(cv2.resize(image, _CALIBRATION_SIZE_WH, interpolation=cv2.INTER_AREA), np.uint8)[None]
+    return [resize(image, _CALIBRATION_SIZE_WH)[None] for image in readable_images(chosen)]
 
 
 def _quiet() -> onnxruntime.SessionOptions:

@@ -1,7 +1,5 @@
 """Owns how the two networks are written as ONNX graphs, uint8 RGB images in and out.
 
-Must not know files, command lines or sessions.
-
 The graphs are written operator by operator instead of being traced, because three exact
 rewrites make them smaller than a trace: the scaling of pixels is multiplied into the
 first and last convolutions; the bias of a convolution before an instance norm is left
@@ -49,15 +47,11 @@ class GraphForm:
         """The axes of height and width."""
         return (2, 3) if self.floats else (1, 2)
 
-    @property
-    def layout(self) -> list[str | int]:
-        """The dimensions of a batch by name, the colours by number."""
-        return ["n", 3, "height", "width"] if self.floats else ["n", "height", "width", 3]
-
-    @property
-    def element(self) -> int:
-        """ONNX's number of the type of a value."""
-        return int(TensorProto.FLOAT if self.floats else TensorProto.UINT8)
+    def images(self, name: str) -> onnx.ValueInfoProto:
+        """An input or output of a model that is a batch of images."""
+        if self.floats:
+            return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "height", "width"])
+        return helper.make_tensor_value_info(name, TensorProto.UINT8, ["n", "height", "width", 3])
 
     @property
     def words(self) -> str:
@@ -96,16 +90,8 @@ class _Graph:
 
     def double(self, features: str) -> str:
         """Nearest-neighbour upsampling by two."""
-        scales = self.constant([1, 1, 2, 2], np.float32)
-        return self.add(
-            "Resize",
-            features,
-            "",
-            scales,
-            mode="nearest",
-            coordinate_transformation_mode="asymmetric",
-            nearest_mode="floor",
-        )
+        places = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return self.add("Resize", features, "", self.constant([1, 1, 2, 2], np.float32), mode="nearest", **places)
 
     def padded(self, cell_px: int, minimum_px: int) -> str:
         """The input as (N, H, W, 3), its last row and column repeated to whole cells and a minimum."""
@@ -166,7 +152,7 @@ def build_model(network: StyleNetwork, form: GraphForm = GraphForm()) -> onnx.Mo
     (N, vector_size), a style vector for each frame. Output: `stylized`, of the frames' shape and type.
     """
     graph = _Graph(form)
-    inputs = [helper.make_tensor_value_info("frames", form.element, form.layout)]
+    inputs = [form.images("frames")]
     if isinstance(network, FastNet):
         if form.style is None:
             inputs.append(helper.make_tensor_value_info("style", TensorProto.FLOAT, ["n", network.vector_size]))
@@ -174,15 +160,18 @@ def build_model(network: StyleNetwork, form: GraphForm = GraphForm()) -> onnx.Mo
     else:
         result = _transformer_net(graph, network)
     graph.nodes.append(helper.make_node("Identity", [result], ["stylized"]))
-    output = helper.make_tensor_value_info("stylized", form.element, form.layout)
-    body = helper.make_graph(graph.nodes, network.family, inputs, [output], graph.weights)
+    body = helper.make_graph(graph.nodes, network.family, inputs, [form.images("stylized")], graph.weights)
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
+def _weights_of(network: StyleNetwork) -> dict[str, Weights]:
+    return {name: value.detach().float().cpu().numpy() for name, value in network.state_dict().items()}
+
+
 def _fast_net(graph: _Graph, network: FastNet) -> str:
-    weights = {name: value.detach().float().cpu().numpy() for name, value in network.state_dict().items()}
+    weights = _weights_of(network)
     *modulation_names, share = _split_style(graph, network)
     modulations = iter(list(zip(modulation_names[::2], modulation_names[1::2], strict=True)))
 
@@ -217,11 +206,8 @@ def _fast_net(graph: _Graph, network: FastNet) -> str:
     stylized = graph.convolution(head, weight, np.full(12, 127.5, np.float32))
     # From here on channels come last, as in the frames themselves: nothing has to be laid out anew.
     whole = graph.laid_out(stylized, 3)  # (N, H, W, 3)
-    kept = graph.add(
-        "Mul",
-        graph.add("Sub", graph.pixels(padded), graph.constant(127.5, np.float32)),
-        graph.add("Reshape", share, graph.constant([-1, 1, 1, 1])),
-    )
+    centred = graph.add("Sub", graph.pixels(padded), graph.constant(127.5, np.float32))
+    kept = graph.add("Mul", centred, graph.add("Reshape", share, graph.constant([-1, 1, 1, 1])))
     return graph.images(graph.add("Add", whole, kept))
 
 
@@ -288,7 +274,7 @@ def _split_style(graph: _Graph, network: FastNet) -> list[str]:
 
 
 def _transformer_net(graph: _Graph, network: TransformerNet) -> str:
-    weights = {name: value.detach().float().cpu().numpy() for name, value in network.state_dict().items()}
+    weights = _weights_of(network)
 
     def conv_norm(convolution: str, norm: str, features: str, stride: int = 1) -> str:
         convolved = graph.convolution(features, weights[f"{convolution}.conv2d.weight"], None, stride)

@@ -1,7 +1,4 @@
-"""Owns writing a model with fewer bits: fp16 for GPUs, int8 calibrated on real images.
-
-Must not know files that are kept, or command lines.
-"""
+"""Owns writing a model with fewer bits: fp16 for GPUs, int8 calibrated on real images."""
 
 import contextlib
 import logging
@@ -20,11 +17,11 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 Feeds = Sequence[dict[str, NDArray[np.generic]]]
 
 _KEPT_IN_FP32 = ["InstanceNormalization", "Cast", "Clip", "Round", "Sub", "Mul", "Resize"]
-"""Norms because fp16 overflows in their sums, the rest because images of 0..255 would lose their last bit."""
+"""Norms because fp16 overflows in their sums; the rest because fp16 would round pixels of 0..255."""
 
 _RANGE_PERCENTILE = 99.9
 _EQUAL_RANGE = 100.0
-"""Beside it the norms' epsilon is nothing."""
+"""Far above the norms' epsilon, which therefore changes nothing."""
 
 
 def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -34,17 +31,17 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def to_int8(model: onnx.ModelProto, feeds: Feeds, results_too: bool) -> onnx.ModelProto:
-    """Convolutions of bytes: weights by output channel, features by layer, in the range that they have in `feeds`.
+    """Makes convolutions work on 8-bit integers; norms, sums and the last pixels stay in floating point.
 
-    Norms, sums and the last pixels stay in floating point. ONNX Runtime has a fast convolution of
-    bytes only where its result is bytes, too, and that costs quality: a result is rounded before
-    its norm stretches it. To lose less, each channel of a result is first scaled to one range,
-    which the norm takes out again.
+    Weights get a scale for each output channel, features one for each layer, from the range that they
+    have in `feeds`. ONNX Runtime has a fast 8-bit convolution only where the result is 8 bits, too. That
+    costs quality, because a result is rounded before its norm stretches it. To lose less, all channels of
+    a result are first scaled to the same range; the norm takes that scale out again.
 
     Args:
         model: in fp32, as `build_model` wrote it.
         feeds: inputs to calibrate with.
-        results_too: whether results of convolutions become bytes, for ONNX Runtime.
+        results_too: whether results of convolutions become 8 bits, too, for ONNX Runtime.
     """
     model = onnx.ModelProto.FromString(model.SerializeToString())
     for number, node in enumerate(model.graph.node):

@@ -1,7 +1,4 @@
-"""Owns writing a network as TorchScript, compared with the network before it is kept.
-
-Must not know the command line.
-"""
+"""Owns writing a network as TorchScript, compared with the network before it is kept."""
 
 import warnings
 from pathlib import Path
@@ -53,9 +50,8 @@ def export_torchscript(checkpoint: Path, output: Path) -> str:
 
     module = _Wrapped(network) if isinstance(network, FastNet) else network
     with torch.inference_mode(), warnings.catch_warnings(), whole_file(output) as partial:
-        warnings.simplefilter(
-            "ignore"
-        )  # tracing tells of each size that it makes a number; the check below covers them
+        # Tracing warns of each size that becomes a number; the check below covers them.
+        warnings.simplefilter("ignore")
         traced = torch.jit.trace(module, inputs(*CHECKED_SIZES_NHW[0]))  # type: ignore[no-untyped-call]
         torch.jit.save(traced, str(partial))
         loaded = torch.jit.load(str(partial))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Owns how a file appears: under its name only when it is whole."""
+"""Owns how files appear: written under a hidden name, and renamed once they are whole."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _partials: set[Path] = set()
-"""Every name under which this process has begun something; what is left of them goes when it ends in a hurry."""
+"""Every partial file and folder of this process, for `remove_partials`."""
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:
-        if error.filename == str(partial):  # nobody asked for that name
+        if error.filename == str(partial):  # the caller never saw that name
             error.filename = str(path)
         raise
     finally:
@@ -51,7 +51,7 @@ def partial_folder(path: Path) -> Path:
 
 
 def remove_partials() -> None:
-    """Removes all partial files and folders of this process, for an end that nobody else tidies up after."""
+    """Removes all partial files and folders of this process, before it ends without unwinding its blocks."""
     for path in _partials:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -1,18 +1,11 @@
-"""Owns contact sheets: labelled images in the cells of a table.
+"""Owns contact sheets: labelled images in the cells of a table."""
 
-Must not know networks, figures or what the images show.
-"""
-
-import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from neural_style.atomic_file import whole_file
 
 Image = NDArray[np.uint8]
 
@@ -55,19 +48,6 @@ def draw_sheet(rows: Sequence[Sequence[Cell]]) -> Image:
         for column, cell in enumerate(row):
             _draw_cell(sheet[row_index * height :, column * width :], cell)
     return sheet
-
-
-def write_sheet(path: Path, rows: Sequence[Sequence[Cell]]) -> None:
-    """Writes a contact sheet as its suffix says, .png or .jpg; the file appears only when whole.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    encoded, content = cv2.imencode(path.suffix, cv2.cvtColor(draw_sheet(rows), cv2.COLOR_RGB2BGR))
-    if not encoded:
-        raise OSError(errno.EIO, "the image could not be encoded", str(path))
-    with whole_file(path) as partial:
-        partial.write_bytes(content.tobytes())
 
 
 def _draw_cell(corner: Image, cell: Cell) -> None:

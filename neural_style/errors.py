@@ -1,7 +1,4 @@
-"""Owns the exceptions that networks, checkpoints and training raise.
-
-Must not know the live loop; `realtime/errors.py` completes the tree.
-"""
+"""Owns the exceptions that networks, checkpoints and training raise."""
 
 
 class StylizationError(Exception):
@@ -17,7 +14,7 @@ class TrainingError(StylizationError):
 
 
 class EvaluationError(StylizationError):
-    """What is to be judged, or what it is to be judged by, cannot be had."""
+    """A style image, photograph, clip or style that judging needs is missing or unusable."""
 
 
 class MissingPackageError(StylizationError):

@@ -2,13 +2,8 @@
 
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from neural_style.errors import MissingPackageError, TrainingError
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+from realtime.media.image_file import IMAGE_SUFFIXES
 
 MAX_VALIDATION_IMAGES = 50
 
@@ -26,16 +21,6 @@ _PACKAGED_PHOTOS = (
 )
 
 
-def read_image(path: Path) -> NDArray[np.uint8] | None:
-    """Reads an image file as uint8 (H, W, 3) RGB, or None when it cannot be decoded."""
-    try:
-        encoded = np.fromfile(path, np.uint8)
-        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    except (OSError, cv2.error):
-        return None
-    return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-
-
 def find_photos(folder: Path) -> list[Path]:
     """All image files in a folder and its subfolders, sorted.
 
@@ -46,7 +31,7 @@ def find_photos(folder: Path) -> list[Path]:
         raise TrainingError(f"content folder {folder}: is not a folder; give one that holds photographs")
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise TrainingError(f"content folder {folder}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise TrainingError(f"content folder {folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
     return paths
 
 

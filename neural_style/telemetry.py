@@ -1,6 +1,6 @@
-"""Owns keeping the packages that run networks from telling their makers about it.
+"""Owns switching off the telemetry of the packages that run networks.
 
-Must be asked before any of them is imported, so every package of this project asks it first thing.
+It must be off before they are imported, so each package of this project does that first in its `__init__`.
 """
 
 import os
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def switch_off_telemetry() -> None:
-    """Lets neither ONNX Runtime nor OpenVINO write identifiers, or send who runs what.
+    """Keeps ONNX Runtime and OpenVINO from writing identifiers and from sending what is run.
 
-    ONNX Runtime reads a variable as it is imported; what the user set it to stays. OpenVINO has only a file in
-    the user's home to say no with, but does without its telemetry package where that cannot be imported.
+    ONNX Runtime reads a variable as it is imported; a value that the user set stays. OpenVINO can be told no
+    only by a file in the user's home, but does without telemetry where its telemetry package cannot be imported.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     modules: dict[str, Any] = sys.modules  # None in it is the import system's way to say "not to be had"

@@ -1,4 +1,7 @@
-"""Owns every exception that the live loop raises, and the tree of all the project's.
+"""Owns the exceptions of frames, sources, engines and sinks, and shows the tree of all the project's.
+
+Whoever uses the project from Python catches `StylizationError`; its text is one line that says what failed, the value
+that was given, what is allowed and what to do.
 
     StylizationError            anything a user can understand, in one line
     |-- CheckpointError         weights cannot be read, are refused, or fit no network
@@ -7,7 +10,7 @@
     |-- EvaluationError         a style cannot be judged
     |-- MissingPackageError     an optional package is not installed
     |-- OptionError             an option has a value that is not allowed
-    |-- FrameError              pixels are not what a frame holds
+    |-- FrameError              pixels are not uint8 (H, W, 3), or sizes in a batch differ
     |-- SourceError             a camera, stream or file cannot be opened or read
     |-- StyleError              there is no such style
     |-- EngineError             an engine, device, precision or provider cannot be had, or failed
@@ -15,8 +18,8 @@
     |   `-- EngineTimeoutError  an engine did not give a batch back within its time limit
     `-- SinkError               a window or a file cannot be opened or written
 
-Must not know who raises them. Those that networks, training and judging raise live in `neural_style/errors.py`, because
-`neural_style` must not import `realtime`.
+Those that networks, training and judging raise are in `neural_style/errors.py`, because `neural_style` does not
+import `realtime`.
 """
 
 from neural_style.errors import CheckpointError, EvaluationError, MissingPackageError, StylizationError, TrainingError
@@ -43,7 +46,7 @@ class OptionError(StylizationError):
 
 
 class FrameError(StylizationError):
-    """Pixels are not what a frame holds."""
+    """Pixels have another dtype or shape than uint8 (H, W, 3), or frames of a batch differ in size."""
 
 
 class SourceError(StylizationError):

@@ -1,7 +1,4 @@
-"""Owns `Frame` and `FrameBatch`, and every change of colour order and size of pixels.
-
-Must not know sources, engines or sinks.
-"""
+"""Owns `Frame` and `FrameBatch`: captured pixels, their checks, their colour order and their size."""
 
 from dataclasses import dataclass
 
@@ -23,7 +20,7 @@ class Frame:
         pixels: uint8 (H, W, 3), RGB, 0..255.
         index: counts the frames of a source from 0; gaps are frames that were dropped.
         capture_time_s: `time.perf_counter()` when the frame was captured; latency counts from it.
-        media_time_s: position in the clip, or seconds since the first captured frame.
+        media_time_s: position in the video, in seconds; of a camera seconds since its first frame.
 
     Raises:
         FrameError: the pixels have another dtype or shape.
@@ -45,7 +42,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class FrameBatch:
-    """Frames of one size that an engine stylizes together, in capture order.
+    """Frames of one size that an engine stylizes together.
+
+    Attributes:
+        frames: at least one, in the order in which they were captured.
 
     Raises:
         FrameError: there is no frame, or their sizes differ.
@@ -66,10 +66,10 @@ class FrameBatch:
 
 
 def check_image(pixels: object) -> None:
-    """Checks that something is uint8 (H, W, 3) with at least one pixel.
+    """Checks that something is a NumPy array uint8 (H, W, 3) with at least one pixel.
 
     Raises:
-        FrameError: it is not; the message says what it is.
+        FrameError: it is not; the message says what it is, and what was expected.
     """
     if not isinstance(pixels, np.ndarray):
         raise FrameError(f"pixels: got {type(pixels).__name__}, expected a NumPy array uint8 (H, W, 3)")
@@ -78,24 +78,39 @@ def check_image(pixels: object) -> None:
 
 
 def from_bgr(pixels: Image) -> Image:
-    """OpenCV's order to ours: uint8 (H, W, 3), or grey (H, W) as infrared cameras give it, to (H, W, 3)."""
+    """Changes OpenCV's BGR to RGB.
+
+    Args:
+        pixels: uint8 (H, W, 3) BGR, or grey (H, W) or (H, W, 1), which infrared cameras give.
+
+    Returns:
+        uint8 (H, W, 3) RGB; a new array.
+    """
     grey = pixels.ndim == 2 or pixels.shape[2] == 1
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if grey else cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def to_bgr(pixels: Image) -> Image:
-    """Our order to OpenCV's; uint8 (H, W, 3) both."""
+    """Changes RGB to OpenCV's BGR; uint8 (H, W, 3) both."""
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), np.uint8)
 
 
 def fit_size_wh(size_wh: tuple[int, int], inside_wh: tuple[int, int]) -> tuple[int, int]:
-    """The largest (width, height) of the same shape that fits inside another, at least 1x1."""
+    """The largest (width, height) in px that fits inside another and keeps the aspect ratio; at least 1x1."""
     scale = min(inside_wh[0] / size_wh[0], inside_wh[1] / size_wh[1])
     return max(1, round(size_wh[0] * scale)), max(1, round(size_wh[1] * scale))
 
 
 def resize_to_fit(pixels: Image, inside_wh: tuple[int, int] | None) -> Image:
-    """Resizes uint8 (H, W, 3) to fit inside a size, keeping its shape; None keeps the size."""
+    """Resizes an image to fit inside a size; its aspect ratio stays.
+
+    Args:
+        pixels: uint8 (H, W, 3).
+        inside_wh: (width, height) in px; smaller images are enlarged to it. None keeps the size.
+
+    Returns:
+        uint8 (h, w, 3); the same array where the size stays.
+    """
     size_wh = (pixels.shape[1], pixels.shape[0])
     if inside_wh is None or (wanted := fit_size_wh(size_wh, inside_wh)) == size_wh:
         return pixels

@@ -5,12 +5,12 @@ Must not know where images come from, nor how they are enlarged.
 
 import math
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime.engines.protocol import Engine, EngineInfo
 from realtime.frame import Image
+from realtime.media.resize import resize
 from realtime.style_catalogue import Style
 from realtime.upsampling import upsample_stylized
 
@@ -73,7 +73,7 @@ class StrokeEngine:
         sized = np.stack([resized_for_stylizing(image, self._stroke, self._pixels) for image in images])
         stylized_images = self._engine.stylize(sized, style, strength)
         if size_wh[0] > own_wh[0]:
-            return np.stack([_resized(stylized, own_wh) for stylized in stylized_images])
+            return np.stack([resize(stylized, own_wh) for stylized in stylized_images])
         shown = strength if style.fades_by_vector else 1.0
         pairs = zip(stylized_images, images, strict=True)
         return np.stack([upsample_stylized(stylized, image, shown) for stylized, image in pairs])
@@ -84,9 +84,4 @@ class StrokeEngine:
 
 def resized_for_stylizing(image: Image, stroke: float, pixels: int | None = IMAGE_PIXELS) -> Image:
     """The image, uint8 (H, W, 3), at the size where it is stylized: see `stylized_size_wh`."""
-    return _resized(image, stylized_size_wh((image.shape[1], image.shape[0]), stroke, pixels))
-
-
-def _resized(image: Image, size_wh: tuple[int, int]) -> Image:
-    method = cv2.INTER_AREA if size_wh[0] < image.shape[1] else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)
+    return resize(image, stylized_size_wh((image.shape[1], image.shape[0]), stroke, pixels))

@@ -1,18 +1,17 @@
-"""Owns the frames that are stylized: a clip cut and scaled to the sizes that are measured.
+"""Owns the frames that are stylized: a clip cut and scaled to the sizes that are measured."""
 
-Must not know engines.
-"""
-
+from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.frame import Frame, Image
-from realtime.sinks.protocol import StylizedFrame
-from realtime.sinks.video_file import VideoFileSink
-from realtime.sources.video_file import VideoFileSource
+from realtime.frame import Image
+from realtime.media.codecs import ENCODERS
+from realtime.media.resize import resize
+from realtime.media.video_reader import VideoReader
+from realtime.media.video_writer import VideoWriter
 
 _FRAMES = 60
 
@@ -29,15 +28,12 @@ def write_clip(source: Path, size_wh: tuple[int, int], target: Path) -> None:
         SourceError: it cannot be read.
         SinkError: it cannot be written.
     """
-    reader = VideoFileSource(source, source.name, paced=False)
-    sink = VideoFileSink(target, reader.info.rate_fps)
-    for _ in range(_FRAMES):
-        frame = reader.read()
-        if frame is None:
-            break
-        pixels = fill(frame.pixels, size_wh)
-        sink.write(StylizedFrame(Frame(pixels, frame.index, frame.capture_time_s, frame.media_time_s), pixels, pixels))
-    sink.close()
+    reader = VideoReader(source)
+    video_format = replace(reader.info, size_wh=size_wh)
+    writer = VideoWriter(target, ENCODERS["h264"], video_format, f"video {target}")
+    for frame in islice(reader.frames(), _FRAMES):
+        writer.write(fill(frame.pixels, size_wh), frame.time, frame.duration)
+    writer.close()
     reader.close()
 
 
@@ -47,12 +43,10 @@ def first_frames(clip: Path, size_wh: tuple[int, int], count: int) -> NDArray[np
     Raises:
         SourceError: it cannot be read.
     """
-    reader = VideoFileSource(clip, clip.name, paced=False, loop=True)
-    frames: list[Image] = []
-    while len(frames) < count and (frame := reader.read()) is not None:
-        frames.append(fill(frame.pixels, size_wh))
+    reader = VideoReader(clip)
+    frames = [fill(frame.pixels, size_wh) for frame in islice(reader.frames(), count)]
     reader.close()
-    return np.stack(frames)
+    return np.stack(list(islice(cycle(frames), count)))
 
 
 def fill(pixels: Image, size_wh: tuple[int, int]) -> Image:
@@ -64,5 +58,4 @@ def fill(pixels: Image, size_wh: tuple[int, int]) -> Image:
     cut_width, cut_height = min(width, round(wanted_width / scale)), min(height, round(wanted_height / scale))
     left, top = (width - cut_width) // 2, (height - cut_height) // 2
     middle = pixels[top : top + max(1, cut_height), left : left + max(1, cut_width)]
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(middle, size_wh, interpolation=way), np.uint8)
+    return resize(middle, size_wh)

@@ -14,7 +14,6 @@ from statistics import mean
 
 import cv2
 import numpy as np
-from realtime.media.resize import resize, with_short_side
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -28,6 +27,7 @@ from realtime.engines import open_engine
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, OptionError, StylizationError
 from realtime.media.image_file import StillImage, read_still, write_still
+from realtime.media.resize import resize, with_short_side
 from realtime.options import EngineName, EngineOptions, Precision
 from realtime.style_catalogue import load_catalogue
 

@@ -2,34 +2,34 @@
 
 A time is drawn into each frame as black and white blocks, and read back from the page in a real
 browser: Debian's chromium, driven by Playwright. Stylized at strength 0, which gives back the frame.
-Must not know how the page works.
 """
 
 import argparse
 import shutil
-import threading
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
 import cv2
 import numpy as np
+from rich.console import Console
 
-from realtime.cli import run_main, run_script, say
+from realtime.cli import run_main, run_script
 from realtime.controls import ChangeLook, Controls
-from realtime.engines import Engine, open_engine
+from realtime.engines import open_engine
 from realtime.errors import MissingPackageError
 from realtime.frame import Frame, Image
 from realtime.live import Pipeline, Stages
 from realtime.options import PARALLEL_BATCHES, EngineOptions, LookOptions, RunOptions, WebOptions
 from realtime.sinks.null import NullSink
-from realtime.sinks.protocol import Sink
 from realtime.sinks.web import WebSink
 from realtime.sources.protocol import SourceInfo
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.stats import StatsReport
-from realtime.style_catalogue import Catalogue, load_catalogue
+from realtime.style_catalogue import load_catalogue
 from speed.clips import first_frames
 from speed.machine import describe_machine
 
@@ -95,28 +95,23 @@ def age_ms(seen_ms: float, value: int) -> float:
     return float((seen_ms - value) % 2**BITS)
 
 
-def _run(catalogue: Catalogue, engine: Engine, seconds: float, web: bool) -> tuple[StatsReport, dict[str, Any]]:
-    """Runs the live loop, watched by a browser or by nobody, and tells what both measured."""
-    controls = Controls(catalogue, 0, LookOptions(smoothing=0.0, strength=0.0))
-    sink: Sink = WebSink(WebOptions(port=0), engine, catalogue, LookOptions()) if web else NullSink()
-    pipeline = Pipeline(Stages(StampedSource(), engine, controls, [sink]), RunOptions(), lambda _: None)
-    reports: list[StatsReport] = []
-    loop = threading.Thread(target=lambda: reports.append(pipeline.run()))
-    seen: dict[str, Any] = {}
-    if isinstance(sink, WebSink):
-        url = sink.open("stamped clip", controls, pipeline.send)
-        loop.start()
-        seen = _watch(url, controls, seconds)
-    else:
-        loop.start()
-        time.sleep(_SETTLE_S + seconds)
-    pipeline.interrupted = True  # as Ctrl-C does
-    loop.join()
-    return reports[0], seen
+@contextmanager
+def _live(stages: Stages) -> Iterator[tuple[Pipeline, Future[StatsReport]]]:
+    """Runs the live loop beside the block and ends it with the block; gives the loop, and what it will report."""
+    pipeline = Pipeline(stages, RunOptions(), lambda _: None)
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            yield pipeline, thread.submit(pipeline.run)
+        finally:
+            pipeline.interrupted = True  # as Ctrl-C does
 
 
-def _watch(url: str, controls: Controls, seconds: float) -> dict[str, Any]:
-    """Opens the page, reads stamps for so long, and then clicks on styles."""
+def _watch(url: str, controls: Controls, seconds: float) -> tuple[list[tuple[float, int]], list[float]]:
+    """Opens the page, reads stamps for so long, and then clicks on styles.
+
+    Returns:
+        (when it was seen, in ms of the clock; the stamp) of each image, and after how many ms clicks changed the image.
+    """
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium")
@@ -142,59 +137,59 @@ def _watch(url: str, controls: Controls, seconds: float) -> dict[str, Any]:
             page.wait_for_timeout(1000)
             clicks_ms.append(_changed_ms(page.evaluate("means.slice()"), started_ms))
         browser.close()
-    return {"found": found, "clicks_ms": [value for value in clicks_ms if value is not None]}
+    return found, [value for value in clicks_ms if value is not None]
 
 
 def _changed_ms(means: list[Any], started_ms: float) -> float | None:
     """When the image first came nearer to what it is at the end than to what it was at the beginning."""
-    images = [(seen_ms, np.array(values, float)) for seen_ms, values in means]
-    first, last = images[0][1], images[-1][1]
-    for seen_ms, values in images:
-        if np.abs(values - last).mean() < np.abs(values - first).mean():
-            return float(seen_ms) - started_ms
-    return None
+    images = np.array([values for _, values in means], float)
+    is_changed = np.abs(images - images[-1]).mean(axis=1) < np.abs(images - images[0]).mean(axis=1)
+    return float(means[int(is_changed.argmax())][0]) - started_ms if is_changed.any() else None
 
 
 def measure(seconds: float) -> dict[str, float]:
     """Runs the loop with nobody and with a page in turn; times in ms, rates in frames per second."""
     cv2.setNumThreads(1)
     catalogue = load_catalogue()
-    options = EngineOptions(parallel_batches=PARALLEL_BATCHES)
-    engine = open_engine(catalogue, replace(options), 0, SIZE_WH)
-    alone, _ = _run(catalogue, engine, seconds, web=False)
-    watched, seen = _run(catalogue, engine, seconds, web=True)
+    engine = open_engine(catalogue, EngineOptions(parallel_batches=PARALLEL_BATCHES), 0, SIZE_WH)
+    controls = Controls(catalogue, 0, LookOptions(smoothing=0.0, strength=0.0))
+    with _live(Stages(StampedSource(), engine, controls, [NullSink()])) as (_, alone):
+        time.sleep(_SETTLE_S + seconds)
+    sink = WebSink(WebOptions(port=0), engine, catalogue, LookOptions())
+    with _live(Stages(StampedSource(), engine, controls, [sink])) as (pipeline, watched):
+        found, clicks_ms = _watch(sink.open("stamped clip", controls, pipeline.send), controls, seconds)
     engine.close()
-    ages = np.array([age_ms(seen_ms, value) for seen_ms, value in seen["found"]])
-    times_ms = [seen_ms for seen_ms, _ in seen["found"]]
-    page_fps = (len(times_ms) - 1) * 1000 / (times_ms[-1] - times_ms[0])
-    p5, p50, p95 = (float(value) for value in np.percentile(ages, (5, 50, 95)))
+    p5, p50, p95 = (float(age) for age in np.percentile([age_ms(*seen) for seen in found], (5, 50, 95)))
+    loop_ms, null_fps = watched.result().latency_ms["p50"], alone.result().fps
+    page_fps = (len(found) - 1) * 1000 / (found[-1][0] - found[0][0])
     return {
         "glass to glass p5": p5,
         "glass to glass p50": p50,
         "glass to glass p95": p95,
-        "loop p50": watched.latency_ms["p50"],
-        "added p50": p50 - watched.latency_ms["p50"],
-        "added p95": p95 - watched.latency_ms["p50"],
+        "loop p50": loop_ms,
+        "added p50": p50 - loop_ms,
+        "added p95": p95 - loop_ms,
         "page fps": page_fps,
-        "null sink fps": alone.fps,
-        "share of null": page_fps / alone.fps,
-        "click to change, median": median(seen["clicks_ms"]),
-        "click to change, slowest": max(seen["clicks_ms"]),
+        "null sink fps": null_fps,
+        "share of null": page_fps / null_fps,
+        "click to change, median": median(clicks_ms),
+        "click to change, slowest": max(clicks_ms),
     }
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> int:
     """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(description="Measure the way from a camera to a web page.")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each run (default %(default)s)")
-    chosen = parser.parse_args(arguments)
-    return run_main(lambda: _show(chosen.seconds))
+    seconds = parser.parse_args().seconds
+    return run_main(lambda: _print_measured(seconds))
 
 
-def _show(seconds: float) -> int:
+def _print_measured(seconds: float) -> int:
+    console = Console(highlight=False, soft_wrap=True)
     for name, value in measure(seconds).items():
-        say(f"{name:>26}: {value:.2f}" if "share" in name else f"{name:>26}: {value:.0f}")
-    say(", ".join(f"{name}: {value}" for name, value in describe_machine().items()))
+        console.print(f"{name:>26}: {value:.2f}" if "share" in name else f"{name:>26}: {value:.0f}")
+    console.print(", ".join(f"{name}: {value}" for name, value in describe_machine().items()))
     return 0
 
 

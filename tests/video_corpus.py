@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from fakes import noise
 
 from realtime.frame import Image
-from realtime.media.colour import ColourTags, FromRgb, ToRgb
+from realtime.media.colour import ColourTags, FromRgb, ToRgb, displayed_size_wh
 
 RATE = 25
 _SOUND_RATE = 48000
@@ -144,7 +144,9 @@ def take_apart(path: Path) -> TakenApart:
             int(frames[0].color_primaries),
             int(frames[0].color_trc),
         )
-        to_rgb = ToRgb(tags, float(stream.sample_aspect_ratio or 1))
+        size_wh = frames[0].width, frames[0].height
+        shape = float(stream.sample_aspect_ratio or 1)
+        to_rgb = ToRgb(tags, displayed_size_wh(size_wh, shape, frames[0].rotation))
         base = stream.time_base or Fraction(1)
         end = (stream.start_time or 0) * base + stream.duration * base if stream.duration else Fraction(0)
         metadata = dict(container.metadata)

@@ -1,7 +1,4 @@
-"""A web page of fakes for tests, served on this machine only, and a client without a browser.
-
-Must not know what is tested.
-"""
+"""A web page of fakes for tests, served on this machine only, and a client without a browser."""
 
 import asyncio
 import http.client
@@ -26,6 +23,7 @@ from realtime.options import LookOptions, WebOptions
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.web import WebSink
 from realtime.style_catalogue import Catalogue, Style
+from realtime.web.webrtc import stay_on_loopback
 
 PATIENCE_S = 20.0
 INTERVAL_S = 1 / 30
@@ -168,6 +166,7 @@ class Client:
             self.connection.addTransceiver(self._camera, direction="sendrecv")
         else:
             self.connection.addTransceiver("video", direction="recvonly")
+        stay_on_loopback(self.connection)
         await self.connection.setLocalDescription(await self.connection.createOffer())
         offer = {
             "sdp": self.connection.localDescription.sdp,

@@ -1,7 +1,4 @@
-"""Owns the command that judges a network: `python -m neural_style.judging.evaluate --style-dir A --photo-dir B`.
-
-Must not know how figures are computed or drawn.
-"""
+"""Owns the command that judges a network: `python -m neural_style.judging.evaluate --style-dir A --photo-dir B`."""
 
 import sys
 

@@ -1,11 +1,7 @@
-"""Owns the figures of a moving image: how much it flickers beyond what it shows, and how much it makes of noise.
+"""Owns the figures of a moving image: how much it flickers beyond what it shows, and how much it makes of noise."""
 
-Must not know networks, files or styles; whoever stylizes hands over a function or the frames.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -66,13 +62,11 @@ def measure_motion(previous: Image, current: Image) -> FrameMotion:
     return FrameMotion(x, y, inside & ~hidden & ~boundary)
 
 
-def clip_motion(frames: Iterable[Image]) -> list[FrameMotion]:
-    """`measure_motion` of every frame but the first and the one before it."""
-    return [measure_motion(previous, current) for previous, current in pairwise(frames)]
-
-
 def pair_error(previous: Image, current: Image, motion: FrameMotion) -> float:
-    """How far a frame is from the one before, moved along.
+    """How far a frame is from the one before, moved along: a term of E_warp.
+
+    The mean over a clip is E_warp of Lai et al. 2018 (arXiv 1808.00449, section 4). Divide that of a
+    stylized clip by that of the clip itself: what remains is flicker.
 
     Args:
         previous: uint8 (H, W, 3) RGB, stylized or not.
@@ -88,27 +82,6 @@ def pair_error(previous: Image, current: Image, motion: FrameMotion) -> float:
     moved = cv2.remap(previous.astype(np.float32), motion.x, motion.y, cv2.INTER_LINEAR)
     squares = np.square((current - moved)[motion.known] / 255.0)  # (known pixels, 3)
     return float(squares.sum(1).mean())
-
-
-def warping_error(frames: Sequence[Image], motions: Sequence[FrameMotion]) -> float:
-    """E_warp of Lai et al. 2018 (arXiv 1808.00449, section 4): mean of `pair_error` over a clip.
-
-    Divide that of a stylized clip by that of the clip itself: what remains is flicker.
-
-    Args:
-        frames: uint8 (H, W, 3) RGB, the clip itself, or the clip stylized by anyone.
-        motions: `clip_motion` of the clip itself.
-
-    Returns:
-        The mean over pairs that have known pixels; nan when no pair has.
-
-    Raises:
-        ValueError: the numbers of frames and motions do not fit together.
-    """
-    if len(frames) != len(motions) + 1:
-        raise ValueError(f"got {len(frames)} frames and {len(motions)} motions; expected one motion less than frames")
-    errors = [pair_error(*pair, motion) for pair, motion in zip(pairwise(frames), motions, strict=True)]
-    return mean_of_known(errors)
 
 
 def mean_of_known(values: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Owns the figure of a grid: what repeats every 4 or 8 pixels in the flat parts of a stylized image."""
+"""Owns the measure of a grid: what repeats every 4 or 8 pixels in the flat parts of a stylized image."""
 
 from dataclasses import dataclass
 
@@ -32,10 +32,9 @@ class GridFigures:
     period_4: float
     period_8: float
 
-    @property
-    def worst(self) -> float:
-        """The larger of both."""
-        return max(self.period_4, self.period_8)
+    def numbers(self) -> dict[str, float]:
+        """Both by name."""
+        return {"grid_4_px": self.period_4, "grid_8_px": self.period_8}
 
 
 def grid_figures(stylized: Image, photograph: Image) -> GridFigures:
@@ -96,7 +95,7 @@ def _spectrum(image: Image) -> NDArray[np.float64]:
 
 
 def _ratio(power: NDArray[np.float64], places: list[tuple[int, int]]) -> float:
-    """Power at frequencies over what their neighbours let expect."""
+    """Power at frequencies over the mean power of their neighbours."""
     offsets = np.abs(np.arange(-_FAR, _FAR + 1))
     beside = np.maximum(offsets[:, None], offsets) > _NEAR
     expected = 0.0

@@ -1,22 +1,18 @@
-"""Owns what is laid before the judge: paintings by style, photographs, images by others, frames of clips.
-
-Must not know networks or figures.
-"""
+"""Owns what is laid before the judge: paintings by style, photographs, images by others, frames of clips."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import av
 import numpy as np
-from av.error import FFmpegError
-from av.video.reformatter import ColorRange
 
 from neural_style.errors import EvaluationError
 from neural_style.judging.judge import Image
 from neural_style.judging.judge_network import MIN_SIDE_PX
-from neural_style.photos import IMAGE_SUFFIXES, find_photos, hold_out, read_image
+from neural_style.photos import find_photos, hold_out
+from realtime.media.image_file import IMAGE_SUFFIXES, read_still
+from realtime.media.video_reader import VideoReader
 
 
 @dataclass(frozen=True)
@@ -71,46 +67,36 @@ def read_exhibit(path: Path, what: str) -> Exhibit:
         what: what it is, for the error: "photograph".
 
     Raises:
-        EvaluationError: it is missing, is no image, or is too small to be judged.
+        SourceError: it is missing or is no image.
+        EvaluationError: it is too small to be judged.
     """
-    if not path.is_file():
-        raise EvaluationError(f"{what} {path}: no such file")
-    image = read_image(path)
-    if image is None:
-        raise EvaluationError(f"{what} {path}: cannot be read as an image; give a JPEG, PNG or WebP file")
-    height, width = image.shape[:2]
-    if min(height, width) < MIN_SIDE_PX:
-        raise EvaluationError(f"{what} {path}: is {width}x{height} px; both sides must be {MIN_SIDE_PX} px or more")
+    image = read_still(path, what).pixels
+    _check_size(f"{what} {path}", (image.shape[1], image.shape[0]))
     return Exhibit(path.name, image)
 
 
 def read_frames(path: Path, max_frames: int) -> Iterator[Image]:
-    """Decodes the first frames of a clip, each uint8 (H, W, 3) RGB.
+    """Decodes the first frames of a video, each uint8 (H, W, 3) RGB.
 
     Raises:
-        EvaluationError: it is missing, holds no video, is damaged, has frames that are too small
-            or of several sizes, or ends before its second frame.
+        SourceError: it is missing or holds no video.
+        EvaluationError: it is damaged, has frames that are too small, or ends before its second frame.
     """
-    if not path.is_file():
-        raise EvaluationError(f"clip {path}: no such file")
-    count, size_wh = 0, None
+    reader = VideoReader(path)
     try:
-        with av.open(str(path), metadata_errors="ignore") as container:
-            if not container.streams.video:
-                raise EvaluationError(f"clip {path}: holds no video track; give a video file")
-            for frame in islice(container.decode(container.streams.video[0]), max_frames):
-                count += 1
-                rgb = frame.reformat(format="rgb24", dst_color_range=ColorRange.JPEG).to_ndarray()
-                size_wh = rgb.shape[1::-1] if size_wh is None else size_wh
-                if min(size_wh) < MIN_SIDE_PX or rgb.shape[1::-1] != size_wh:
-                    raise EvaluationError(
-                        f"clip {path}: frame {count} is {rgb.shape[1]}x{rgb.shape[0]} px; "
-                        f"all must have one size, and both sides be {MIN_SIDE_PX} px or more"
-                    )
-                yield np.asarray(rgb, np.uint8)
-    except FFmpegError as error:
-        raise EvaluationError(
-            f"clip {path}: is damaged or is not a video that FFmpeg can decode ({error.strerror})"
-        ) from error
-    if count < 2:
-        raise EvaluationError(f"clip {path}: has {count} frame; flicker is measured between two or more")
+        _check_size(f"video {path}", reader.info.size_wh)
+        count = 0
+        for frame in islice(reader.frames(), max_frames):
+            count += 1
+            yield frame.pixels
+        if reader.lost or reader.damaged:
+            raise EvaluationError(f"video {path}: is damaged; give one whose frames can all be decoded")
+        if count < 2:
+            raise EvaluationError(f"video {path}: has {count} frame; flicker is measured between two or more")
+    finally:
+        reader.close()
+
+
+def _check_size(name: str, size_wh: tuple[int, int]) -> None:
+    if min(size_wh) < MIN_SIDE_PX:
+        raise EvaluationError(f"{name}: is {size_wh[0]}x{size_wh[1]} px; both sides must be {MIN_SIDE_PX} px or more")

@@ -1,9 +1,6 @@
-"""Owns the figures of a stylized image: distance to its painting, to its photograph, and between their colours.
+"""Owns the figures of a stylized image: distance to its style image and to its photograph."""
 
-Must not know who stylized, or files.
-"""
-
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
@@ -12,11 +9,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neural_style.errors import EvaluationError
+from neural_style.errors import EvaluationError, MissingPackageError
 from neural_style.judging.judge_network import MIN_SIDE_PX, JudgeNetwork
 from neural_style.judging.strokes import Strokes, strokes_of
+from realtime.media.resize import with_short_side
 
 Image = NDArray[np.uint8]
+Luminance = NDArray[np.float32]
 
 _PARTS_LAYER, _THINGS_LAYER = 5, 7
 """288 channels at an eighth of the resolution see parts and where they are, 528 at a sixteenth what things are."""
@@ -34,16 +33,16 @@ class ImageFigures:
 
     Attributes:
         style_features: mean over layers of (|m - m*| / |m*| + |C - C*| / |C*|) / 2, with m the mean
-            of each channel, C their covariances (Frobenius norm) and the star the painting's. Not Gram
+            of each channel, C their covariances (Frobenius norm) and the star the style image's. Not Gram
             matrices, which the training compares: features are never negative, so their means
             make nearly all of a Gram matrix, and how channels go together would hardly count.
         style_patches: sliced Wasserstein distance of 7 x 7 pixel patches, of pixels 0..1, to the
-            painting's: mean over three scales and 256 directions of the one-dimensional distance.
+            style image's: mean over three scales and 256 directions of the one-dimensional distance.
         content_parts: mean square difference of instance-normalized features to the photograph's,
             in a layer that sees parts of things: 2 where nothing is alike.
         content_things: the same in a layer that sees things.
         content_structure: 1 - SSIM of luminance to the photograph's.
-        colour: mean of the Wasserstein distances of L, a and b to the painting's, in CIELAB units.
+        colour: mean of the Wasserstein distances of L, a and b to the style image's, in CIELAB units.
     """
 
     style_features: float
@@ -60,8 +59,13 @@ class ImageFigures:
 
     @property
     def content_distance(self) -> float:
-        """Mean of both layers. Structure is apart: whoever stylizes faintly or in small strokes has it for nothing."""
+        """Mean of both layers, without structure, which also faint styles and small strokes keep."""
         return (self.content_parts + self.content_things) / 2
+
+    def numbers(self) -> dict[str, float]:
+        """All figures by name, the two combined ones first."""
+        combined = {"style_distance": self.style_distance, "content_distance": self.content_distance}
+        return {**combined, **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class Impression:
     content: tuple[Tensor, Tensor]
     patches: list[NDArray[np.float32]]
     colours: NDArray[np.float32]
-    luminance: NDArray[np.float32]
+    luminance: Luminance
 
 
 class Judge:
@@ -130,7 +134,7 @@ class Judge:
         return Impression(moments, strokes, content, self._patches(pixels), _colours(image), _luminance(image))
 
     def figures(self, stylized: Image, photograph: Image, style_image: Image) -> ImageFigures:
-        """Compares a stylized image with the photograph it shows and the painting it imitates.
+        """Compares a stylized image with the photograph it shows and its style image.
 
         Args:
             stylized: uint8 (H, W, 3) RGB; resized when it has not the photograph's size.
@@ -168,7 +172,7 @@ class Judge:
 
 
 def compare(stylized: Impression, photograph: Impression, style_image: Impression) -> ImageFigures:
-    """Compares impressions; the photograph has the size of the stylized image, and the painting its shorter side."""
+    """Compares impressions; the photograph has the size of the stylized image, and the style image its shorter side."""
     layers = zip(stylized.moments, style_image.moments, strict=True)
     scales = zip(stylized.patches, style_image.patches, strict=True)
     parts, things = (
@@ -185,25 +189,25 @@ def compare(stylized: Impression, photograph: Impression, style_image: Impressio
     )
 
 
-def structural_similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Mean SSIM (Wang et al. 2004, eq. 13, with their 11 x 11 Gaussian window of sigma 1.5, K1 0.01, K2 0.03).
+def structural_similarity(first: Luminance, second: Luminance) -> float:
+    """Mean SSIM (Wang et al. 2004) with the paper's Gaussian window of sigma 1.5.
 
     Args:
         first: float32 (H, W), 0..255, at least 11 px high and wide.
         second: alike. Where the window would reach over the border, nothing is measured.
+
+    Raises:
+        MissingPackageError: scikit-image is not installed.
     """
-
-    def average(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5)[5:-5, 5:-5], np.float64)
-
-    # Variances are small differences of large squares: float64.
-    a, b = first.astype(np.float64), second.astype(np.float64)
-    mean_a, mean_b = average(a), average(b)
-    variances = average(a * a + b * b) - mean_a**2 - mean_b**2
-    covariance = average(a * b) - mean_a * mean_b
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    return float((luminance * (2 * covariance + c2) / (variances + c2)).mean())
+    try:
+        from skimage.metrics import structural_similarity as mean_ssim
+    except ImportError as error:
+        raise MissingPackageError(
+            "structural similarity: scikit-image is not installed; run: pip install scikit-image==0.26.0"
+        ) from error
+    pair = first.astype(np.float64), second.astype(np.float64)  # variances are small differences of large squares
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255.0}
+    return float(mean_ssim(*pair, **options))  # type: ignore[no-untyped-call]
 
 
 def resized_to(image: Image, size_wh: tuple[int, int]) -> Image:
@@ -211,15 +215,6 @@ def resized_to(image: Image, size_wh: tuple[int, int]) -> Image:
     if image.shape[1::-1] == size_wh:
         return image
     return np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def with_short_side(image: Image, short_side_px: int) -> Image:
-    """Resizes an image, uint8 (H, W, 3), keeping its shape."""
-    height, width = image.shape[:2]
-    scale = short_side_px / min(height, width)
-    size_wh = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)
 
 
 def _moments(layer: Tensor) -> tuple[Tensor, Tensor]:
@@ -234,7 +229,7 @@ def _relative_error(value: Tensor, aim: Tensor) -> float:
     return float((value - aim).norm() / aim.norm().clamp_min(1e-6))
 
 
-def _luminance(image: Image) -> NDArray[np.float32]:
+def _luminance(image: Image) -> Luminance:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
 
 

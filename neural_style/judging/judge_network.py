@@ -1,7 +1,4 @@
-"""Owns the eyes of the judge: EfficientNet-Lite2, which no style here is trained with.
-
-Must not know what is concluded from its features.
-"""
+"""Owns the network whose features the judge compares: EfficientNet-Lite2, which no style here is trained with."""
 
 from pathlib import Path
 
@@ -12,13 +9,15 @@ from neural_style.errors import MissingPackageError, TrainingError
 from neural_style.networks.efficientnet import InvertedBottleneck, folded_convolution
 from neural_style.weights.state_dict import first_reason, read_state
 
+JUDGE_NAME = "EfficientNet-Lite2"
+
 STRIDES = (1, 2, 1, 1, 2, 1, 1, 2, 1, 1, 1, 1)
 """Of the first blocks: stages of 1, 3, 3, 4 and the first of 4 blocks (EfficientNet-B0's repeats of Tan & Le
 2019, arXiv 1905.11946, table 1, times Lite2's depth of 1.2, rounded up; a Lite network leaves the first stage
 as it is). A stage's stride is that of its first block."""
 
 TAPPED_BLOCKS = (1, 3, 4, 6, 7, 9, 11)
-"""Whose expansions are looked at; before them comes the stem."""
+"""Blocks whose expanded features are layers of the judge, after the stem's output."""
 
 NUM_LAYERS = 1 + len(TAPPED_BLOCKS)
 MIN_SIDE_PX = 64

@@ -1,6 +1,6 @@
 """Owns the model card: `python -m neural_style.judging.model_card` writes README.md and styles.jpg beside the weights.
 
-Must not know how figures are measured: it prints the file that `neural_style.judging.evaluate --json` wrote.
+The figures come from the files that `neural_style.judging.evaluate --json` wrote, the page's text from model_card.md.
 """
 
 import argparse
@@ -8,50 +8,35 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from rich.console import Console
-from safetensors import SafetensorError, safe_open
 
 from neural_style.atomic_file import whole_file
-from neural_style.contact_sheet import Cell, make_cell, write_sheet
+from neural_style.contact_sheet import Cell, draw_sheet, make_cell
 from neural_style.errors import CheckpointError, StylizationError
 from neural_style.judging.evaluation import Stylizer
-from neural_style.judging.judge import with_short_side
-from neural_style.photos import packaged_photo, read_image
+from neural_style.photos import packaged_photo
 from neural_style.weights import SAVED_MODELS
-from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
+from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint, read_header
 from neural_style.weights.onnx_format import ModelFile, read_model_file
+from realtime.media.image_file import StillImage, read_still, write_still
+from realtime.media.resize import with_short_side
 
 _PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png")
-_PHOTO_CREDITS = (
-    "Photographs, all from scikit-image's wheel: Eileen Collins (NASA, public domain); the cat Chelsea by "
-    "Stefan van der Walt and the coffee by Rachel Michetti (both CC0)."
-)
 _PHOTO_SIDE_PX = 480
 _STYLES_PER_ROW = 8
 
-_OPTION_NAMES = {
-    "network": "--network",
-    "steps": "--steps",
-    "batch_size": "--batch-size",
-    "crop_px": "--crop",
-    "style_size_px": "--style-size",
-    "learning_rate": "--learning-rate",
-    "weight_content": "--content-weight",
-    "weight_style": "--style-weight",
-    "weight_colour": "--colour-weight",
-    "weight_contrast": "--contrast-weight",
-    "weight_smoothness": "--smoothness-weight",
-    "weight_grid": "--grid-weight",
-    "weight_range": "--range-weight",
-    "weight_steadiness": "--steadiness-weight",
-    "steady_from": "--steadiness-from",
-    "loss_network": "--loss-network",
-    "seed": "--seed",
-    "processes": "--processes",
-}
-"""What the header calls a setting, and the option of `train_style.py` that sets it."""
+_SETTINGS: tuple[str, ...] = ("network", "steps", "batch_size", "crop_px", "style_size_px", "learning_rate")
+_SETTINGS += ("steady_from", "loss_network", "seed", "processes")
+"""What the header says of a training and `train_style.py` has an option for, beside weights of the loss."""
+
+_OPTION_NAMES = {"crop_px": "crop", "style_size_px": "style-size", "steady_from": "steadiness-from"}
+"""Those whose option is not called the same."""
+
+_FIGURE_COLUMNS = {"style_distance": 3, "noise_gain": 2, "content_distance": 3, "colour": 1, "fit": 2, "grid_4_px": 1}
+"""Figures that the card shows, and their decimals."""
 
 
 def style_rows(network: StyleNetwork) -> list[list[Cell]]:
@@ -59,10 +44,7 @@ def style_rows(network: StyleNetwork) -> list[list[Cell]]:
     stylizers = [(name, Stylizer(network, style)) for style, name in enumerate(network.style_names)]
     rows = []
     for name in _PHOTOS:
-        photograph = read_image(packaged_photo(name))
-        if photograph is None:
-            raise StylizationError(f"photograph {name}: scikit-image is damaged; install it again")
-        sized = with_short_side(photograph, _PHOTO_SIDE_PX)
+        sized = with_short_side(read_still(packaged_photo(name)).pixels, _PHOTO_SIDE_PX)
         for first in range(0, len(stylizers), _STYLES_PER_ROW):
             left = make_cell("photograph", sized) if first == 0 else Cell("", None)
             some = stylizers[first : first + _STYLES_PER_ROW]
@@ -71,24 +53,24 @@ def style_rows(network: StyleNetwork) -> list[list[Cell]]:
 
 
 def training_command(header: dict[str, str], file_name: str) -> str:
-    """The `train_style.py` command that a header tells of, with paintings in `paintings/`, photographs in `photos/`."""
+    """The `train_style.py` command that a header tells of, with style images in `styles/`, photographs in `photos/`."""
     training, parts = json.loads(header["training"]), ["python train_style.py"]
     factors, shares = (json.loads(training.get(name, "[]")) for name in ("content_weights", "style_shares"))
     for number, credit in enumerate(json.loads(header["credits"])):
-        line = f"--style-image paintings/{credit['name']}.jpg --name {credit['name']}"
-        if factors and factors[number] != 1:
+        line = f"--style-image styles/{credit['name']}.jpg --name {credit['name']}"
+        if factors:
             line += f" --content-factor {factors[number]:g}"
-        elif factors:
-            line += " --content-factor 1"
         if shares:
             line += f" --share {shares[number]}"
         parts.append(f"{line} --credit {shlex.quote(credit['source'] + '; ' + credit['licence'])}")
-    settings = [f"{option} {training[name]}" for name, option in _OPTION_NAMES.items() if name in training]
+    weights = {f"{name.removeprefix('weight_')}-weight": name for name in training if name.startswith("weight_")}
+    options = weights | {_OPTION_NAMES.get(name, name.replace("_", "-")): name for name in _SETTINGS}
+    settings = [f"--{option} {training[name]}" for option, name in options.items() if name in training]
     parts += [" ".join(settings), f"--content-dir photos -o saved_models/{file_name}"]
     return " \\\n    ".join(parts)
 
 
-def write_card(folder: Path, figures: list[dict[str, Any]], photos_note: str) -> Path:
+def write_card(folder: Path, figures: list[dict[str, Any]]) -> Path:
     """Writes README.md for all weights in a folder.
 
     Raises:
@@ -96,41 +78,22 @@ def write_card(folder: Path, figures: list[dict[str, Any]], photos_note: str) ->
         OSError: the card cannot be written.
     """
     headers = {path: _header(path) for path in sorted(folder.glob("*.safetensors"), key=lambda p: p.stem != "fast")}
-    lines = [
-        "# Model card",
-        "",
-        "Made by `python -m neural_style.judging.model_card`; change that and not this page.",
-        "",
-    ]
-    lines += [
-        "![the styles](styles.jpg)",
-        "",
-        photos_note,
-        "",
-        "## Files",
-        "",
-        "| file | kB | holds |",
-        "|---|---|---|",
-    ]
-    for path in [*headers, *sorted(folder.glob("*.onnx"))]:
-        holds = _same_for(read_model_file(path)) if path.suffix == ".onnx" else _styles_in(headers[path])
-        lines.append(f"| `{path.name}` | {path.stat().st_size / 1000:.0f} | {holds} |")
-    lines += ["", "## Styles", "", "| style | learned from | rights in that image |", "|---|---|---|"]
-    rows = [
+    holds = {path: _styles_in(header) for path, header in headers.items()}
+    holds |= {path: _same_for(read_model_file(path)) for path in sorted(folder.glob("*.onnx"))}
+    styles = [
         f"| {credit['name']} | {credit['source']} | {credit['licence']} |"
         for header in headers.values()
         for credit in json.loads(header["credits"])
     ]
-    lines += [*dict.fromkeys(rows), "", "## Figures", ""]  # both sizes of the network have the same styles
-    for each in figures:
-        lines += [f"### `{each['model']}`", "", *_figure_lines(each), ""]
-    lines += ["## Training", ""]
-    for path, header in headers.items():
-        lines += _training_lines(path, header)
-    lines += ["## Use", "", *_USE, ""]
+    page = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8")).substitute(
+        files="\n".join(f"| `{p.name}` | {p.stat().st_size / 1000:.0f} | {held} |" for p, held in holds.items()),
+        styles="\n".join(dict.fromkeys(styles)),  # both sizes of the network have the same styles
+        figures="\n\n".join(_figures_of(each) for each in figures),
+        trainings="\n\n".join(_training_of(path, header) for path, header in headers.items()),
+    )
     target = folder / "README.md"
     with whole_file(target) as partial:
-        partial.write_text("\n".join(lines), encoding="utf-8")
+        partial.write_text(page, encoding="utf-8")
     return target
 
 
@@ -145,69 +108,47 @@ def _same_for(file: ModelFile) -> str:
     return f"the same {where}, {file.precision}, the style an input"
 
 
-_USE = [
-    "Meant for stylizing moving images of about 320 to 1280 px width. The size of the strokes is fixed in pixels: a",
-    "larger one gets finer strokes. `stylize.py` and the page therefore stylize photographs as at one megapixel and",
-    "bring them back to full size. Strength below 1 is a vector between the network's identity and the style.",
-    "",
-    "Licence of the weights: BSD-3-Clause, like the code.",
-]
-
-
-def _figure_lines(figures: dict[str, Any]) -> list[str]:
-    clips = [f"{clip['name']} ({clip['frames']} frames)" for clip in figures["clips"]]
+def _figures_of(judging: dict[str, Any]) -> str:
+    clips = [f"{clip['name']} ({clip['frames']} frames)" for clip in judging["clips"]]
+    of_clips = f" and the beginning of {', '.join(clips)}" if clips else ""
     lines = [
-        f"By `python -m neural_style.judging.evaluate` on {len(figures['photographs'])} photographs kept out of "
-        "training"
-        + (f" and the beginning of {', '.join(clips)}" if clips else "")
-        + f". Its network, {figures['judge']}, is not the one that trained the styles. Distances: 0 is equal. E_warp "
-        "is given for each clip relative to the clip's own, and noise relative to the camera's: 1 is as steady as the "
-        "input. An unchanged image wins flicker and content, and loses style. Fit is the distance of strokes without "
-        "colour to the own painting's, over that to others'; grid what repeats every 4 px in flat parts, 1 is nothing. "
-        f"Strokes differ {_shown(figures['diversity']['mean'], 2)} times as much between styles as between paintings.",
+        f"### `{judging['model']}`",
+        "",
+        f"By {judging['judge']} on {len(judging['photographs'])} photographs kept out of training{of_clips}. Strokes "
+        f"differ {_shown(judging['diversity']['mean'], 2)} times as much between styles as between style images.",
         "",
         "| style | style distance | E_warp | noise gain | content distance | colour distance | fit | grid |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in figures["styles"]:
+    for row in judging["styles"]:
         warping = ", ".join(_shown(ratio, 1) for ratio in row["flicker_by_clip"])
         lines.append(_figure_row(row["name"], warping, {**row["ours"], **row}))
-    mean, unchanged = figures["mean"]["ours"], figures["mean"]["unchanged"]
+    mean, unchanged = judging["mean"]["ours"], judging["mean"]["unchanged"]
     lines.append(_figure_row("**mean**", _shown(mean["flicker"], 1), mean))
-    lines.append(_figure_row("photograph unchanged", "1", {**unchanged, "fit": None}))
-    return lines
-
-
-_FIGURE_COLUMNS = {"content_distance": 3, "colour": 1, "fit": 2, "grid_4_px": 1}
+    lines.append(_figure_row("photograph unchanged", "1", unchanged))
+    return "\n".join(lines)
 
 
 def _figure_row(name: str, warping: str, numbers: dict[str, Any]) -> str:
-    start = f"| {name} | {_shown(numbers['style_distance'], 3)} | {warping} | {_shown(numbers['noise_gain'], 2)} "
-    cells = [_shown(numbers[column], decimals) for column, decimals in _FIGURE_COLUMNS.items()]
-    return f"{start}| {' | '.join(cells)} |"
+    style, *others = (_shown(numbers.get(column), decimals) for column, decimals in _FIGURE_COLUMNS.items())
+    return f"| {name} | {style} | {warping} | {' | '.join(others)} |"
 
 
 def _shown(value: float | None, decimals: int) -> str:
     return "-" if value is None else f"{value:.{decimals}f}"
 
 
-def _training_lines(path: Path, header: dict[str, str]) -> list[str]:
+def _training_of(path: Path, header: dict[str, str]) -> str:
     training = json.loads(header["training"])
-    lines = [f"`{path.name}`, {training.get('step', '?')} steps"]
+    line = f"`{path.name}`, {training.get('step', '?')} steps"
     if "minutes" in training:
-        lines[0] += (
-            f", {training['minutes']:.0f} minutes on {training['device']} in {training['processes']} process(es)"
-        )
-    lines += ["", "```sh", training_command(header, path.name), "```", ""]
-    return [*lines, training["note"], ""] if "note" in training else lines
+        line += f", {training['minutes']:.0f} minutes on {training['device']} in {training['processes']} process(es)"
+    command = f"```sh\n{training_command(header, path.name)}\n```"
+    return "\n\n".join([line, command, *([training["note"]] if "note" in training else [])])
 
 
 def _header(path: Path) -> dict[str, str]:
-    try:
-        with safe_open(path, framework="numpy") as stored:
-            header = dict(stored.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"checkpoint {path}: cannot be read ({error})") from error
+    header = read_header(path)
     if "styles" not in header:
         raise CheckpointError(f"checkpoint {path}: was not written by train_style.py")
     return header
@@ -229,11 +170,11 @@ def main(arguments: list[str] | None = None) -> int:
     errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
         network = load_checkpoint(chosen.folder / "fast.safetensors")
-        write_sheet(chosen.folder / "styles.jpg", style_rows(network))
+        write_still(chosen.folder / "styles.jpg", StillImage(draw_sheet(style_rows(network))))
         of_fine = chosen.figures.with_suffix(".fine.json")
         read = [chosen.figures, *([of_fine] if of_fine.is_file() else [])]
         figures = [json.loads(path.read_text(encoding="utf-8")) for path in read]
-        card = write_card(chosen.folder, figures, _PHOTO_CREDITS)
+        card = write_card(chosen.folder, figures)
     except StylizationError as error:
         errors.print(f"error: {error}")
         return 1

@@ -15,9 +15,9 @@ class EvaluateOptions:
     """What is judged, by what, and where the result goes.
 
     Attributes:
-        style_dir: the paintings, each named as its style.
+        style_dir: the style images, each named as its style.
         model: weights file.
-        styles: those that are judged, and whose paintings count as the others; empty is all.
+        styles: those that are judged, and whose style images count as the others; empty is all.
         photo_dir: photographs; those that training keeps out are used.
         photo: one photograph, before those.
         photos: how many of `photo_dir` at most.
@@ -68,7 +68,7 @@ def parse_arguments(arguments: list[str] | None) -> EvaluateOptions:
     )
     default, add = EvaluateOptions, parser.add_argument
     add("--model", type=Path, default=default.model, metavar="FILE", help="weights (default: those of saved_models/)")
-    add("--style-dir", type=Path, required=True, metavar="FOLDER", help="the paintings, each named as its style")
+    add("--style-dir", type=Path, required=True, metavar="FOLDER", help="the style images, each named as its style")
     add("--styles", type=_names, default=default.styles, metavar="A,B", help="only these (default: all)")
     add("--photo-dir", type=Path, metavar="FOLDER", help="photographs; the held-out ones are judged")
     add("--photo", type=Path, metavar="FILE", help="one photograph, instead or before those")

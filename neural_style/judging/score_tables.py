@@ -5,18 +5,9 @@ import math
 from rich import box
 from rich.table import Table
 
-from neural_style.judging.scorecard import (
-    Diversity,
-    Scorecard,
-    StyleScore,
-    mean_grid,
-    mean_over_styles,
-    others_numbers,
-    style_numbers,
-    unchanged_numbers,
-)
+from neural_style.judging.scorecard import Diversity, Figures, Scorecard, StyleScore
 
-Row = tuple[str, str, dict[str, float]]
+Row = tuple[str, str, Figures]
 """The style, who stylized, and figures by name."""
 
 Columns = dict[str, tuple[str, int]]
@@ -43,8 +34,7 @@ def make_tables(card: Scorecard) -> list[Table]:
     """Three tables: what to compare styles by, the parts of the distances, and strokes."""
     rows = [_rows(score) for score in card.styles]
     if len(card.styles) > 1:
-        means = {who: mean_over_styles(card.styles, who) for who in ("ours", "unchanged")}
-        rows.append([("mean", "ours", means["ours"]), ("", "photo", means["unchanged"] | mean_grid(card.grids))])
+        rows.append([("mean", "ours", card.mean["ours"]), ("", "photo", card.mean["unchanged"])])
     quick = ", quick" if card.quick else ""
     return [
         _table(
@@ -56,14 +46,14 @@ def make_tables(card: Scorecard) -> list[Table]:
         ),
         _table(
             "parts of the distances",
-            "features, patches: to the painting; parts, things, 1-SSIM: to the photograph",
+            "features, patches: to the style image; parts, things, 1-SSIM: to the photograph",
             _PARTS,
             rows,
         ),
         _table(
             f"strokes without colour: diversity {_diversity(card.diversity)}",
-            "diversity: between styles, over that between paintings\n"
-            "fit: to the own painting, over to others; grid: 1 is none",
+            "diversity: between styles, over that between style images\n"
+            "fit: to the own style image, over to others; grid: 1 is none",
             _STROKES,
             rows,
         ),
@@ -71,9 +61,10 @@ def make_tables(card: Scorecard) -> list[Table]:
 
 
 def _rows(score: StyleScore) -> list[Row]:
-    rows = [(score.name, "ours", style_numbers(score)), ("", "photo", unchanged_numbers(score))]
-    theirs, ratios = others_numbers(score)
-    return [*rows, ("", "others", theirs), ("", "ratio", ratios)] if theirs else rows
+    rows = [(score.name, "ours", score.all_ours), ("", "photo", score.all_unchanged)]
+    if score.others is not None:
+        rows += [("", "others", score.others.figures), ("", "ratio", score.others.ours_to_others)]
+    return rows
 
 
 def _diversity(diversity: Diversity) -> str:

@@ -1,32 +1,34 @@
-"""Owns the result of a judging: the figures of each style, and all as JSON.
-
-Must not know how figures come about.
-"""
+"""Owns the result of a judging: the figures of each style, and all of it as JSON."""
 
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from neural_style.atomic_file import whole_file
 from neural_style.judging.flicker import mean_of_known
-from neural_style.judging.grid import GridFigures
-from neural_style.judging.judge import ImageFigures
 
-_JUDGE = "EfficientNet-Lite2"
+Figures = dict[str, float]
+"""Figures by name; nan where one could not be measured."""
+
+_STROKES_AND_MOTION = ("fit", "grid_4_px", "grid_8_px", "flicker", "noise_gain")
 
 
 @dataclass(frozen=True)
 class Others:
-    """An image by others: its file's name, its figures and its fit (`neural_style.judging.strokes.stroke_fit`)."""
+    """An image by others of the first photograph.
+
+    Attributes:
+        file: its name.
+        figures: of that image.
+        ours_to_others: ours of the same photograph, divided by these.
+    """
 
     file: str
-    figures: ImageFigures
-    fit: float
+    figures: Figures
+    ours_to_others: Figures
 
 
 @dataclass(frozen=True)
@@ -44,56 +46,65 @@ class ClipScore:
     warping_error: float
 
 
-@dataclass
+@dataclass(frozen=True)
 class StyleScore:
-    """All figures of one style.
+    """All figures of one style, those of images as means over photographs.
 
     Attributes:
         name: the style.
-        ours: of the stylized photographs, in their order.
-        unchanged: of the photographs themselves, a yardstick: who changes nothing has these.
-        fits: of the stylized photographs, see `neural_style.judging.strokes.stroke_fit`.
-        grids: of the stylized photographs.
-        others: of an image by others of the first photograph.
-        warping: E_warp(stylized) / E_warp(clip) of each clip.
+        ours: of the stylized photographs (`neural_style.judging.judge.ImageFigures`).
+        unchanged: of the photographs themselves, for comparison: who changes nothing has these.
+        fit: see `neural_style.judging.strokes.stroke_fit`.
+        grid_4_px: see `neural_style.judging.grid.GridFigures`.
+        grid_8_px: alike.
+        flicker: geometric mean of `flicker_by_clip`, so that no clip outweighs the others; nan without clips.
+        flicker_by_clip: E_warp(stylized) / E_warp(clip).
         noise_gain: see `neural_style.judging.flicker.noise_gain`.
+        ours_by_photograph: what `ours` is the mean of.
+        others: None where there is no image by others in this style.
     """
 
     name: str
-    ours: list[ImageFigures] = field(default_factory=list)
-    unchanged: list[ImageFigures] = field(default_factory=list)
-    fits: list[float] = field(default_factory=list)
-    grids: list[GridFigures] = field(default_factory=list)
-    others: Others | None = None
-    warping: list[float] = field(default_factory=list)
-    noise_gain: float = math.nan
+    ours: Figures
+    unchanged: Figures
+    fit: float
+    grid_4_px: float
+    grid_8_px: float
+    flicker: float
+    flicker_by_clip: list[float]
+    noise_gain: float
+    ours_by_photograph: list[Figures]
+    others: Others | None
 
     @property
-    def flicker(self) -> float:
-        """Geometric mean of the warping ratios over clips, so that none outweighs the others; nan without clips."""
-        return float(np.exp(mean_of_known([math.log(ratio) if ratio > 0 else math.nan for ratio in self.warping])))
+    def all_ours(self) -> Figures:
+        """Every figure of the stylized images and clips."""
+        return self.ours | {name: getattr(self, name) for name in _STROKES_AND_MOTION}
+
+    @property
+    def all_unchanged(self) -> Figures:
+        """The same of who changes nothing, whose flicker and noise gain are 1 by definition where ours are known."""
+        moving = {"flicker": self.flicker, "noise_gain": self.noise_gain}
+        return self.unchanged | {name: math.nan if math.isnan(value) else 1.0 for name, value in moving.items()}
 
 
 @dataclass(frozen=True)
 class Diversity:
-    """How much the strokes of styles differ, over how much those of their paintings do.
+    """How much the strokes of styles differ, over how much those of their style images do.
 
     Attributes:
+        mean: over photographs.
         by_photograph: see `neural_style.judging.strokes.stroke_diversity`.
         beside: the styles of which there are images by others.
         ours_beside: of these styles, on the first photograph.
         others: of the images by others.
     """
 
+    mean: float
     by_photograph: list[float]
     beside: list[str]
     ours_beside: float
     others: float
-
-    @property
-    def mean(self) -> float:
-        """Over photographs."""
-        return mean_of_known(self.by_photograph)
 
 
 @dataclass(frozen=True)
@@ -102,32 +113,27 @@ class Scorecard:
 
     Attributes:
         model: the weights file's name.
+        judge: the network that judged.
         quick: whether the judge left out the enlarged view.
         photographs: their files' names.
-        grids: of the photographs themselves, a yardstick.
         clips: what flicker was measured on.
         styles: their figures.
+        mean: over styles, "ours" and "unchanged".
         diversity: of their strokes.
     """
 
     model: str
+    judge: str
     quick: bool
     photographs: list[str]
-    grids: list[GridFigures]
     clips: list[ClipScore]
     styles: list[StyleScore]
+    mean: dict[str, Figures]
     diversity: Diversity
 
 
-def as_numbers(figures: ImageFigures) -> dict[str, float]:
-    """All figures by name, the two combined ones first."""
-    combined = {"style_distance": figures.style_distance, "content_distance": figures.content_distance}
-    return {**combined, **asdict(figures)}
-
-
-def mean_numbers(figures: Sequence[ImageFigures]) -> dict[str, float]:
-    """The mean of each figure over images."""
-    rows = [as_numbers(each) for each in figures]
+def mean_figures(rows: Sequence[Figures]) -> Figures:
+    """The mean of each figure over the rows in which it is known."""
     return {name: mean_of_known([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -137,77 +143,10 @@ def write_json(path: Path, card: Scorecard) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    content = {
-        "model": card.model,
-        "judge": _JUDGE,
-        "quick": card.quick,
-        "photographs": card.photographs,
-        "clips": [asdict(clip) for clip in card.clips],
-        "styles": [_style_as_json(score) for score in card.styles],
-        "mean": {
-            "ours": mean_over_styles(card.styles, "ours"),
-            "unchanged": mean_over_styles(card.styles, "unchanged") | mean_grid(card.grids),
-        },
-        "diversity": {"mean": card.diversity.mean, **asdict(card.diversity)},
-    }
+    content = asdict(card, dict_factory=lambda pairs: {name: value for name, value in pairs if value is not None})
     text = json.dumps(_without_nan(content), indent=2, allow_nan=False)
     with whole_file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
-
-
-def mean_over_styles(scores: list[StyleScore], who: str) -> dict[str, float]:
-    """The mean of each figure; `who` is "ours", or "unchanged" for the photographs themselves."""
-    numbers = style_numbers if who == "ours" else unchanged_numbers
-    rows = [numbers(score) for score in scores]
-    return {name: mean_of_known([row[name] for row in rows]) for name in rows[0]}
-
-
-def style_numbers(score: StyleScore) -> dict[str, float]:
-    """All figures of a style by name, means over photographs."""
-    strokes = {"fit": mean_of_known(score.fits), **mean_grid(score.grids)}
-    return {**mean_numbers(score.ours), **strokes, "flicker": score.flicker, "noise_gain": score.noise_gain}
-
-
-def unchanged_numbers(score: StyleScore) -> dict[str, float]:
-    """The same of who changes nothing, whose flicker and noise gain are 1 by definition where ours are known."""
-    moving = {"flicker": score.flicker, "noise_gain": score.noise_gain}
-    ones = {name: math.nan if math.isnan(value) else 1.0 for name, value in moving.items()}
-    return {**mean_numbers(score.unchanged), **ones}
-
-
-def mean_grid(grids: Sequence[GridFigures]) -> dict[str, float]:
-    """The mean of the grid figures over images."""
-    return {
-        "grid_4_px": mean_of_known([grid.period_4 for grid in grids]),
-        "grid_8_px": mean_of_known([grid.period_8 for grid in grids]),
-    }
-
-
-def others_numbers(score: StyleScore) -> tuple[dict[str, float], dict[str, float]]:
-    """Figures of the image by others, and ours of the same photograph over them; both empty without."""
-    if score.others is None:
-        return {}, {}
-    theirs = as_numbers(score.others.figures) | {"fit": score.others.fit}
-    ours = as_numbers(score.ours[0]) | {"fit": score.fits[0]}
-    return theirs, {name: ours[name] / value if value else math.nan for name, value in theirs.items()}
-
-
-def _style_as_json(score: StyleScore) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        "name": score.name,
-        "ours": mean_numbers(score.ours),
-        "unchanged": mean_numbers(score.unchanged),
-        "fit": mean_of_known(score.fits),
-        **mean_grid(score.grids),
-        "flicker": score.flicker,
-        "flicker_by_clip": score.warping,
-        "noise_gain": score.noise_gain,
-        "ours_by_photograph": [as_numbers(figures) for figures in score.ours],
-    }
-    if score.others is not None:
-        theirs, ratios = others_numbers(score)
-        content["others"] = {"file": score.others.file, "figures": theirs, "ours_to_others": ratios}
-    return content
 
 
 def _without_nan(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Owns the comparison of strokes with colours taken out: how much styles differ, and whose each one resembles."""
+"""Owns the comparison of strokes without colour: how much styles differ, and how near each is to its style image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ STROKE_LAYERS = slice(1, 7)
 
 @dataclass(frozen=True)
 class Strokes:
-    """How the channels of the judging network go together in an image without colour.
+    """Correlations of the judging network's channels in an image without colour.
 
     Attributes:
         grams: float32 (C, C) for each of `STROKE_LAYERS`, of Frobenius norm 1; zeros of a flat image.
@@ -62,9 +62,9 @@ def stroke_distance(first: Strokes, second: Strokes) -> float:
 
 
 def stroke_diversity(stylized: Sequence[Strokes], style_images: Sequence[Strokes]) -> float:
-    """How much stylized images of one photograph differ, over how much their paintings do.
+    """How much stylized images of one photograph differ, over how much their style images do.
 
-    The ratio of the mean distances over all pairs; 1: styles are as different as the paintings, 0: all have
+    The ratio of the mean distances over all pairs; 1: styles are as different as the style images, 0: all have
     the same strokes; nan with fewer than two.
 
     Args:
@@ -78,14 +78,14 @@ def stroke_diversity(stylized: Sequence[Strokes], style_images: Sequence[Strokes
 
 
 def stroke_fit(stylized: Strokes, style_images: Sequence[Strokes], own: int) -> float:
-    """Distance to the own painting over the mean distance to the others; nan when there are none.
+    """Distance to the own style image over the mean distance to the others; nan when there are none.
 
-    0: the painting's own strokes; 1: no nearer to it than to any other.
+    0: the style image's own strokes; 1: no nearer to them than to those of the others.
 
     Args:
         stylized: a stylized image.
         style_images: of all styles.
-        own: the index of its painting among them.
+        own: the index of its own among them.
     """
     distances = [stroke_distance(stylized, style_image) for style_image in style_images]
     others = distances[:own] + distances[own + 1 :]

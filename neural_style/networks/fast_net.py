@@ -1,7 +1,4 @@
-"""Owns `FastNet`: one small trunk, every style a vector of norm scales and shifts.
-
-Must not know where weights are stored, how they are trained or who shows the frames.
-"""
+"""Owns `FastNet`: one small trunk, every style a vector of norm scales and shifts."""
 
 from dataclasses import dataclass
 
@@ -47,10 +44,10 @@ FAST, FINE = FastNetShape(), FastNetShape(head_width=32, num_inner_blocks=5)
 
 
 NORM_EPSILON = 1e-2
-"""Far under the variance of features on an image, far over that of their rounding errors on one colour."""
+"""Far below the variance of features on an image, far above that of rounding errors on a single colour."""
 
 KERNEL_SIZE = 4.0
-"""The largest of settled kernels, as the root of the sum of squares: features vary by about 10 then."""
+"""The norm that `settle` cuts kernels down to; features then vary by about 10."""
 
 
 class ConditionalInstanceNorm(nn.Module):
@@ -86,10 +83,9 @@ class FastNet(nn.Module):
     convolution of stride 2, residual blocks at an eighth of the resolution, nearest 2x and
     a 3x3 convolution, and is added to what the stem gave: it sees 250 px instead of 70.
 
-    What comes out is added to the image that came in, times one number of the style,
-    its share of the photograph. A style may learn to keep a little; the identity vector
-    keeps all and has a silent head, so it gives back the image exactly, and a vector
-    between it and a style stylizes that style at part of its strength.
+    To the output the input is added, times a number of the style, its share of the photograph.
+    A style may learn to keep a little. The identity vector keeps all and its head gives 0, so that
+    it returns the input exactly; a vector between it and a style gives that style at part of its strength.
 
     Attributes:
         shape: the sizes that the weights have.
@@ -160,9 +156,9 @@ class FastNet(nn.Module):
     def settle(self) -> None:
         """Makes features small without changing an image, so that few bits hold them.
 
-        Training leaves two things to drift because the next norm takes them out again, and they
-        end up many times larger than what they carry: what the last norm of a block adds to
-        all pixels, and the size of a kernel.
+        Two things have no effect, because the next norm takes them out again: what the last norm of a
+        block adds to all pixels, and the size of a kernel. In training they drift to large values; here
+        the first becomes 0 and the second at most `KERNEL_SIZE`.
         """
         self.settle_styles()
         identity = self._settled(self.identity_vector[None])[0]

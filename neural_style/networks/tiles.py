@@ -1,11 +1,9 @@
-"""Owns stylizing an image in parts, with the same result as in one: for images larger than memory.
-
-Must not know files or engines.
-"""
+"""Owns stylizing an image in parts, with the same result as in one: for images larger than memory."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,24 +15,34 @@ from neural_style.networks.fast_net import ConditionalInstanceNorm
 from neural_style.weights.checkpoint import StyleNetwork
 
 HALO_PX = 96
-"""What a part sees around it. More than half of what decides a pixel: 36 px for `FastNet`, 85 for `TransformerNet`."""
+"""How far a part sees around itself: further than a pixel depends on, 36 px in `FastNet`, 85 in `TransformerNet`."""
 
 
 _Norm = ConditionalInstanceNorm | nn.InstanceNorm2d
 
 
 @dataclass(frozen=True)
-class _Tile:
-    """A part of an image: rows and columns that it stylizes, and those that it sees."""
+class _Span:
+    """The rows, or the columns, of a part of an image: those that it stylizes, and those that it sees."""
 
-    top: int
-    bottom: int
-    left: int
-    right: int
-    seen_top: int
-    seen_bottom: int
-    seen_left: int
-    seen_right: int
+    first: int
+    last: int
+    seen_first: int
+    seen_last: int
+
+    @property
+    def seen(self) -> slice:
+        return slice(self.seen_first, self.seen_last)
+
+    @property
+    def stylized(self) -> slice:
+        return slice(self.first, self.last)
+
+    def inside(self, size: int) -> slice:
+        """Where the stylized ones lie on a side of a layer; at the image's end with what the network padded."""
+        step = max(1, round((self.seen_last - self.seen_first) / size))
+        stop = size if self.last == self.seen_last else (self.last - self.seen_first) // step
+        return slice((self.first - self.seen_first) // step, stop)
 
 
 class _EnoughError(Exception):
@@ -111,55 +119,36 @@ def stylize_in_tiles(
         uint8 (H, W, 3) RGB.
     """
     device = next(network.parameters()).device
-    tiles = _tiles(image.shape[0], image.shape[1], max(8, tile_px // 8 * 8))
+    side = max(8, tile_px // 8 * 8)
+    tiles = list(product(_spans(image.shape[0], side), _spans(image.shape[1], side)))
     norms, stylized = _WholeImageNorms(network), np.empty_like(image)
 
-    def stylize(tile: _Tile) -> Tensor:
-        norms.look_at(lambda features: _inside(features, tile))
-        seen = image[tile.seen_top : tile.seen_bottom, tile.seen_left : tile.seen_right]
-        pixels = torch.from_numpy(np.ascontiguousarray(seen)).to(device)  # (h, w, 3)
+    def stylize(rows: _Span, columns: _Span) -> Tensor:
+        norms.look_at(
+            lambda features: features[:, :, rows.inside(features.shape[2]), columns.inside(features.shape[3])]
+        )
+        pixels = torch.from_numpy(np.ascontiguousarray(image[rows.seen, columns.seen])).to(device)  # (h, w, 3)
         return network(pixels.permute(2, 0, 1)[None].float(), vector)  # type: ignore[no-any-return]
 
     with norms.attached():
         while not norms.complete:
             for tile in tiles:
-                try:
-                    stylize(tile)
-                except _EnoughError:
-                    continue
+                with suppress(_EnoughError):
+                    stylize(*tile)
             norms.finish_norm()
-        for tile in tiles:
-            rounded = stylize(tile)[0].clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-            top, left = tile.top - tile.seen_top, tile.left - tile.seen_left
-            stylized[tile.top : tile.bottom, tile.left : tile.right] = rounded[
-                top : top + tile.bottom - tile.top, left : left + tile.right - tile.left
-            ]
+        for rows, columns in tiles:
+            whole = stylize(rows, columns)  # (1, 3, h, w)
+            part = whole[0, :, rows.inside(whole.shape[2]), columns.inside(whole.shape[3])]
+            rounded = part.clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0)
+            stylized[rows.stylized, columns.stylized] = rounded.cpu().numpy()
     return stylized
 
 
-def _tiles(height: int, width: int, side: int) -> list[_Tile]:
+def _spans(length: int, side: int) -> list[_Span]:
     return [
-        _Tile(
-            *(top, min(top + side, height), left, min(left + side, width)),
-            *(max(0, top - HALO_PX), min(height, top + side + HALO_PX)),
-            *(max(0, left - HALO_PX), min(width, left + side + HALO_PX)),
-        )
-        for top in range(0, height, side)
-        for left in range(0, width, side)
+        _Span(first, min(first + side, length), max(0, first - HALO_PX), min(length, first + side + HALO_PX))
+        for first in range(0, length, side)
     ]
-
-
-def _inside(features: Tensor, tile: _Tile) -> Tensor:
-    """The part of a layer (1, C, h, w) that a tile stylizes; at the image's end with what the network padded."""
-    rows = _span(features.shape[2], tile.top, tile.bottom, tile.seen_top, tile.seen_bottom)
-    columns = _span(features.shape[3], tile.left, tile.right, tile.seen_left, tile.seen_right)
-    return features[:, :, rows, columns]
-
-
-def _span(size: int, first: int, last: int, seen_first: int, seen_last: int) -> slice:
-    step = max(1, round((seen_last - seen_first) / size))
-    stop = size if last == seen_last else (last - seen_first) // step
-    return slice((first - seen_first) // step, stop)
 
 
 def _scaled(norm: nn.Module, normalized: Tensor, modulation: tuple[Tensor, ...]) -> Tensor:

@@ -1,7 +1,4 @@
-"""Owns `TransformerNet`: Johnson's network exactly as the public checkpoints need it.
-
-Must not know where weights are stored, how they are trained or who shows the frames.
-"""
+"""Owns `TransformerNet`: Johnson's network exactly as the public checkpoints need it."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -3,15 +3,15 @@
 import logging
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from neural_style.errors import TrainingError
-from neural_style.photos import read_image
+from neural_style.errors import StylizationError, TrainingError
+from realtime.media.image_file import read_still
+from realtime.media.resize import with_short_side
 
 _MAX_CROPS_PER_SIDE = 3.5
 """The largest size of a photograph's shorter side, in crops: 256 px are then a part of an image of 900 px."""
@@ -26,14 +26,9 @@ def read_style_image(path: Path, short_side_px: int) -> Tensor:
         float (1, 3, H, W), RGB, 0..255.
 
     Raises:
-        TrainingError: the file is missing or is not an image.
+        SourceError: the file is missing or is not an image.
     """
-    if not path.is_file():
-        raise TrainingError(f"style image {path}: no such file")
-    image = read_image(path)
-    if image is None:
-        raise TrainingError(f"style image {path}: cannot be read as an image; give a JPEG, PNG or WebP file")
-    return _to_tensor(_resize_short_side(image, short_side_px))[None]
+    return _to_tensor(with_short_side(read_still(path, "style image").pixels, short_side_px))[None]
 
 
 class PhotoCrops(Dataset[Tensor]):
@@ -63,30 +58,23 @@ class PhotoCrops(Dataset[Tensor]):
         rng = np.random.default_rng((self._seed, index))
         for number in rng.permutation(len(self.paths)):
             path = self.paths[number]
-            image = None if path in self._unreadable else read_image(path)
-            if image is not None:
-                return _to_tensor(self._crop(image, rng))
-            if path not in self._unreadable:
+            if path in self._unreadable:
+                continue
+            try:
+                return _to_tensor(self._crop(read_still(path).pixels, rng))
+            except StylizationError as error:
                 self._unreadable.add(path)
-                _log.warning("skipped %s: cannot be read as an image", path)
+                _log.warning("skipped %s", error)
         raise TrainingError(f"content folder {self.paths[0].parent}: none of its {len(self.paths)} images can be read")
 
     def _crop(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         crop = self._crop_px
         wanted = round(crop * _MAX_CROPS_PER_SIDE ** rng.uniform())
-        resized = _resize_short_side(image, wanted)
+        resized = with_short_side(image, wanted)
         top = rng.integers(resized.shape[0] - crop + 1)
         left = rng.integers(resized.shape[1] - crop + 1)
         cropped = resized[top : top + crop, left : left + crop]
         return cropped[:, ::-1] if rng.random() < 0.5 else cropped
-
-
-def _resize_short_side(image: NDArray[np.uint8], short_side_px: int) -> NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    scale = short_side_px / min(height, width)
-    size_wh = (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale)))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)
 
 
 def _to_tensor(image: NDArray[np.uint8]) -> Tensor:

@@ -1,37 +1,38 @@
-"""Owns training in several processes, each on a share of every batch, as one.
+"""Owns training in several processes: starts them, joins them to one process group, and ends them together."""
 
-Must not know networks, losses or what a step does.
-"""
-
-import multiprocessing
+import contextlib
 import os
 import signal
 import socket
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
-from pathlib import Path
+from datetime import timedelta
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
 
 import torch
 import torch.distributed
-from torch import Tensor
+import torch.multiprocessing
+from torch import nn
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.nn.parallel import DistributedDataParallel
 
 from neural_style.errors import StylizationError, TrainingError
 
-_LAST_WORDS_WAIT_S = 5.0
+_HOST = "127.0.0.1"
+_CONNECT_LIMIT = timedelta(seconds=30)
+_ENDED_WITHIN_S = 5.0
 """Between the loss of a connection and the end of the process that had it."""
 
-
-class _LostMemberError(TrainingError):
-    """Another member ended during the work; which, and why, only the leader finds out."""
+_FAILURE = "failure"
+"""The key of the store under which the first process that fails says why."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One process of a team.
+    """One process of the group.
 
     Attributes:
         rank: 0 leads: it reports and writes files.
@@ -41,136 +42,113 @@ class Member:
     rank: int = 0
     size: int = 1
 
-    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Replaces each member's gradients by their mean over the team. Every member calls it once a step.
+    def synchronized(self, network: nn.Module) -> nn.Module:
+        """The same network; each backward pass averages its gradients over all processes.
 
-        Raises:
-            TrainingError: another member has ended.
+        Every process must call it and then run the same number of passes. A pass raises RuntimeError when
+        another process has ended.
         """
-        if self.size == 1:
-            return
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        joined = torch.cat([gradient.flatten() for gradient in gradients])
-        try:
-            torch.distributed.all_reduce(joined)
-        except RuntimeError as error:
-            raise _LostMemberError(f"another of the {self.size} processes has ended") from error
-        joined /= self.size
-        for gradient, part in zip(gradients, torch.split(joined, [g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
-
-
-@dataclass(frozen=True)
-class _Follower:
-    """A member as its leader sees it."""
-
-    rank: int
-    process: SpawnProcess
-    line: Connection
-
-    def wait_until_ready(self) -> None:
-        """Returns when the process has started; `_LostMemberError` when it ended instead."""
-        try:
-            self.line.recv()
-        except (EOFError, ConnectionError) as error:
-            raise _LostMemberError(f"process {self.rank} did not start") from error
-
-    def last_words(self) -> str:
-        """Why it ended early; empty when it did not."""
-        try:
-            return str(self.line.recv()) if self.line.poll() else ""
-        except (EOFError, ConnectionError):
-            return f"one of the training processes ended with status {self.process.exitcode}; use fewer --processes"
+        return network if self.size == 1 else DistributedDataParallel(network)
 
 
 @contextmanager
-def leading_team(size: int, work: Callable[[Member], None]) -> Iterator[Member]:
-    """Starts the other members of a team and gives the leader; the others end with it.
+def process_group(size: int, work: Callable[[Member], None]) -> Iterator[Member]:
+    """Starts the other processes of a group and gives this one, which leads; the others end with it.
 
     Several processes with a thread each train faster than one with several threads,
     because small layers wait for their threads more than they compute.
 
     Args:
         size: number of processes, this one counted.
-        work: what the other members do, importable by name; called with the member.
+        work: what the other processes do, importable by name; called with the member.
 
     Raises:
-        TrainingError: another member failed; the message is its own where it has one.
+        TrainingError: another process failed; the message is its own where it has one.
     """
     if size == 1:
         yield Member()
         return
-    threads, followers = torch.get_num_threads(), list[_Follower]()
-    with tempfile.TemporaryDirectory() as folder:
-        meeting_point = Path(folder) / "team"
-        try:
-            _start(followers, size, meeting_point, work)
-            _meet(Member(0, size), meeting_point)
-            yield Member(0, size)
-        except _LostMemberError as error:
-            raise TrainingError(_reason(followers) or str(error)) from error
-        finally:
-            for follower in followers:
-                follower.process.kill()
-                follower.process.join()
-                follower.line.close()
-            if torch.distributed.is_initialized():
-                torch.distributed.destroy_process_group()
-            torch.set_num_threads(threads)
-
-
-def _start(followers: list[_Follower], size: int, meeting_point: Path, work: Callable[[Member], None]) -> None:
-    """Starts all processes, adds them to `followers`, and lets them meet once none can fail to appear."""
-    context = multiprocessing.get_context("spawn")
-    # Processes inherit what is ignored: Ctrl-C reaches all of them, and only the leader shall say so.
-    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threads = torch.get_num_threads()
+    # A socket of our own, because the store's would listen on all network interfaces.
+    listener = socket.create_server((_HOST, 0))
+    port = listener.getsockname()[1]
+    store = TCPStore(
+        _HOST, port, is_master=True, wait_for_workers=False, use_libuv=False, master_listen_fd=listener.detach()
+    )
+    processes = _started(size, port, work)
     try:
-        for rank in range(1, size):
-            here, there = context.Pipe()
-            process = context.Process(target=_join, args=(Member(rank, size), meeting_point, work, there), daemon=True)
-            process.start()
-            there.close()
-            followers.append(_Follower(rank, process, here))
+        _wait_until_ready(processes, store)
+        _join_group(Member(0, size), store)
+        yield Member(0, size)
+    except RuntimeError as error:
+        reason = _reason(processes, store)
+        if reason:
+            raise TrainingError(reason) from error
+        raise
     finally:
-        signal.signal(signal.SIGINT, heard)
-    for follower in followers:
-        follower.wait_until_ready()
-    for follower in followers:
-        follower.line.send("go")
+        for process in processes:
+            process.kill()
+            process.join()
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        torch.set_num_threads(threads)
 
 
-def _reason(followers: list[_Follower]) -> str:
-    """What the member that ended first said, or its exit status; empty when none ended."""
-    for follower in followers:
-        follower.process.join(_LAST_WORDS_WAIT_S)
-    reasons = [(follower.process.exitcode or 0, follower.last_words()) for follower in followers]
-    # A member that only lost its connection to another one ends with status 0.
-    return next((reason for status, reason in reasons if status != 0 and reason), "")
+def _started(size: int, port: int, work: Callable[[Member], None]) -> Sequence[BaseProcess]:
+    # Processes inherit what is ignored: Ctrl-C reaches all of them, and only the leader shall say so.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        context = torch.multiprocessing.spawn(  # type: ignore[attr-defined,no-untyped-call]
+            _follow, (size, port, work), nprocs=size - 1, join=False, daemon=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    processes: Sequence[BaseProcess] = context.processes
+    return processes
 
 
-def _join(member: Member, meeting_point: Path, work: Callable[[Member], None], line: Connection) -> None:
+def _wait_until_ready(processes: Sequence[BaseProcess], store: TCPStore) -> None:
+    """Returns when all processes run; raises RuntimeError when one ended instead, which joining would wait for."""
+    while not store.check([str(rank) for rank in range(1, len(processes) + 1)]):
+        if connection.wait([process.sentinel for process in processes], timeout=0.1):
+            raise RuntimeError("a process ended before the training began")
+
+
+def _reason(processes: Sequence[BaseProcess], store: TCPStore) -> str:
+    """Why a process ended early; empty when none did."""
+    for process in processes:
+        process.join(_ENDED_WITHIN_S)
+    statuses = {process.exitcode or 0 for process in processes} - {0}
+    killed = statuses - {1}
+    if not killed and store.check([_FAILURE]):
+        return store.get(_FAILURE).decode()
+    if not statuses:
+        return ""
+    return f"one of the training processes ended with status {min(killed or statuses)}; use fewer --processes"
+
+
+def _follow(index: int, size: int, port: int, work: Callable[[Member], None]) -> None:
+    """What another process does; `index` counts from 0 and leaves out the leader."""
+    member = Member(index + 1, size)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        line.send("ready")
-        line.recv()
-    except (EOFError, ConnectionError):
-        return  # the leader has ended
-    _meet(member, meeting_point)
-    try:
-        work(member)
-    except _LostMemberError:
-        return
-    except StylizationError as error:
-        line.send(str(error))
-        raise SystemExit(1) from error
+    # Errors of the store mean that the leader has ended, so there is nobody to report them to.
+    with contextlib.suppress(torch.distributed.DistError):
+        store = TCPStore(_HOST, port, is_master=False, timeout=_CONNECT_LIMIT, use_libuv=False)
+        store.set(str(member.rank), "ready")
+        try:
+            _join_group(member, store)
+            work(member)
+        except Exception as error:
+            own = str(error) if isinstance(error, StylizationError) else traceback.format_exc()
+            # The first failure is the cause; to the others it is the loss of a connection.
+            store.compare_set(_FAILURE, "", own)
+            raise SystemExit(1) from error
 
 
-def _meet(member: Member, meeting_point: Path) -> None:
+def _join_group(member: Member, store: TCPStore) -> None:
     torch.set_num_threads(1)
     interfaces = [name for _, name in socket.if_nameindex()]
     for loopback in ("lo", "lo0"):
         if loopback in interfaces:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{meeting_point}", rank=member.rank, world_size=member.size
-    )
+    torch.distributed.init_process_group("gloo", store=store, rank=member.rank, world_size=member.size)

@@ -1,7 +1,4 @@
-"""Owns what the losses compare beside features themselves: Gram matrices, covariances, colours, contrasts, grids.
-
-Must not know styles, weights or networks.
-"""
+"""Owns the statistics of images and features that losses compare: Gram matrices, colours, contrasts, grids."""
 
 from typing import Any
 
@@ -22,7 +19,7 @@ _GRID_PX = 8
 """Side of the largest cell that a network computes on."""
 
 _GRID_WINDOW_CELLS = 16
-"""Strokes of one window average out the better the more cells it has."""
+"""More cells average strokes out better."""
 
 
 class _Gram(torch.autograd.Function):
@@ -88,7 +85,7 @@ def sorted_colours(images: Tensor) -> Tensor:
 
 
 def sorted_contrasts(images: Tensor) -> list[Tensor]:
-    """What small patches show beside their mean colour, along fixed directions, in order, at one and at half the size.
+    """Small patches without their mean colour, along fixed directions, in order, at full and at half size.
 
     As `sorted_colours` for patches of 5 x 5 px (of textures Heitz et al. 2021, arXiv 2006.07229).
 
@@ -128,10 +125,10 @@ def standardized_luminance(images: Tensor) -> Tensor:
 
 
 def grid_power(images: Tensor) -> Tensor:
-    """How much of an image repeats in step with cells of 8 px, and so of 4 and 2 px, too.
+    """How much of an image repeats every 8 px, which includes what repeats every 4 or 2 px.
 
-    In each window the pixels at the same place of their cells are averaged. Strokes that lie
-    anywhere average out, and a plane is what a soft gradient leaves; the rest is a grid.
+    In each window, pixels at the same place of their cells are averaged, which averages strokes out.
+    A soft gradient leaves a plane, which is subtracted; what remains is a grid.
 
     Args:
         images: float (N, 3, H, W), 0..255; both sides at least a cell.

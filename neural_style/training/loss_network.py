@@ -1,7 +1,4 @@
-"""Owns what every loss network gives, and the loss network EfficientNet-Lite0.
-
-Must not know which losses are computed from the features, or where the weights come from.
-"""
+"""Owns what every loss network gives, and the loss network EfficientNet-Lite0."""
 
 from dataclasses import dataclass
 

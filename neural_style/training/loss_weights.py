@@ -1,4 +1,4 @@
-"""Owns which loss network is taken, and where its weights come from."""
+"""Owns the choice of the loss network and the source of its weights."""
 
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def described(name: LossNetworkName, weights: Path | None) -> str:
         return f"loss network {name} from {weights}"
     if name == "efficientnet":
         return (
-            "loss network efficientnet: works offline; a VGG stylizes strokes that are more the artist's own: "
+            "loss network efficientnet: works offline; with a VGG, strokes come out more like the artist's: "
             "--loss-network vgg19 downloads one (550 MB), --loss-weights FILE reads one"
         )
     return f"loss network {name} of torchvision"

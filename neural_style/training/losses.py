@@ -1,9 +1,6 @@
-"""Owns the training losses: content, style, strokes, colour, contrast, smoothness, grid and range.
+"""Owns the training losses: content, style, strokes, colour, contrast, smoothness, grid and range."""
 
-Must not know where the images come from or which network stylized them.
-"""
-
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -24,28 +21,10 @@ _CLOSE_UP_SHARE = 0.5
 """Side of the part that is looked at enlarged, as a share of the image's side."""
 
 _NO_FEATURES = 1e-12
-"""Keeps the statistics of a flat image, which are none, from a division by zero."""
+"""Keeps a flat image, whose statistics are all zero, from a division by zero."""
 
 _FLAT = 1e-5
 """Mean square contrast, pixels 0..1, below which an image counts as flat."""
-
-
-@dataclass(frozen=True)
-class StyleTarget:
-    """What the losses remember of one style image.
-
-    Attributes:
-        statistics: for each style layer of each view its Gram matrix, float (C, C), or its covariance,
-            float (C, C), and its mean, float (C, 1).
-        colours: float (directions, samples), see `sorted_colours`.
-        contrasts: float (directions, quantiles) for each scale, see `sorted_contrasts`.
-        strokes: for each style layer the normalized covariance, float (C, C), of the image without colour.
-    """
-
-    statistics: list[Tensor]
-    colours: Tensor
-    contrasts: list[Tensor]
-    strokes: list[Tensor]
 
 
 class PerceptualLoss:
@@ -69,11 +48,11 @@ class PerceptualLoss:
         content_weights: tuple[float, ...],
     ) -> None:
         self._network, self._weights = network, weights
-        targets = [self._target(image) for image in style_images]
-        self._statistics = [torch.stack(values) for values in zip(*(t.statistics for t in targets), strict=True)]
-        self._colours = torch.stack([t.colours for t in targets])
-        self._contrasts = [torch.stack(scale) for scale in zip(*(t.contrasts for t in targets), strict=True)]
-        self._strokes = [torch.stack(layer) for layer in zip(*(t.strokes for t in targets), strict=True)]
+        # What is compared with the style images; in each tensor the first axis is the style.
+        self._statistics = _of_all(self._style_statistics, style_images)
+        self._colours = torch.cat([sorted_colours(image) for image in style_images])
+        self._contrasts = _of_all(sorted_contrasts, style_images)
+        self._strokes = _of_all(self._strokes_of, style_images) if weights.strokes > 0 else []
         self._content_weights = self._colours.new_tensor(content_weights)
 
     def __call__(
@@ -124,22 +103,18 @@ class PerceptualLoss:
     def _enlarged(self, images: Tensor) -> Tensor:
         return F.interpolate(images, scale_factor=self._network.close_up, mode="bilinear", align_corners=False)
 
-    @torch.no_grad()
-    def _target(self, image: Tensor) -> StyleTarget:
+    def _style_statistics(self, image: Tensor) -> list[Tensor]:
+        """What is compared of a style image, view after view and layer after layer: float (1, C, C) or (1, C, 1)."""
         views = [image] if self._network.close_up == 1 else [image, self._enlarged(image)]
-        layers = [layer for view in views for layer in self._network(view).style]
-        statistics = [values[0] for layer in layers for values in self._statistics_of(layer)]
-        contrasts = [scale[0] for scale in sorted_contrasts(image)]
-        strokes = [layer[0] for layer in self._strokes_of(image)] if self._weights.strokes > 0 else []
-        return StyleTarget(statistics, sorted_colours(image)[0], contrasts, strokes)
+        return [
+            values for view in views for layer in self._network(view).style for values in self._statistics_of(layer)
+        ]
 
     def _statistics_of(self, layer: Tensor) -> list[Tensor]:
         """What is compared of a style layer (N, C, H, W): its Gram matrix, or its covariance and its mean."""
-        return (
-            [covariance(layer), layer.mean((2, 3), dtype=torch.float32)[:, :, None]]
-            if self._network.centred
-            else [gram(layer)]
-        )
+        if not self._network.centred:
+            return [gram(layer)]
+        return [covariance(layer), layer.mean((2, 3), dtype=torch.float32)[:, :, None]]
 
     def _strokes_of(self, images: Tensor) -> list[Tensor]:
         """Covariances (N, C, C) of the style layers, of Frobenius norm 1, of the standardized luminance."""
@@ -149,7 +124,7 @@ class PerceptualLoss:
     def _stroke_loss(self, stylized: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
         """Square distance of the strokes, 0..2, averaged over images and summed over layers as for style.
 
-        A weak image has weak strokes of the same kind, so that its distance counts the less.
+        The distance counts in proportion to the strength, because a weak style has weak strokes of the same kind.
         """
         total = strengths.new_zeros(())
         for weight, ours, aims in zip(
@@ -173,7 +148,7 @@ class PerceptualLoss:
                 target = next(targets)[styles]  # (N, C, C) or (N, C, 1)
                 if photographs_own:
                     target[weak] = torch.lerp(photographs_own[place], target[weak], strengths[weak, None, None])
-                # By both sizes: beside a dark painting's alone, a bright image would outweigh all others of the batch.
+                # Divided by both sizes: by that of a dark style image alone, a bright image would outweigh the batch.
                 size = (target.square().sum((1, 2)) + ours.detach().square().sum((1, 2))) / 2
                 error = (ours - target).square().sum((1, 2)) / size.clamp_min(_NO_FEATURES)
                 total = total + weight * error.mean()
@@ -193,6 +168,12 @@ class PerceptualLoss:
             size = target.square().mean((1, 2)).clamp_min(_FLAT)
             errors.append(((ours - target).square().mean((1, 2)) / size).mean())
         return torch.stack(errors).mean()
+
+
+@torch.no_grad()
+def _of_all(look: Callable[[Tensor], list[Tensor]], style_images: list[Tensor]) -> list[Tensor]:
+    """What is seen in each style image, joined to one tensor for each thing that is looked at."""
+    return [torch.cat(parts) for parts in zip(*(look(image) for image in style_images), strict=True)]
 
 
 def _content_errors(stylized: Features, photographs: Features) -> Tensor:

@@ -26,13 +26,13 @@ class LossWeights:
         style: weight of the statistics of all style layers together.
         colour: match of the distribution of colours.
         contrast: match of the distribution of what differs within small patches; without it a
-            network learns to be steady by painting fainter.
+            network learns to be steady by stylizing with less contrast.
         smoothness: total variation.
         grid: patterns in step with the cells that a network computes on, see `grid_power`.
         range: pixels outside of 0..255, which a screen would cut off.
         steadiness: images that move with what they show (`neural_style.training.steadiness`).
-        strokes: how features go together where colours, brightness and contrast are taken out; without
-            it the palette alone makes much of a style's statistics.
+        strokes: match of the covariances of features in images without colour and of equal contrast;
+            without it much of a style's statistics come from its palette alone.
     """
 
     content: float = 0.45

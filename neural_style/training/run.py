@@ -5,7 +5,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from neural_style.training.distributed import Member, leading_team
+from neural_style.training.distributed import Member, process_group
 from neural_style.training.loss_weights import described
 from neural_style.training.options import TrainOptions
 from neural_style.training.trainer import Progress as TrainProgress
@@ -18,7 +18,7 @@ def run_training(options: TrainOptions, resume: bool) -> None:
     Raises:
         TrainingError: it cannot start, or cannot go on.
     """
-    with leading_team(options.processes, partial(_follow, options, resume)) as member:
+    with process_group(options.processes, partial(_follow, options, resume)) as member:
         _lead(Trainer(options, resume, member), Console(highlight=False, soft_wrap=True))
 
 

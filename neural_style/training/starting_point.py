@@ -1,7 +1,4 @@
-"""Owns what a training starts from: the network before the first step, and how large a step each weight takes.
-
-Must not know the loop or the losses' terms.
-"""
+"""Owns the start of a training: the network before the first step, and the learning rate of each weight."""
 
 from typing import Any
 
@@ -17,7 +14,7 @@ from neural_style.training.options import TrainOptions
 from neural_style.weights.checkpoint import StyleNetwork, is_single_style, load_checkpoint
 
 _VECTOR_RATE = 5.0
-"""How many times the learning rate of convolutions the one of style vectors is."""
+"""The learning rate of style vectors, over that of convolutions."""
 
 
 def parameter_groups(network: StyleNetwork, options: TrainOptions) -> list[dict[str, Any]]:

@@ -1,7 +1,4 @@
-"""Owns what makes styles steady in video: random small motions of still images, and the loss on them.
-
-Must not know which network stylizes or how it is trained.
-"""
+"""Owns what makes styles steady in video: random small motions of still images, and the loss on them."""
 
 from dataclasses import dataclass
 
@@ -59,7 +56,7 @@ def random_motion(images: Tensor, generator: torch.Generator) -> Motion:
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator) * 2 - 1
 
-    first = torch.randint(2, (1,), generator=generator)  # batches of one image shall move in turns, too
+    first = torch.randint(2, (1,), generator=generator)  # so that batches of one image move every other time, too
     moves = ((torch.arange(count) + first) % 2).float()[:, None, None]
     affine = torch.eye(2, 3) + _MAX_TURN * moves * uniform(count, 2, 3) * torch.tensor([1.0, 1.0, 0.0])
     affine[:, :, 2:] += moves * uniform(count, 2, 1) * 2 * _MAX_SHIFT_PX / size[:, None]

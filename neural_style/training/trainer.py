@@ -1,7 +1,4 @@
-"""Owns the training loop: batches in, a network that stylizes out, resumable at any checkpoint.
-
-Must not know the command line or draw on the terminal; progress is handed to a callback.
-"""
+"""Owns the training loop: batches in, a network that stylizes out, resumable at any checkpoint."""
 
 import copy
 import json
@@ -11,17 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from neural_style.atomic_file import whole_file
-from neural_style.contact_sheet import make_cell, write_sheet
+from neural_style.contact_sheet import draw_sheet, make_cell
 from neural_style.errors import TrainingError
 from neural_style.networks.fast_net import FastNet
-from neural_style.photos import find_photos, hold_out, packaged_photos, read_image
+from neural_style.photos import find_photos, hold_out, packaged_photos
 from neural_style.training.dataset import PhotoCrops, read_style_image
 from neural_style.training.distributed import Member
 from neural_style.training.loss_weights import load_loss_network
@@ -31,6 +26,8 @@ from neural_style.training.starting_point import nearest_style, new_network, par
 from neural_style.training.steadiness import random_motion, steadiness_loss
 from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint, save_style
 from neural_style.weights.state_dict import first_reason
+from realtime.media.image_file import StillImage, readable_images, write_still
+from realtime.media.resize import resize
 
 _WEAK_SHARE = 0.15
 """Share of the images that are trained at a random strength below 1."""
@@ -39,28 +36,17 @@ _STEADY_RAMP = 0.05
 """Part of the training in which the steadiness term comes to its full weight."""
 
 _CONTENT_LET_GO = 0.5
-"""Part of the content weight that steadiness takes over: what moves with the image also keeps its content."""
+"""Part of the content weight that is left out once steadiness has its full weight, because that keeps content, too."""
 
 _AVERAGE_DECAY = 0.99
 
 _TRIED_PHOTOS = 2
-"""On which the styles of a network are tried to find where a new one starts."""
+"""Number of photographs on which the styles of a network are tried, to find the one that a new style starts from."""
 
 _PREVIEW_PHOTOS, _PREVIEW_WH = 4, (320, 320)
 
-_RECORDED = (
-    "network",
-    "steps",
-    "batch_size",
-    "crop_px",
-    "style_size_px",
-    "learning_rate",
-    "loss_network",
-    "seed",
-    "device",
-    "processes",
-    "steady_from",
-)
+_RECORDED: tuple[str, ...] = ("network", "steps", "batch_size", "crop_px", "style_size_px", "learning_rate")
+_RECORDED += ("loss_network", "seed", "device", "processes", "steady_from")
 """Options that the header keeps as they are."""
 
 
@@ -90,15 +76,17 @@ class Trainer:
         self._device = torch.device(options.device)
         torch.manual_seed(options.seed)
         self._trained = new_network(options).to(self._device)
+        self._stylizer: nn.Module = self._trained
         self.network = copy.deepcopy(self._trained).requires_grad_(False)
         groups = parameter_groups(self._trained, options)
         self._optimizer = torch.optim.Adam(groups)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
         self.step = 0
-        self._earlier_s, self._started_s = 0.0, time.perf_counter()
+        self._started_s = time.perf_counter()
         loss_network = load_loss_network(options.loss_network, options.loss_weights_file)
-        dtype = torch.bfloat16 if self._half_precision_pays else torch.float32
-        loss_network.to(self._device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        half_is_faster = self._device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
+        self._dtype = torch.bfloat16 if half_is_faster else torch.float32
+        loss_network.to(self._device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = [read_style_image(p, options.style_size_px).to(self._device) for p in options.style_images]
         content_weights = options.content_weights or (1.0,) * len(images)
         self._loss = PerceptualLoss(loss_network, images, options.weights, content_weights)
@@ -128,6 +116,7 @@ class Trainer:
             TrainingError: the loss became infinite or not a number.
             OSError: a file cannot be written.
         """
+        self._stylizer = self._member.synchronized(self._trained)
         for batch in self._batches():
             losses = self._train_step(batch)
             self.step += 1
@@ -140,25 +129,24 @@ class Trainer:
 
     def save(self) -> None:
         """Writes the checkpoint and, beside it, the state that a resumed run needs."""
-        self.options.output.parent.mkdir(parents=True, exist_ok=True)
+        options, seconds = self.options, time.perf_counter() - self._started_s
+        options.output.parent.mkdir(parents=True, exist_ok=True)
         training: dict[str, str | int | float] = {
             "step": self.step,
-            **{f"weight_{k}": v for k, v in asdict(self.options.weights).items()},
-            "content_weights": json.dumps(self.options.content_weights),
-            "style_shares": json.dumps(self.options.style_shares),
-            "minutes": round((self._earlier_s + time.perf_counter() - self._started_s) / 60, 1),
+            **{f"weight_{name}": value for name, value in asdict(options.weights).items()},
+            "content_weights": json.dumps(options.content_weights),
+            "style_shares": json.dumps(options.style_shares),
+            "minutes": round(seconds / 60, 1),
+            **{name: getattr(options, name) for name in _RECORDED},
         }
-        for name in _RECORDED:
-            training[name] = getattr(self.options, name)
-        styles, trunk = list(self.options.credits), self.options.trunk
         network = copy.deepcopy(self.network)
-        if isinstance(network, FastNet) and trunk is not None:
+        if isinstance(network, FastNet) and options.trunk is not None:
             network.settle_styles()
-            save_style(self.options.output, network, styles[0], training, trunk)
+            save_style(options.output, network, options.credits[0], training, options.trunk)
         else:
             if isinstance(network, FastNet):
                 network.settle()
-            save_checkpoint(self.options.output, network, styles, training)
+            save_checkpoint(options.output, network, list(options.credits), training)
         state = {
             "network": self._trained.state_dict(),
             "average": self.network.state_dict(),
@@ -166,21 +154,18 @@ class Trainer:
             "schedule": self._schedule.state_dict(),
             "step": self.step,
             "styles": list(self.network.style_names),
-            "steps": self.options.steps,
-            "seconds": self._earlier_s + time.perf_counter() - self._started_s,
+            "steps": options.steps,
+            "seconds": seconds,
         }
-        with whole_file(self.options.state_path) as partial:
+        with whole_file(options.state_path) as partial:
             torch.save(state, partial)
 
     @torch.inference_mode()
     def write_preview(self) -> None:
         """Writes the preview sheet: a row for each of four validation images, a column for each style."""
         rows = []
-        for path in self._validation[:_PREVIEW_PHOTOS]:
-            image = read_image(path)
-            if image is None:
-                continue
-            square = np.asarray(cv2.resize(image, _PREVIEW_WH, interpolation=cv2.INTER_AREA), np.uint8)
+        for image in readable_images(self._validation[:_PREVIEW_PHOTOS]):
+            square = resize(image, _PREVIEW_WH)
             content = torch.from_numpy(square).permute(2, 0, 1)[None].float().to(self._device)
             row = [make_cell("photograph", square)]
             for style, name in enumerate(self.network.style_names):
@@ -189,7 +174,7 @@ class Trainer:
                 row.append(make_cell(name, stylized.cpu().numpy()))
             rows.append(row)
         if rows:
-            write_sheet(self.options.preview_path, rows)
+            write_still(self.options.preview_path, StillImage(draw_sheet(rows)))
 
     def _batches(self) -> Iterator[Tensor]:
         """This member's share of every batch from the next step on, each (batch_size / size, 3, crop, crop)."""
@@ -201,12 +186,26 @@ class Trainer:
         return iter(DataLoader(rest, share, num_workers=workers))
 
     def _train_step(self, photographs: Tensor) -> dict[str, float]:
+        terms = self._losses(photographs.to(self._device))  # (N, 3, crop, crop)
+        total = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(total):
+            raise TrainingError(
+                f"step {self.step}: the loss is {total.item()}; lower --learning-rate or --style-weight"
+            )
+        self._optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._trained.parameters(), 1.0)
+        self._optimizer.step()
+        self._schedule.step()
+        self._follow_average()
+        return {name: term.item() for name, term in terms.items()}
+
+    def _losses(self, photographs: Tensor) -> dict[str, Tensor]:
+        """Stylizes a batch, at random strengths and after random motions, and gives the weighted loss terms."""
         # Drawn anew from the step's number, so that a resumed run draws what an uninterrupted one would.
         draw = torch.Generator().manual_seed((self.options.seed * 1_000_003 + self.step) * 64 + self._member.rank)
-        photographs = photographs.to(self._device)  # (N, 3, crop, crop)
         count = len(photographs)
-        styles = self._draw_styles(count)
-        strengths = torch.ones(count)
+        styles, strengths = self._draw_styles(count), torch.ones(count)
         if self.options.network in ("fast", "fine"):
             weak = torch.rand(count, generator=draw) < _WEAK_SHARE
             strengths = torch.where(weak, torch.rand(count, generator=draw), strengths)
@@ -221,19 +220,7 @@ class Trainer:
             motion = random_motion(photographs, draw)
             following = self._stylize(motion.next_frame(photographs), styles, strengths)
             terms["steadiness"] = weight * steadiness_loss(stylized, following, motion)
-        total = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(total):
-            raise TrainingError(
-                f"step {self.step}: the loss is {total.item()}; lower --learning-rate or --style-weight"
-            )
-        self._optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        self._member.average_gradients(self._trained.parameters())
-        nn.utils.clip_grad_norm_(self._trained.parameters(), 1.0)
-        self._optimizer.step()
-        self._schedule.step()
-        self._follow_average()
-        return {name: term.item() for name, term in terms.items()}
+        return terms
 
     def _draw_styles(self, count: int) -> Tensor:
         """The styles of this member's images: all take turns as often as their shares say, int64 (N,)."""
@@ -249,11 +236,11 @@ class Trainer:
     def _stylize(self, photographs: Tensor, styles: Tensor, strengths: Tensor) -> Tensor:
         """Stylizes each photograph in its style at its strength, float32 (N, 3, crop, crop)."""
         network = self._trained
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half_precision_pays):
-            if not isinstance(network, FastNet):
-                return network(photographs).float()  # type: ignore[no-any-return]
-            vectors = torch.lerp(network.identity_vector[None], network.style_vectors[styles], strengths[:, None])
-            return network(photographs, vectors).float()  # type: ignore[no-any-return]
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16):
+            vectors = None
+            if isinstance(network, FastNet):
+                vectors = torch.lerp(network.identity_vector[None], network.style_vectors[styles], strengths[:, None])
+            return self._stylizer(photographs, vectors).float()  # type: ignore[no-any-return]
 
     def _rate(self, step: int) -> float:
         """Factor on the learning rate: up over 3 % of the steps, level, and down from 70 % on."""
@@ -274,11 +261,6 @@ class Trainer:
         for kept, trained in zip(self.network.parameters(), self._trained.parameters(), strict=True):
             kept.lerp_(trained, 1 - decay)
 
-    @property
-    def _half_precision_pays(self) -> bool:
-        """On a GPU, and on a CPU whose instructions know bf16."""
-        return self._device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
-
     def _restore(self) -> None:
         path = self.options.state_path
         if not path.is_file():
@@ -293,7 +275,8 @@ class Trainer:
             self.network.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._schedule.load_state_dict(state["schedule"])
-            self.step, self._earlier_s = state["step"], state["seconds"]
+            self.step = state["step"]
+            self._started_s -= state["seconds"]
         except (LookupError, RuntimeError, ValueError, TypeError) as error:
             raise TrainingError(f"cannot resume from {path}: {first_reason(error)}") from error
 

@@ -1,7 +1,4 @@
-"""Owns the loss networks of the VGG family: VGG-16, VGG-19, and an encoder distilled from VGG-19.
-
-Must not know where their weights come from.
-"""
+"""Owns the loss networks of the VGG family: VGG-16, VGG-19, and an encoder distilled from VGG-19."""
 
 from dataclasses import dataclass
 
@@ -35,7 +32,7 @@ def _numbered(*numbers: int) -> tuple[str, ...]:
 
 
 _STYLE_WEIGHTS = (1.0, 1.0, 1.0, 1.0, 0.3)
-"""Of relu1_1 to relu5_1: a crop has few places of the last one, and its covariances are mostly chance."""
+"""Of relu1_1 to relu5_1; the last has few pixels in a crop, so its covariances are mostly noise."""
 
 VGG16_LAYERS = VggLayers(
     convolutions=_numbered(0, 2, 5, 7, 10, 12, 14, 17, 19, 21),

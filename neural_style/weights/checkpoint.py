@@ -1,7 +1,4 @@
-"""Owns weights files: networks and single styles as safetensors with a header, and the public `.pth` files.
-
-Must not know training, engines or where the catalogue lies.
-"""
+"""Owns weights files: networks and single styles as safetensors with a header, and the public `.pth` files."""
 
 import errno
 import hashlib
@@ -12,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from neural_style.atomic_file import whole_file
@@ -122,12 +119,24 @@ def save_style(
     _write(path, tensors, header)
 
 
+def read_header(path: Path) -> dict[str, str]:
+    """What the header of a safetensors file says; empty where it has none.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            return dict(stored.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"checkpoint {path}: is damaged or is not a safetensors file ({error})") from error
+
+
 def is_single_style(path: Path) -> bool:
     """Whether a file was written by `save_style`."""
     try:
-        with safe_open(path, framework="pt") as stored:
-            return (stored.metadata() or {}).get("family") == "style"
-    except (SafetensorError, OSError):
+        return read_header(path).get("family") == "style"
+    except CheckpointError:
         return False
 
 
@@ -178,12 +187,7 @@ def _load_safetensors(path: Path) -> StyleNetwork:
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """The header and the tensors of a safetensors file whose content hash is right."""
-    try:
-        with safe_open(path, framework="pt") as stored:
-            header = stored.metadata() or {}
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"checkpoint {path}: is damaged or is not a safetensors file ({error})") from error
+    header, tensors = read_header(path), load_file(path)
     if "family" in header and content_hash(tensors) != header.get("content_hash"):
         raise CheckpointError(f"checkpoint {path}: its content hash does not match; the file is damaged, get it again")
     return header, tensors

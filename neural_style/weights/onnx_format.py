@@ -1,7 +1,4 @@
-"""Owns what an exported model file must be before anything runs it: unchanged, self-contained, of known operators.
-
-Must not know how models are written or which runtime runs them.
-"""
+"""Owns the checks of an exported model file before it is run: unchanged, self-contained, known operators only."""
 
 import hashlib
 import json

@@ -1,20 +1,18 @@
-"""Owns which codecs videos are written in, and how each is set up.
-
-Must not know images, threads or where videos come from.
-"""
+"""Owns which codecs videos are written in, how each is set up, and what a video's images have in common."""
 
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.error import FFmpegError
 
 from realtime.errors import OptionError
-from realtime.options import CodecName
+from realtime.media.colour import ColourTags
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,38 @@ class Encoder:
     needs: str = ""
 
 
+@dataclass(frozen=True)
+class VideoFormat:
+    """What all images of a video have in common.
+
+    Attributes:
+        size_wh: width and height in px at which they are shown.
+        time_base: seconds of one unit of time.
+        rate: frames per second, nominal.
+        tags: of its colours.
+        bit_depth: bits of each component.
+    """
+
+    size_wh: tuple[int, int]
+    time_base: Fraction
+    rate: Fraction
+    tags: ColourTags
+    bit_depth: int = 8
+
+    def coded_size_wh(self, encoder: Encoder) -> tuple[int, int]:
+        """The size with the row and column that an encoder of even sides needs."""
+        width, height = self.size_wh
+        return (width + width % 2, height + height % 2) if encoder.even_sides else self.size_wh
+
+    def pixel_format(self, encoder: Encoder) -> str:
+        """FFmpeg's name of the format that an encoder is given."""
+        return encoder.deep_pixel_format if self.bit_depth > 8 else encoder.pixel_format
+
+
 _COMMON = (".mp4", ".mov", ".mkv")
 _NVIDIA = "it needs an NVIDIA GPU with its driver; choose another --codec"
 _NVENC = {"preset": "p5", "rc": "vbr", "cq": "21", "b:v": "0"}
-ENCODERS: dict[CodecName, Encoder] = {
+ENCODERS: dict[str, Encoder] = {
     "h264": Encoder("libx264", "yuv420p", "yuv420p", _COMMON, {"preset": "superfast", "crf": "17"}),
     "hevc": Encoder(
         "libx265",
@@ -77,6 +103,21 @@ ENCODERS: dict[CodecName, Encoder] = {
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 """The containers that videos are written in."""
 
+READABLE_SUFFIXES = (
+    *VIDEO_SUFFIXES,
+    ".m4v",
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".m2ts",
+    ".wmv",
+    ".flv",
+    ".gif",
+    ".3gp",
+)
+"""What is taken for a video in a folder."""
+
 
 @contextmanager
 def ordinary_priority() -> Iterator[None]:
@@ -94,7 +135,7 @@ def ordinary_priority() -> Iterator[None]:
                 os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
-def find_encoder(codec: CodecName | None, suffix: str) -> Encoder:
+def find_encoder(codec: str | None, suffix: str) -> Encoder:
     """The encoder that was asked for, or the usual one of a container.
 
     Args:
@@ -104,7 +145,7 @@ def find_encoder(codec: CodecName | None, suffix: str) -> Encoder:
     Raises:
         OptionError: the container cannot hold the codec, or this FFmpeg lacks it.
     """
-    name: CodecName = codec or ("vp9" if suffix == ".webm" else "h264")
+    name = codec or ("vp9" if suffix == ".webm" else "h264")
     encoder = ENCODERS[name]
     if suffix not in encoder.containers:
         raise OptionError(f"codec {name}: {suffix} cannot hold it; use {', '.join(encoder.containers)}")

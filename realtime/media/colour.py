@@ -11,6 +11,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from realtime.frame import Image
+from realtime.media.resize import resize
 
 UNSPECIFIED = 2
 """FFmpeg's number of a matrix, transfer or primaries that a file does not state."""
@@ -61,15 +62,12 @@ class ToRgb:
 
     Args:
         tags: of the video.
-        shape: width over height of one stored pixel.
-        max_side_px: larger images are shrunk until their longer side is this; None keeps the size.
+        size_wh: width and height in px at which the video is shown; None is each image's own.
         accurate: False for live frames: up to two levels off, and twenty times as fast.
     """
 
-    def __init__(
-        self, tags: ColourTags, shape: float = 1.0, max_side_px: int | None = None, accurate: bool = True
-    ) -> None:
-        self._tags, self._shape, self._max_side_px = tags, shape, max_side_px
+    def __init__(self, tags: ColourTags, size_wh: tuple[int, int] | None = None, accurate: bool = True) -> None:
+        self._tags, self._size_wh = tags, size_wh
         self._interpolation = _ACCURATE if accurate else None
         self._reformatter = VideoReformatter()
 
@@ -84,12 +82,9 @@ class ToRgb:
             interpolation=self._interpolation,
         )
         rgb = np.asarray(converted.to_ndarray(), np.uint8)
-        quarters = round(image.rotation / 90) % 4 if image.rotation else 0
-        size_wh = displayed_size_wh((image.width, image.height), self._shape, 0, self._max_side_px)
-        if size_wh != (image.width, image.height):
-            method = cv2.INTER_AREA if size_wh[1] < image.height else cv2.INTER_CUBIC
-            rgb = np.asarray(cv2.resize(rgb, size_wh, interpolation=method), np.uint8)
-        return np.ascontiguousarray(np.rot90(rgb, quarters))
+        if image.rotation:
+            rgb = np.ascontiguousarray(np.rot90(rgb, round(image.rotation / 90)))
+        return rgb if self._size_wh is None else resize(rgb, self._size_wh)
 
 
 def displayed_size_wh(

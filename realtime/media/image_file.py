@@ -1,11 +1,10 @@
-"""Owns reading and writing images: orientation, colour profile, transparency and depth.
-
-Must not know styles or videos.
-"""
+"""Owns reading and writing images: orientation, colour profile, transparency and depth."""
 
 import io
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -17,7 +16,7 @@ from pillow_heif import register_heif_opener
 
 from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError, SourceError
-from realtime.frame import Image
+from realtime.frame import Image, resize_to_fit
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 """What is taken for an image in a folder."""
@@ -28,6 +27,7 @@ _OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".bmp")
 _SAVE_OPTIONS: dict[str, dict[str, object]] = {
     ".jpg": {"quality": 95, "subsampling": 0},
     ".jpeg": {"quality": 95, "subsampling": 0},
+    ".png": {"compress_level": 1},
     ".webp": {"quality": 92},
     ".avif": {"quality": 85},
     ".tif": {"compression": "tiff_deflate"},
@@ -50,8 +50,8 @@ class ImageLimits:
     aspect: float | None = None
 
     def check(self, name: str, width: int, height: int) -> None:
-        """Raises SourceError for an image, named `name`, that says it is larger or longer."""
-        said = f"image {name}: says that it is {width}x{height} px"
+        """Raises SourceError for an image, called `name`, that says it is larger or longer."""
+        said = f"{name}: says that it is {width}x{height} px"
         if width * height > self.pixels:
             raise SourceError(f"{said}; at most {self.pixels / 1e6:.0f} megapixels are read")
         if self.side_px is not None and max(width, height) > self.side_px:
@@ -71,25 +71,47 @@ class StillImage:
     """
 
     pixels: Image
-    alpha: NDArray[np.uint8] | None
-    format_suffix: str
+    alpha: NDArray[np.uint8] | None = None
+    format_suffix: str = ".png"
+
+    def shrunk(self, max_side_px: int | None) -> "StillImage":
+        """The same image with a longer side of so many px at most; None is any."""
+        if max_side_px is None or max(self.pixels.shape[:2]) <= max_side_px:
+            return self
+        inside_wh = (max_side_px, max_side_px)
+        alpha = None if self.alpha is None else resize_to_fit(self.alpha, inside_wh)
+        return replace(self, pixels=resize_to_fit(self.pixels, inside_wh), alpha=alpha)
 
 
-def read_still(path: Path | None) -> StillImage:
+def read_still(path: Path | None, what: str = "image") -> StillImage:
     """Reads an image file, or standard input for None.
 
     Orientation by EXIF is applied, colours are converted from the image's own profile to
     sRGB, 16 bits are rounded to 8.
 
+    Args:
+        path: the file.
+        what: what it is, for messages: "photograph".
+
     Raises:
         SourceError: it is missing, damaged, too large or of an unknown kind.
     """
-    name = "standard input" if path is None else str(path)
+    name = f"{what} {'standard input' if path is None else path}"
     try:
         content = sys.stdin.buffer.read() if path is None else path.read_bytes()
     except OSError as error:
-        raise SourceError(f"image {name}: cannot be read ({error.strerror})") from error
+        raise SourceError(f"{name}: cannot be read ({error.strerror})") from error
     return decode_still(content, name)
+
+
+def readable_images(paths: Iterable[Path]) -> Iterator[Image]:
+    """The pixels, uint8 (H, W, 3) RGB, of those files that can be read as images."""
+    for path in paths:
+        try:
+            pixels = read_still(path).pixels
+        except SourceError:
+            continue
+        yield pixels
 
 
 def decode_still(
@@ -99,7 +121,7 @@ def decode_still(
 
     Args:
         content: the bytes.
-        name: for messages.
+        name: for messages: "image a.png".
         limits: the largest that is decoded.
         kinds: Pillow's names of the formats that are tried; None is all.
 
@@ -107,30 +129,58 @@ def decode_still(
         SourceError: it is damaged, too large or of an unknown kind.
     """
     register_heif_opener()
+    if kinds is not None:
+        Pillow.init()  # else it knows only the usual kinds by name
     Pillow.MAX_IMAGE_PIXELS = None  # checked below, by our own limit
     try:
         with Pillow.open(io.BytesIO(content), formats=kinds) as opened:
             (limits or ImageLimits()).check(name, opened.width, opened.height)
             suffix = _suffix_of(opened.format or "")
-            upright = ImageOps.exif_transpose(_eight_bits(opened, content))
+            upright = _eight_bits(opened, content)
+            ImageOps.exif_transpose(upright, in_place=True)
             alpha = _alpha(upright)
             return StillImage(np.array(_srgb(upright), np.uint8), alpha, suffix)
     except UnidentifiedImageError as error:
-        raise SourceError(f"image {name}: is damaged or of a kind that is not known; give {_KINDS}") from error
+        raise SourceError(f"{name}: is damaged or of a kind that is not known; give {_KINDS}") from error
     except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
-        raise SourceError(f"image {name}: is damaged ({error})") from error
+        raise SourceError(f"{name}: is damaged ({error})") from error
 
 
-def write_still(path: Path | None, image: StillImage, suffix: str) -> None:
+def write_still(path: Path | None, image: StillImage, suffix: str | None = None) -> None:
     """Writes an image, or to standard output for None; a file appears only when it is whole.
 
     Args:
         path: where to.
-        image: transparency is kept where the kind of file can, and else put on white.
-        suffix: kind of file, one of `WRITABLE_SUFFIXES`.
+        image: as for `encode_still`.
+        suffix: kind of file, one of `WRITABLE_SUFFIXES`; None is the path's.
 
     Raises:
         SinkError: it cannot be written.
+    """
+    name = "standard output" if path is None else str(path)
+    try:
+        content = encode_still(image, suffix or Path(name).suffix.lower())
+        if path is None:
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+            return
+        with whole_file(path) as partial:
+            partial.write_bytes(content)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SinkError(f"image {name}: cannot be written ({reason}); choose another place") from error
+
+
+def encode_still(image: StillImage, suffix: str, **options: object) -> bytes:
+    """An image as the content of a file.
+
+    Args:
+        image: transparency is kept where the kind of file can, and else put on white.
+        suffix: kind of file, one of `WRITABLE_SUFFIXES`.
+        options: Pillow's, where they are not the usual ones: `quality=85`.
+
+    Raises:
+        OSError, ValueError: this kind of file cannot hold the image.
     """
     pixels = image.pixels
     if image.alpha is not None and suffix in _OPAQUE_SUFFIXES:
@@ -138,21 +188,10 @@ def write_still(path: Path | None, image: StillImage, suffix: str) -> None:
         pixels = np.asarray(np.rint(pixels * share + 255 * (1 - share)), np.uint8)
     elif image.alpha is not None:
         pixels = np.dstack([pixels, image.alpha])
-    stored = Pillow.fromarray(pixels)
+    content = io.BytesIO()
     kind = Pillow.registered_extensions()[suffix]
-    try:
-        if path is None:
-            content = io.BytesIO()
-            stored.save(content, kind, **_SAVE_OPTIONS.get(suffix, {}))
-            sys.stdout.buffer.write(content.getvalue())
-            sys.stdout.buffer.flush()
-            return
-        with whole_file(path) as partial:
-            stored.save(partial, kind, **_SAVE_OPTIONS.get(suffix, {}))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        name = "standard output" if path is None else str(path)
-        raise SinkError(f"image {name}: cannot be written ({reason}); choose another place") from error
+    Pillow.fromarray(pixels).save(content, kind, **{**_SAVE_OPTIONS.get(suffix, {}), **options})
+    return content.getvalue()
 
 
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC"
@@ -168,17 +207,12 @@ def _suffix_of(pillow_format: str) -> str:
 def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
     """The same image with 8 bits for each component; Pillow itself would cut values off or refuse them."""
     deep = opened.mode.startswith("I") or opened.mode == "F" or opened.format == "TIFF"
-    if not deep:
-        opened.load()
-        return opened
-    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if deep else None
     if decoded is None or decoded.dtype == np.uint8:
         opened.load()
         return opened
-    if decoded.dtype == np.uint16:
-        eight = np.rint(decoded / 257.0).astype(np.uint8)
-    else:
-        eight = np.rint(np.clip(decoded, 0, 1) * 255).astype(np.uint8)
+    white = 65535 if decoded.dtype == np.uint16 else 1
+    eight = np.rint(np.clip(decoded / white, 0, 1) * 255).astype(np.uint8)
     if eight.ndim == 3:
         eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
     image = Pillow.fromarray(np.ascontiguousarray(eight))
@@ -199,10 +233,7 @@ def _srgb(image: Pillow.Image) -> Pillow.Image:
     profile = image.info.get("icc_profile")
     base = image if image.mode in ("RGB", "CMYK", "L") else image.convert("RGB")
     if profile:
-        try:
+        with suppress(ImageCms.PyCMSError, OSError):
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            return converted if converted is not None else base.convert("RGB")
-        except (ImageCms.PyCMSError, OSError):
-            return base.convert("RGB")
-    return base.convert("RGB")
+            base = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or base
+    return base if base.mode == "RGB" else base.convert("RGB")

@@ -1,7 +1,4 @@
-"""Owns reading videos: every image that can be decoded, its time and duration, and what was lost.
-
-Must not know styles, threads or how videos are written.
-"""
+"""Owns reading videos: every image that can be decoded, its time and duration, and what was lost."""
 
 import time as clock
 from collections.abc import Generator, Iterator
@@ -11,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
-import numpy as np
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from realtime.errors import SourceError
 from realtime.frame import Image
-from realtime.media.colour import ColourTags, ToRgb, bit_depth, displayed_size_wh, tags_of
+from realtime.media.codecs import VideoFormat
+from realtime.media.colour import ToRgb, bit_depth, displayed_size_wh, tags_of
 
 MAX_SIDE_PX = 16384
 _DEFAULT_RATE = Fraction(25)
@@ -27,26 +23,16 @@ _TOLERATED_FRAMES = 3
 
 
 @dataclass(frozen=True)
-class VideoInfo:
+class VideoInfo(VideoFormat):
     """What a video is.
 
     Attributes:
-        size_wh: width and height in px at which it is shown, and in which its images are given.
-        time_base: seconds of one unit of time.
-        rate: frames per second, nominal.
         frames: how many there are by the file's own word, or an estimate from its duration; 0 is unknown.
-        tags: of its colours.
-        bit_depth: bits of each component.
         start: time of its first image, in units of its time base.
     """
 
-    size_wh: tuple[int, int]
-    time_base: Fraction
-    rate: Fraction
-    frames: int
-    tags: ColourTags
-    bit_depth: int
-    start: int
+    frames: int = 0
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,11 +53,14 @@ class VideoFrame:
 
 
 class VideoReader:
-    """Decodes the first video track of a file. What cannot be decoded is left out and counted.
+    """Decodes the first video track of a file: upright, with square pixels, by the colours that it states.
+
+    What cannot be decoded is left out and counted.
 
     Args:
-        path: of the video.
+        path: of the video; a URL is read, too.
         max_side_px: larger images are shrunk until their longer side is this.
+        accurate: False for live frames: up to two levels off, and twenty times as fast.
 
     Attributes:
         lost: images that the file should hold and that could not be decoded, so far.
@@ -81,7 +70,7 @@ class VideoReader:
         SourceError: the file cannot be read, or holds no image that can be decoded.
     """
 
-    def __init__(self, path: Path, max_side_px: int | None = None) -> None:
+    def __init__(self, path: Path | str, max_side_px: int | None = None, accurate: bool = True) -> None:
         self._path = path
         self.lost, self.damaged = 0, 0
         self._promised, self._given, self._discarded = 0, 0, 0
@@ -89,9 +78,8 @@ class VideoReader:
         try:
             self._container = av.open(str(path), metadata_errors="ignore")
         except (FFmpegError, OSError) as error:
-            raise SourceError(
-                f"video {path}: cannot be read ({error.strerror}); it is damaged or is not a video"
-            ) from error
+            likely = "" if isinstance(error, FileNotFoundError) else "; it is damaged or is not a video"
+            raise SourceError(f"video {path}: cannot be read ({error.strerror}){likely}") from error
         try:
             self._stream = self._video_stream()
             self._images = self._decoded()
@@ -104,15 +92,16 @@ class VideoReader:
         self._first: av.VideoFrame | None = first
         shape = float(self._stream.sample_aspect_ratio or 1)
         tags = tags_of(first)
-        self._to_rgb = ToRgb(tags, shape, max_side_px)
+        size_wh = displayed_size_wh((first.width, first.height), shape, first.rotation, max_side_px)
+        self._to_rgb = ToRgb(tags, size_wh, accurate)
         rate = self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE
         self.info = VideoInfo(
-            displayed_size_wh((first.width, first.height), shape, first.rotation, max_side_px),
+            size_wh,
             Fraction(self._stream.time_base or 1 / rate),
             Fraction(rate),
-            self._expected_frames(float(rate)),
             tags,
             bit_depth(first),
+            self._expected_frames(float(rate)),
             first.pts or 0,
         )
 
@@ -129,7 +118,7 @@ class VideoReader:
             self._go_to(begin)
         for number, (image, time, duration) in enumerate(self._timed(begin, end)):
             if number >= skip:
-                yield VideoFrame(self._shown(image), time, duration, clock.perf_counter())
+                yield VideoFrame(self._to_rgb(image), time, duration, clock.perf_counter())
         if cut is None:
             self._count_missing()
 
@@ -137,13 +126,6 @@ class VideoReader:
         """Lets go of the file."""
         self._images.close()
         self._container.close()
-
-    def _shown(self, image: av.VideoFrame) -> Image:
-        """RGB in the video's size, also where the video changes its size on the way."""
-        pixels = self._to_rgb(image)
-        if pixels.shape[1::-1] == self.info.size_wh:
-            return pixels
-        return np.asarray(cv2.resize(pixels, self.info.size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _timed(self, begin: int | None, end: int | None) -> Iterator[tuple[av.VideoFrame, int, int]]:
         """Images with times that rise and durations that reach to the next one."""

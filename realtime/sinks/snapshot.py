@@ -1,15 +1,8 @@
-"""Owns writing one frame as two images.
-
-Must not know who asked for it.
-"""
+"""Owns writing one frame as two images."""
 
 from pathlib import Path
 
-import cv2
-
-from neural_style.atomic_file import whole_file
-from realtime.errors import SinkError
-from realtime.frame import Image, to_bgr
+from realtime.media.image_file import StillImage, write_still
 from realtime.sinks.protocol import StylizedFrame
 
 
@@ -24,19 +17,5 @@ def write_snapshot(stylized: StylizedFrame, stem: Path) -> tuple[Path, Path]:
     """
     paths = stem.with_name(f"{stem.name}_input.png"), stem.with_name(f"{stem.name}_output.png")
     for path, pixels in zip(paths, (stylized.frame.pixels, stylized.pixels), strict=True):
-        write_png(path, pixels)
+        write_still(path, StillImage(pixels))
     return paths
-
-
-def write_png(path: Path, pixels: Image) -> None:
-    """Writes uint8 (H, W, 3) RGB; the file appears only when whole.
-
-    Raises:
-        SinkError: it cannot be written.
-    """
-    _, encoded = cv2.imencode(".png", to_bgr(pixels))
-    try:
-        with whole_file(path) as partial:
-            partial.write_bytes(encoded.tobytes())
-    except OSError as error:
-        raise SinkError(f"image {path}: cannot be written ({error.strerror})") from error

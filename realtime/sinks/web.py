@@ -1,13 +1,13 @@
 """Owns the web page as a sink: every viewer sees the newest frame, and asks for changes."""
 
 from collections.abc import Callable
+from functools import partial
 
 from realtime.controls import Command, Controls
 from realtime.engines.protocol import Engine
 from realtime.errors import MissingPackageError
 from realtime.options import LookOptions, WebOptions
 from realtime.sinks.protocol import Sink, StylizedFrame
-from realtime.stats import Stats
 from realtime.style_catalogue import Catalogue
 
 
@@ -32,9 +32,7 @@ class WebSink(Sink):
             raise MissingPackageError(
                 f"web: {error.name} is not installed; run pip install -r requirements.txt"
             ) from error
-        self._module, self._options = server, options
-        self._engine, self._catalogue, self._look = engine, catalogue, look
-        self._stats = Stats()
+        self._open_server = partial(server.WebServer, options, engine, catalogue, look)
         self._server: server.WebServer | None = None
 
     def open(self, source: str, controls: Controls, send: Callable[[Command], None]) -> str:
@@ -48,27 +46,22 @@ class WebSink(Sink):
         Raises:
             SinkError: the address cannot be had.
         """
-        from realtime.web.webrtc import Show
+        from realtime.web.broadcast import Broadcast
 
-        show = Show(controls, send, self._stats)
-        shown = self._module.Shown(self._engine, self._catalogue, self._look, source, show)
-        self._server = self._module.WebServer(self._options, shown)
+        self._server = self._open_server(Broadcast(source, controls, send))
         self._server.start()
         return self._server.url
 
     @property
     def watched(self) -> bool:
         """Whether anybody watches the server's own source."""
-        return self._server is not None and self._server.viewers > 0
+        return self._server is not None and self._server.connections.viewers > 0
 
     def write(self, stylized: StylizedFrame) -> None:
-        """See `Sink.write`; raises what ended the stylizing of senders' frames."""
-        if self._server is None or self._server.broadcast is None:
-            return
-        if self._server.failure is not None:
-            raise self._server.failure
-        self._server.broadcast.publish(stylized.frame.pixels, stylized.pixels)
-        self._stats.frame_out(stylized.frame.capture_time_s)
+        """See `Sink.write`; raises what ended the server, such as an engine that hangs on a sender's frame."""
+        if self._server is not None:
+            self._server.threads.raise_failure()
+            self._server.broadcast.publish(stylized)
 
     def close(self) -> str:
         """See `Sink.close`."""

@@ -1,27 +1,18 @@
-"""Owns reading video files, decoded with FFmpeg through PyAV.
-
-Must not know engines or sinks; writing files is the sinks' business.
-"""
+"""Owns reading video files as a source: paced, and again from the beginning where that is wanted."""
 
 import threading
 import time
-from collections.abc import Generator
 from pathlib import Path
 
-import av
-from av.error import FFmpegError
-
 from realtime.errors import SourceError
-from realtime.frame import Frame, Image, resize_to_fit
-from realtime.media.colour import ToRgb, tags_of
+from realtime.frame import Frame, fit_size_wh, resize_to_fit
+from realtime.media.video_reader import VideoFrame, VideoReader
 from realtime.sources.clock import Pacer
 from realtime.sources.protocol import SourceInfo
 
-_DEFAULT_RATE_FPS = 25.0
-
 
 class VideoFileSource:
-    """Decodes the first video track of a file: upright, with square pixels, by the colours that it states.
+    """Gives the frames of a file's first video track; those that are damaged are left out.
 
     Args:
         location: the path of a file, or the URL of a clip.
@@ -51,14 +42,11 @@ class VideoFileSource:
         self._closed = False
         self._decoding = threading.Lock()
         """Held while an image is decoded: a generator must not be closed while it runs in another thread."""
-        self._images = self._decode_once(0.0)
-        first = next(self._images, None)
-        if first is None:
-            raise SourceError(f"source {location}: holds no image that can be decoded")
-        self._waiting: tuple[Image, float] | None = first
-        self._index = 0
-        size = (first[0].shape[1], first[0].shape[0])
-        self._info = SourceInfo(name, size, self._rate_fps, can_pause=True)
+        self._index, self._begin_s, self._end_s = 0, 0.0, 0.0
+        self._begin()
+        video = self._reader.info
+        shown_wh = video.size_wh if size_wh is None else fit_size_wh(video.size_wh, size_wh)
+        self._info = SourceInfo(name, shown_wh, float(video.rate), can_pause=True)
 
     @property
     def info(self) -> SourceInfo:
@@ -68,18 +56,18 @@ class VideoFileSource:
     def read(self) -> Frame | None:
         """See `Source.read`."""
         with self._decoding:
-            following = None if self._closed else self._waiting or self._next_image()
-            self._waiting = None
+            following = None if self._closed else self._next_frame()
         if following is None:
             return None
-        pixels, media_time_s = following
+        pixels, unit_s = resize_to_fit(following.pixels, self._size_wh), self._reader.info.time_base
+        media_time_s = self._begin_s + float((following.time - self._reader.info.start) * unit_s)
         if self._pacer is not None:
             self._pacer.wait_until_due(media_time_s)
             if self._closed:
                 return None
         frame = Frame(pixels, self._index, time.perf_counter(), media_time_s)
         self._index += 1
-        self._end_s = media_time_s + 1.0 / self._rate_fps
+        self._end_s = media_time_s + float(following.duration * unit_s)
         return frame
 
     def close(self) -> None:
@@ -88,34 +76,17 @@ class VideoFileSource:
         if self._pacer is not None:
             self._pacer.stop()
         with self._decoding:
-            self._images.close()
+            self._reader.close()
 
-    def _next_image(self) -> tuple[Image, float] | None:
-        image = next(self._images, None)
-        if image is None and self._loop:
-            self._images = self._decode_once(self._end_s)
-            image = next(self._images, None)
-        return image
+    def _begin(self) -> None:
+        self._reader = VideoReader(self._location, accurate=False)
+        self._frames = self._reader.frames()
 
-    def _decode_once(self, offset_s: float) -> Generator[tuple[Image, float]]:
-        """Gives uint8 (H, W, 3) RGB and the time in s from the first image, plus an offset."""
-        try:
-            with av.open(self._location, metadata_errors="ignore") as container:
-                if not container.streams.video:
-                    raise SourceError(f"source {self._location}: holds no video track")
-                stream = container.streams.video[0]
-                stream.thread_type = "AUTO"
-                self._rate_fps = float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE_FPS)
-                first_s: float | None = None
-                to_rgb: ToRgb | None = None
-                for count, image in enumerate(container.decode(stream)):
-                    if self._closed:
-                        return
-                    own_s = image.time if image.time is not None else count / self._rate_fps
-                    first_s = own_s if first_s is None else first_s
-                    to_rgb = to_rgb or ToRgb(tags_of(image), float(stream.sample_aspect_ratio or 1), accurate=False)
-                    yield resize_to_fit(to_rgb(image), self._size_wh), offset_s + own_s - first_s
-        except FFmpegError as error:
-            raise SourceError(
-                f"source {self._location}: is damaged or is not a video that FFmpeg can decode ({error.strerror})"
-            ) from error
+    def _next_frame(self) -> VideoFrame | None:
+        frame = next(self._frames, None)
+        if frame is None and self._loop:
+            self._reader.close()
+            self._begin_s = self._end_s
+            self._begin()
+            frame = next(self._frames, None)
+        return frame

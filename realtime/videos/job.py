@@ -9,16 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import draw_sheet, make_cell
 from realtime.engines import TYPICAL_SIZE_WH, Engine, open_engine
 from realtime.engines.devices import unused_gpu
 from realtime.errors import EngineError, EngineTimeoutError, OptionError, StylizationError
 from realtime.flow import EngineStage
-from realtime.frame import fit_size_wh
 from realtime.look import Look
 from realtime.media.codecs import find_encoder
 from realtime.media.image_file import StillImage, read_still, write_still
@@ -131,7 +127,7 @@ class _Run:
         return RunResult(failed, damaged)
 
     def _image(self, task: FileTask) -> dict[str, Any]:
-        image = _fitted(read_still(task.source), self._options.max_side_px)
+        image = read_still(task.source).shrunk(self._options.max_side_px)
         targets: tuple[Path | None, ...] = task.targets or (None,)
         looks = self._looks(0.0)
         sheets = [self._sheet(image, looks)] if self._options.sheet else None
@@ -155,7 +151,7 @@ class _Run:
         cells = [make_cell("original", image.pixels)]
         cells += [make_cell(look.style.name, self._stylized(sized, look, self._cells).pixels) for look in looks]
         rows = [cells[first : first + _SHEET_COLUMNS] for first in range(0, len(cells), _SHEET_COLUMNS)]
-        return StillImage(draw_sheet(rows), None, ".png")
+        return StillImage(draw_sheet(rows))
 
     def _video(self, task: FileTask) -> dict[str, Any]:
         assert task.source is not None
@@ -219,16 +215,3 @@ class _Run:
             "engine": [info.engine, info.device, info.precision],
             "images in a piece": SEGMENT_FRAMES,
         }
-
-
-def _fitted(image: StillImage, max_side_px: int | None) -> StillImage:
-    """Shrinks an image until its longer side is allowed."""
-    height, width = image.pixels.shape[:2]
-    if max_side_px is None or max(height, width) <= max_side_px:
-        return image
-    size_wh = fit_size_wh((width, height), (max_side_px, max_side_px))
-    pixels = np.asarray(cv2.resize(image.pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-    alpha = image.alpha
-    if alpha is not None:
-        alpha = np.asarray(cv2.resize(alpha, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-    return replace(image, pixels=pixels, alpha=alpha)

@@ -18,8 +18,9 @@ from av.video.stream import VideoStream
 
 from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError
-from realtime.media.codecs import Encoder, ordinary_priority
-from realtime.videos.segments import SegmentRecord, VideoFormat, add_video_stream, segment_paths
+from realtime.media.codecs import Encoder, VideoFormat, ordinary_priority
+from realtime.media.video_writer import add_video_stream
+from realtime.videos.segments import SegmentRecord, segment_paths
 from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
 
 _FAST_START = (".mp4", ".mov")

@@ -9,24 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from realtime.errors import OptionError, SourceError
-from realtime.media.codecs import VIDEO_SUFFIXES
+from realtime.media.codecs import READABLE_SUFFIXES, VIDEO_SUFFIXES
 from realtime.media.image_file import IMAGE_SUFFIXES, WRITABLE_SUFFIXES
 
 STANDARD = "-"
-READABLE_VIDEO_SUFFIXES = (
-    *VIDEO_SUFFIXES,
-    ".m4v",
-    ".avi",
-    ".mpg",
-    ".mpeg",
-    ".ts",
-    ".m2ts",
-    ".wmv",
-    ".flv",
-    ".gif",
-    ".3gp",
-)
-"""What is taken for a video in a folder."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +102,7 @@ def _walk(folder: Path, output: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder, onerror=fail):
         folders[:] = [n for n in folders if not n.startswith(".") and (Path(parent) / n).resolve() != output.resolve()]
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES + READABLE_VIDEO_SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES + READABLE_SUFFIXES:
                 yield Path(parent) / name
 
 

@@ -23,7 +23,7 @@ from realtime.postprocess import Finisher, Smoothed
 from realtime.stats import Stats, StatsReport
 from realtime.videos.mux import Assembly, assemble
 from realtime.videos.resume import WorkFolder
-from realtime.videos.segments import SegmentRecord, SegmentWriter, VideoFormat
+from realtime.videos.segments import SegmentRecord, SegmentWriter
 
 SEGMENT_FRAMES = 240
 """Images in one piece of a video that can be resumed."""
@@ -133,8 +133,7 @@ class _Video:
         self._job, self._reader, self._engine, self._note = job, reader, engine, note
         self._stats = Stats()
         self._threads = StageThreads(self._abort)
-        info = reader.info
-        self._format = VideoFormat(info.size_wh, info.time_base, info.rate, info.tags, info.bit_depth > 8)
+        self._format = reader.info
         self._told_sizes()
         self._check_room(0)
         self.folders = [WorkFolder(target, job.job) for target in job.targets]

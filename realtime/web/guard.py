@@ -1,18 +1,13 @@
-"""Owns who may talk to the server: host, origin, token, size of what is sent, and the headers of every answer.
-
-Must not know what the server does.
-"""
+"""Owns who may talk to the server: host, origin, token, size of what is sent, and the headers of every answer."""
 
 import secrets
 import socket
-from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
-from urllib.parse import parse_qs
 
 import psutil
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -49,64 +44,48 @@ class Guard:
     def __init__(
         self, app: ASGIApp, hosts: frozenset[str], scheme: str, token: str, limits_bytes: dict[str, int]
     ) -> None:
-        self._app, self._hosts, self._token, self._limits_bytes = app, hosts, token, limits_bytes
-        self._origins = frozenset(f"{scheme}://{host}" for host in hosts)
+        self._app, self._hosts, self._scheme = app, hosts, scheme
+        self._token, self._limits_bytes = token, limits_bytes
         self._cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/" + ("; Secure" * (scheme == "https"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
+        if scope["type"] != "http":  # there are no WebSockets here, and nothing happens at start and end
             return
-        if scope["type"] != "http":  # there are no WebSockets here
-            return
-        headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
-        guarded = self._with_headers(send, is_new=bool(self._token) and not refusal and not self._has_cookie(headers))
-        if refusal is not None:
-            await refusal(scope, receive, guarded)
-            return
+        request = Request(scope)
+        has_cookie = self._is_token(request.cookies.get(COOKIE, ""))
+        refusal = self._refusal(request, has_cookie)
+        guarded = self._with_headers(send, gives_cookie=bool(self._token) and refusal is None and not has_cookie)
         limit = self._limits_bytes.get(scope["path"], 0)
-        stated = headers.get("content-length", "0")
-        if stated.isdecimal() and int(stated) > limit:
-            await problem(413, _too_large(limit))(scope, receive, guarded)
-            return
-        await self._app(scope, _counted(receive, limit), guarded)
+        stated = request.headers.get("content-length", "0")
+        if refusal is None and stated.isdecimal() and int(stated) > limit:
+            refusal = problem(413, _too_large(limit))
+        await (refusal or self._app)(scope, _counted(receive, limit), guarded)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
-        if headers.getlist("host") != [headers.get("host")] or headers.get("host") not in self._hosts:
+    def _refusal(self, request: Request, has_cookie: bool) -> JSONResponse | None:
+        headers = request.headers
+        host = headers.get("host")
+        if headers.getlist("host") != [host] or host not in self._hosts:
             return problem(421, "this address is not one of this server; use the one that it printed")
-        origin = headers.get("origin")
-        if origin is not None and (origin not in self._origins or origin.split("://")[1] != headers.get("host")):
+        is_foreign_site = headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+        if headers.get("origin") not in (None, f"{self._scheme}://{host}") or (
+            is_foreign_site and request.method != "GET"
+        ):
             return problem(403, "another page asked for this; only this server's own page may")
-        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") and scope["method"] != "GET":
-            return problem(403, "another page asked for this; only this server's own page may")
-        if self._token and not (self._has_cookie(headers) or self._has_query(scope)):
+        in_query = request.query_params.getlist(COOKIE)
+        if self._token and not has_cookie and not (len(in_query) == 1 and self._is_token(in_query[0])):
             return problem(401, "the token is missing or wrong; open the whole address that the server printed")
         return None
-
-    def _has_cookie(self, headers: Headers) -> bool:
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            cookies.load(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        return COOKIE in cookies and self._is_token(cookies[COOKIE].value)
-
-    def _has_query(self, scope: Scope) -> bool:
-        values = parse_qs(scope["query_string"].decode("latin-1")).get(COOKIE, [])
-        return len(values) == 1 and self._is_token(values[0])
 
     def _is_token(self, value: str) -> bool:
         return secrets.compare_digest(value.encode(), self._token.encode())
 
-    def _with_headers(self, send: Send, is_new: bool) -> Send:
+    def _with_headers(self, send: Send, gives_cookie: bool) -> Send:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers[name] = value
-                if is_new:
+                headers.update(_HEADERS)
+                if gives_cookie:
                     headers.append("Set-Cookie", self._cookie)
             await send(message)
 
@@ -116,28 +95,24 @@ class Guard:
 def hosts_of(bind: str, port: int) -> frozenset[str]:
     """What `Host` may say of a server that listens on an address: its own names and addresses."""
     if is_loopback(bind):
-        names: Iterable[str] = {"localhost", "127.0.0.1", "::1", bind}
+        names = {"localhost", "127.0.0.1", "::1", bind}
     elif bind in ("0.0.0.0", "::"):
-        found = {a.address.partition("%")[0] for every in psutil.net_if_addrs().values() for a in every}
-        names = {"localhost", socket.gethostname(), socket.getfqdn()} | {name for name in found if _is_address(name)}
+        found = [each for interface in psutil.net_if_addrs().values() for each in interface]
+        addresses = {a.address.partition("%")[0] for a in found if a.family in (socket.AF_INET, socket.AF_INET6)}
+        names = {"localhost", socket.gethostname(), socket.getfqdn()} | addresses
     else:
         names = {bind}
     bracketed = {f"[{name}]" if ":" in name else name.lower() for name in names}
-    usual = {80, 443} & {port}
-    return frozenset({f"{name}:{port}" for name in bracketed} | (bracketed if usual else set()))
+    with_port = {f"{name}:{port}" for name in bracketed}
+    return frozenset(with_port | bracketed if port in (80, 443) else with_port)
 
 
 def is_loopback(bind: str) -> bool:
     """Whether an address can be reached from this machine only."""
-    return bind == "localhost" or (_is_address(bind) and ip_address(bind).is_loopback)
-
-
-def _is_address(text: str) -> bool:
     try:
-        ip_address(text)
+        return ip_address(bind).is_loopback
     except ValueError:
-        return False
-    return True
+        return bind == "localhost"
 
 
 def _counted(receive: Receive, limit: int) -> Receive:

@@ -1,10 +1,6 @@
-"""Owns the page's words: JSON to commands, and the settings and styles as JSON.
-
-Must not know connections.
-"""
+"""Owns what the page and the server tell each other: JSON to commands, and settings, styles and figures to JSON."""
 
 import json
-import math
 from typing import Any
 
 from realtime.controls import Action, ChangeLook, Command, Controls, SelectStyle
@@ -12,25 +8,28 @@ from realtime.look import Look
 from realtime.stats import Stats
 from realtime.style_catalogue import Catalogue
 
-MAX_MESSAGE_CHARACTERS = 4096
+MAX_MESSAGE_LENGTH = 4096
 
-_ACTIONS = {action.name.lower(): action for action in Action}
-_OWN = (Action.QUIT, Action.RECORD, Action.SNAPSHOT, Action.FULL_SCREEN, Action.HELP, Action.OVERLAY, Action.LIST)
-"""What belongs to the server's own screen, disk and life; a page does the same for itself."""
+_COMMANDS = ("next_style", "previous_style", "strength_up", "strength_down", "keep_colors", "mirror", "freeze")
+"""What a page may ask for; the other actions are for the keyboard of the server's own window."""
+
+_SWITCHES = ("keep_colors", "mirror")
+_SHARES = ("strength", "smoothing")
+_ACTIONS = {name: Action[name.upper()] for name in _COMMANDS}
 
 
 class MessageError(Exception):
     """A message that means nothing; the text says why."""
 
 
-def read_message(text: str, most: int = MAX_MESSAGE_CHARACTERS) -> dict[str, Any]:
+def read_message(text: str | bytes, max_length: int = MAX_MESSAGE_LENGTH) -> dict[str, Any]:
     """Reads a JSON object.
 
     Raises:
-        MessageError: it is something else, or too long.
+        MessageError: it is something else, or longer than so many characters or bytes.
     """
-    if len(text) > most:
-        raise MessageError(f"a message has {len(text)} characters; at most {most} are read")
+    if len(text) > max_length:
+        raise MessageError(f"a message is {len(text)} long; at most {max_length} characters are read")
     try:
         message = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -48,9 +47,8 @@ def command_in(message: dict[str, Any]) -> Command:
     """
     if isinstance(message.get("command"), str):
         action = _ACTIONS.get(message["command"])
-        if action is None or action in _OWN:
-            known = ", ".join(name for name, action in _ACTIONS.items() if action not in _OWN)
-            raise MessageError(f"command {message['command']!r}: unknown; allowed: {known}")
+        if action is None:
+            raise MessageError(f"command {message['command']!r}: unknown; allowed: {', '.join(_COMMANDS)}")
         return action
     if isinstance(message.get("select"), int):
         return SelectStyle(message["select"])
@@ -61,25 +59,16 @@ def command_in(message: dict[str, Any]) -> Command:
 
 
 def _value(name: str, value: object) -> Any:
-    if name == "style" and isinstance(value, str):
+    if (name == "style" and isinstance(value, str)) or (name in _SWITCHES and isinstance(value, bool)):
         return value
-    if name in ("keep_colors", "mirror") and isinstance(value, bool):
-        return value
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if name in ("strength", "smoothing") and is_number and 0 <= value <= 1:  # type: ignore[operator]
-        return float(value)  # type: ignore[arg-type]
+    if name in _SHARES and isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
     raise MessageError(f"look {name}: {value!r} is not allowed")
 
 
 def look_as_json(look: Look) -> dict[str, Any]:
     """The settings."""
-    return {
-        "style": look.style.name,
-        "strength": look.strength,
-        "keep_colors": look.keep_colors,
-        "smoothing": look.smoothing,
-        "mirror": look.mirror,
-    }
+    return {"style": look.style.name, **{name: getattr(look, name) for name in (*_SHARES, *_SWITCHES)}}
 
 
 def styles_as_json(catalogue: Catalogue) -> list[dict[str, Any]]:

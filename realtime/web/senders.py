@@ -3,43 +3,30 @@
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from realtime.controls import Controls
 from realtime.engines.protocol import Engine
 from realtime.errors import StylizationError
 from realtime.flow import EngineStage, StageThreads
-from realtime.frame import Image
+from realtime.frame import Frame, Image
 from realtime.look import Look
 from realtime.postprocess import Finisher, mirror
+from realtime.sinks.protocol import StylizedFrame
 from realtime.style_catalogue import Style, together
 
 MAX_SIZE_WH = (1280, 720)
-_MOST_TOGETHER = 8
+_MAX_BATCH = 8
 _SIDES_PX = 8
 
 _log = logging.getLogger(__name__)
 
-Publish = Callable[[Image, Image, float], None]
-
-
-@dataclass(frozen=True)
-class SentFrame:
-    """What a browser sent.
-
-    Attributes:
-        pixels: uint8 (H, W, 3) RGB.
-        capture_time_s: `time.perf_counter()` when it arrived.
-    """
-
-    pixels: Image
-    capture_time_s: float
+_Network = tuple[object, ...]
+"""A shape of frames, and the files of the network that stylizes them."""
 
 
 @dataclass(eq=False)
@@ -48,16 +35,16 @@ class Sender:
 
     Attributes:
         controls: its own settings.
-        publish: takes (original, stylized, capture time), uint8 (H, W, 3) RGB each.
+        publish: takes its stylized frames.
         failed: takes a line for people when a frame cannot be stylized.
     """
 
     controls: Controls
-    publish: Publish
+    publish: Callable[[StylizedFrame], None]
     failed: Callable[[str], None]
     _finisher: Finisher = field(default_factory=Finisher)
-    _waiting: SentFrame | None = None
-    _last: SentFrame | None = None
+    _waiting: Frame | None = None
+    _last: Frame | None = None
     _size_wh: tuple[int, int] = (0, 0)
     _busy: bool = False
 
@@ -65,12 +52,13 @@ class Sender:
 @dataclass(frozen=True)
 class _Job:
     sender: Sender
-    frame: SentFrame
+    frame: Frame
     look: Look
+    network: _Network
 
 
-class Studio:
-    """Stylizes the newest frame of every sender, none twice and none before its turn.
+class SenderStage:
+    """Stylizes the newest frame of every sender: each in turn, and no frame twice.
 
     A GPU takes several senders' frames as one batch. A CPU takes them one by one, as many at once as
     the engine can: there a batch is no faster than its parts, and each new size costs time.
@@ -83,14 +71,14 @@ class Studio:
 
     def __init__(self, engine: Engine, failed: Callable[[BaseException], None]) -> None:
         self._engine, self._failed = engine, failed
-        self._most = 1 if engine.info.device == "cpu" else _MOST_TOGETHER
+        self._max_batch = 1 if engine.info.device == "cpu" else _MAX_BATCH
         self._changed = threading.Condition()
         self._senders: list[Sender] = []
-        self._prepared: set[tuple[object, ...]] = set()
+        self._prepared: set[_Network] = set()
         self._closed = False
         self._stage: EngineStage[list[_Job]] = EngineStage(engine)
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="engine_preparing")
-        self._threads = StageThreads(self._abort)
+        self._threads = StageThreads(self.close)
         self._threads.start((self._feed, self._collect))
 
     def add(self, sender: Sender) -> None:
@@ -104,19 +92,16 @@ class Studio:
             if sender in self._senders:
                 self._senders.remove(sender)
 
-    def put(self, sender: Sender, frame: SentFrame) -> None:
+    def put(self, sender: Sender, frame: Frame) -> None:
         """Takes a frame in place of one that still waits; a sender who froze the image stays with the last one."""
         with self._changed:
             if sender.controls.panel.frozen and sender._last is not None:
-                frame = SentFrame(sender._last.pixels, frame.capture_time_s)
+                frame = replace(frame, pixels=sender._last.pixels)
             sender._waiting = sender._last = frame
             self._changed.notify_all()
 
     def close(self) -> None:
         """Ends at once; a frame that is being stylized is left to itself."""
-        self._abort()
-
-    def _abort(self) -> None:
         self._stage.abort()
         self._preparing.shutdown(wait=False, cancel_futures=True)
         with self._changed:
@@ -133,76 +118,66 @@ class Studio:
                 self._changed.wait_for(lambda: self._closed or self._ready())
                 if self._closed:
                     return
-                jobs = self._taken()
+                jobs = self._next_batch()
             if jobs:
                 self._stage.put(jobs, np.stack([job.frame.pixels for job in jobs]), [_style_of(jobs)])
 
     def _collect(self) -> None:
-        """Thread: stylized frames to their senders; one that fails is told, and the others go on."""
+        """Thread: stylized frames to their senders; who sent one that fails is told, and the others go on."""
         for jobs, future in self._stage.results():
             try:
-                self._publish(jobs, future)
+                for job, pixels in zip(jobs, future.result()[0], strict=True):
+                    finished = job.sender._finisher.finish(pixels, job.frame.pixels, job.look)
+                    job.sender.publish(StylizedFrame(job.frame, finished, finished))
             except Exception as error:  # noqa: BLE001
-                self._tell(jobs, error)
-            with self._changed:
                 for job in jobs:
-                    job.sender._busy = False
-                self._changed.notify_all()
+                    _tell(job.sender, error)
+            self._free([job.sender for job in jobs])
 
-    def _publish(self, jobs: list[_Job], future: "Future[list[NDArray[np.uint8]]]") -> None:
-        for job, pixels in zip(jobs, future.result()[0], strict=True):
-            finished = job.sender._finisher.finish(pixels, job.frame.pixels, job.look)
-            job.sender.publish(job.frame.pixels, finished, job.frame.capture_time_s)
-
-    def _tell(self, jobs: list[_Job], error: Exception) -> None:
-        if not isinstance(error, StylizationError):
-            _log.error("a frame could not be stylized", exc_info=error)
-        for job in jobs:
-            job.sender.failed(str(error) or type(error).__name__)
+    def _free(self, senders: list[Sender]) -> None:
+        """Their next frames may be taken."""
+        with self._changed:
+            for sender in senders:
+                sender._busy = False
+            self._changed.notify_all()
 
     def _ready(self) -> list[Sender]:
         return [sender for sender in self._senders if sender._waiting is not None and not sender._busy]
 
-    def _taken(self) -> list[_Job]:
-        """The frame of whoever waits longest, and those of others that fit into one batch with it."""
+    def _next_batch(self) -> list[_Job]:
+        """The frame of the sender who waits longest, and those of others that fit into one batch with it."""
         jobs: list[_Job] = []
         for sender in self._ready():
             assert sender._waiting is not None
             pixels, look = _sized(sender, sender._waiting.pixels), sender.controls.look
-            if not self._is_prepared(sender, pixels.shape, look.style):
-                continue
-            if jobs and not (
-                pixels.shape == jobs[0].frame.pixels.shape and _fit_together(look.style, jobs[0].look.style)
-            ):
-                continue
-            frame = SentFrame(mirror(pixels) if look.mirror else pixels, sender._waiting.capture_time_s)
-            jobs.append(_Job(sender, frame, look))
-            sender._waiting, sender._busy = None, True
-            self._senders.remove(sender)
-            self._senders.append(sender)  # its next turn comes after all others'
-            if len(jobs) == self._most:
-                break
+            network = (pixels.shape, look.style.checkpoint, look.style.model_file)
+            if network not in self._prepared:
+                sender._busy = True
+                self._preparing.submit(self._prepare, sender, pixels.shape, look.style, network)
+            elif not jobs or (network == jobs[0].network and look.style.fades_by_vector):
+                frame = replace(sender._waiting, pixels=mirror(pixels) if look.mirror else pixels)
+                jobs.append(_Job(sender, frame, look, network))
+                sender._waiting, sender._busy = None, True
+                self._senders.remove(sender)
+                self._senders.append(sender)  # its next turn comes after all others'
+                if len(jobs) == self._max_batch or not look.style.fades_by_vector:
+                    break
         return jobs
 
-    def _is_prepared(self, sender: Sender, shape: tuple[int, ...], style: Style) -> bool:
-        """Whether a sender's frame can be stylized at once; if not, its size is prepared apart from the others."""
-        wanted = (shape, style.checkpoint, style.model_file)
-        if wanted in self._prepared:
-            return True
-        sender._busy = True
-        self._preparing.submit(self._prepare, sender, (1, *shape), style, wanted)
-        return False
-
-    def _prepare(self, sender: Sender, shape: tuple[int, ...], style: Style, wanted: tuple[Any, ...]) -> None:
-        """Runs in a thread of its own."""
+    def _prepare(self, sender: Sender, shape: tuple[int, ...], style: Style, network: _Network) -> None:
+        """Prepares the engine for a size in a thread of its own, while others' frames are stylized."""
         try:
-            self._engine.prepare(shape, style)
+            self._engine.prepare((1, *shape), style)
         except Exception as error:  # noqa: BLE001
-            sender.failed(str(error) or type(error).__name__)
-        with self._changed:
-            self._prepared.add(wanted)
-            sender._busy = False
-            self._changed.notify_all()
+            _tell(sender, error)
+        self._prepared.add(network)
+        self._free([sender])
+
+
+def _tell(sender: Sender, error: Exception) -> None:
+    if not isinstance(error, StylizationError):
+        _log.error("a sender's frame could not be stylized", exc_info=error)
+    sender.failed(str(error) or type(error).__name__)
 
 
 def _style_of(jobs: list[_Job]) -> tuple[Style, float]:
@@ -211,12 +186,6 @@ def _style_of(jobs: list[_Job]) -> tuple[Style, float]:
     if len(jobs) == 1:
         return looks[0].style, looks[0].strength
     return together([look.style for look in looks], [look.strength for look in looks]), 1.0
-
-
-def _fit_together(style: Style, other: Style) -> bool:
-    """Whether one run of a network can stylize both."""
-    same = (style.checkpoint, style.model_file) == (other.checkpoint, other.model_file)
-    return same and style.fades_by_vector and other.fades_by_vector
 
 
 def _sized(sender: Sender, pixels: Image) -> Image:

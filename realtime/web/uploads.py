@@ -1,22 +1,16 @@
-"""Owns images that visitors upload: decoded within limits, stylized, given back as PNG, never kept.
+"""Owns images that visitors upload: decoded within limits, stylized, given back as PNG, never kept."""
 
-Must not know connections.
-"""
-
-import io
+from dataclasses import replace
 from functools import cache
 
-import cv2
-import numpy as np
-from PIL import Image as Pillow
-
 from realtime.flow import EngineStage
-from realtime.frame import Image, resize_to_fit
+from realtime.frame import Image
 from realtime.look import Look
-from realtime.media.image_file import ImageLimits, decode_still
+from realtime.media.image_file import ImageLimits, StillImage, decode_still, encode_still
+from realtime.media.resize import resize
+from realtime.media.video_reader import VideoReader
 from realtime.postprocess import Finisher
 from realtime.sources.selection import SAMPLE_CLIP
-from realtime.sources.video_file import VideoFileSource
 from realtime.style_catalogue import Style
 
 MAX_UPLOAD_BYTES = 32 * 2**20
@@ -41,33 +35,20 @@ def stylize_upload(content: bytes, stage: EngineStage[None], look: Look, max_sid
         SourceError: it is damaged, too large, or of a kind that is not taken.
         EngineError: it cannot be stylized.
     """
-    Pillow.init()  # else it knows only the usual kinds by name
-    still = decode_still(content, "upload", UPLOAD_LIMITS, _KINDS)
-    pixels, alpha = still.pixels, still.alpha
-    if max_side_px is not None and max_side_px < max(pixels.shape):
-        pixels = resize_to_fit(pixels, (max_side_px, max_side_px))
-        height, width = pixels.shape[:2]
-        alpha = None if alpha is None else np.asarray(cv2.resize(alpha, (width, height)), np.uint8)
-    stylized = stage.stylize(pixels[None], look.style, look.strength)[0]
-    stylized = Finisher().finish(stylized, pixels, look)
-    stored = Pillow.fromarray(stylized if alpha is None else np.dstack([stylized, alpha]))
-    file = io.BytesIO()
-    stored.save(file, "PNG", compress_level=3)
-    return file.getvalue()
+    still = decode_still(content, "image upload", UPLOAD_LIMITS, _KINDS).shrunk(max_side_px)
+    stylized = stage.stylize(still.pixels[None], look.style, look.strength)[0]
+    return encode_still(replace(still, pixels=Finisher().finish(stylized, still.pixels, look)), ".png")
 
 
 def thumbnail(stage: EngineStage[None], style: Style) -> bytes:
     """A small JPEG of the sample clip's first frame in a style."""
-    file = io.BytesIO()
-    Pillow.fromarray(stage.stylize(_sample()[None], style, 1.0)[0]).save(file, "JPEG", quality=85)
-    return file.getvalue()
+    return encode_still(StillImage(stage.stylize(_sample()[None], style, 1.0)[0]), ".jpg", quality=85)
 
 
 @cache
 def _sample() -> Image:
     """What thumbnails show: uint8 (120, 160, 3) RGB."""
-    reader = VideoFileSource(SAMPLE_CLIP, "sample", paced=False)
-    frame = reader.read()
+    reader = VideoReader(SAMPLE_CLIP)
+    frame = next(reader.frames())
     reader.close()
-    assert frame is not None
-    return np.asarray(cv2.resize(frame.pixels, _THUMBNAIL_WH, interpolation=cv2.INTER_AREA), np.uint8)
+    return resize(frame.pixels, _THUMBNAIL_WH)

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from neural_style.contact_sheet import CELL_WH, Cell, draw_sheet, make_cell, write_sheet
+from neural_style.contact_sheet import CELL_WH, Cell, draw_sheet, make_cell
+from realtime.media.image_file import StillImage, write_still
 
 _RED, _BLUE = (np.full((400, 300, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
 
@@ -42,7 +43,7 @@ def test_a_label_is_drawn_and_one_that_is_too_long_stays_in_its_cell() -> None:
 
 
 def test_colours_are_right_in_the_file(tmp_path: Path) -> None:
-    write_sheet(tmp_path / "sheet.png", [[make_cell("red", _RED)]])
+    write_still(tmp_path / "sheet.png", StillImage(draw_sheet([[make_cell("red", _RED)]])))
     stored = cv2.imread(str(tmp_path / "sheet.png"))
     assert stored is not None
     assert tuple(stored[100, 50]) == (0, 0, 255)  # OpenCV reads blue first

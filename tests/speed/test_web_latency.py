@@ -1,7 +1,4 @@
-"""Tests of the stamps that measure the way to a page.
-
-Must not need a browser.
-"""
+"""Tests of the stamps that measure the way to a page, without a browser."""
 
 import numpy as np
 import pytest

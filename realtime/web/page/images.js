@@ -1,37 +1,36 @@
 // The image tab: a file in every style as small previews, and in one style in full size.
-import { addStyleButton, ask } from "/page.js";
+import { addStyleButton, ask, element } from "/shared.js";
 
-const element = (id) => document.getElementById(id);
 const PREVIEW_PX = 320, AT_ONCE = 2;
 let settings = () => ({});
 let choose = () => {};
 let file = null;
-let round = 0; // a newer image or setting makes older answers worthless
+let round = 0; // counts images and settings: answers to an older one are not shown
 let urls = { before: "", after: "" };
 
 export function startImages(getSettings, chooseStyle) {
   [settings, choose] = [getSettings, chooseStyle];
-  element("file").addEventListener("change", (event) => take(event.target.files[0]));
+  element("file").addEventListener("change", (event) => show(event.target.files[0]));
   const drop = element("drop");
   for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
-  drop.addEventListener("drop", (event) => { event.preventDefault(); take(event.dataTransfer.files[0]); });
+  drop.addEventListener("drop", (event) => { event.preventDefault(); show(event.dataTransfer.files[0]); });
   element("image-split").addEventListener("input", (event) => element("after").style.setProperty("--split", `${event.target.value}%`));
 }
 
-export function repaint(look) {
+export function stylizeAgain(look) {
   if (!file) return;
   showChosen(look);
-  paintFull(look);
+  stylizeFull(look);
 }
 
-async function take(chosen) {
+async function show(chosen) {
   if (!chosen) return;
   file = chosen;
   element("result").hidden = true;
   element("previews").replaceChildren();
   const { look, styles } = settings();
-  await paintFull(look);
+  await stylizeFull(look);
   const small = await shrunk(chosen);
   const mine = round;
   const waiting = styles.map((style) => ({ style, image: addStyleButton(element("previews"), style, choose) }));
@@ -52,7 +51,7 @@ function showChosen(look) {
   }
 }
 
-async function paintFull(look) {
+async function stylizeFull(look) {
   const mine = ++round;
   element("image-notice").textContent = `Stylizing ${file.name} in ${look.style}…`;
   try {
@@ -81,7 +80,7 @@ async function stylized(content, look, maxSide) {
   return answer.blob();
 }
 
-// A small copy for the previews, so that a large file is not sent a dozen times; kinds that the browser cannot read go whole.
+// A small copy for the previews, so that a large file is not sent once for each style; a kind that the browser cannot read is sent as it is.
 async function shrunk(original) {
   try {
     const bitmap = await createImageBitmap(original);

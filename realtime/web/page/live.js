@@ -1,10 +1,11 @@
-// The live image: one WebRTC connection, with a data channel for commands and figures beside the video.
-const element = (id) => document.getElementById(id);
+// The live video: one WebRTC connection, with a data channel for commands and figures beside the video.
+import { element, ask } from "/shared.js";
+
 const video = element("video");
 const RETRY_MS = 2000, PING_MS = 5000, GATHER_MS = 1500, SAID_MS = 2500;
 
 export const live = { onState: () => {} };
-let now = null; // the connection of the moment: { mode, peer, channel, camera }
+let now = null; // the current connection: { mode, peer, channel, camera, timers }
 let recorder = null;
 let saidTimer = 0;
 let shown = [];
@@ -57,7 +58,7 @@ async function connect(mine, gone) {
   peer.addEventListener("track", (event) => {
     event.receiver.jitterBufferTarget = 0;
     video.srcObject = new MediaStream([event.track]);
-    video.play().catch(() => notice("Press the image to start it."));
+    video.play().catch(() => notice("Click the video to start it."));
   });
   peer.addEventListener("connectionstatechange", () => {
     if (gone() || !["failed", "disconnected"].includes(peer.connectionState)) return;
@@ -66,27 +67,23 @@ async function connect(mine, gone) {
   });
   if (mine.camera) {
     const [track] = mine.camera.getVideoTracks();
-    track.contentHint = "detail"; // rather fewer frames than smaller ones
-    track.addEventListener("ended", () => { if (!gone()) stopLive("The camera was unplugged or taken away. Choose another one."); });
+    track.contentHint = "detail"; // where the network is slow, fewer frames rather than smaller ones
+    track.addEventListener("ended", () => { if (!gone()) stopLive("The camera was disconnected. Choose another one."); });
     peer.addTransceiver(track, { direction: "sendrecv", sendEncodings: [{ maxBitrate: 6e6 }] });
   } else {
     peer.addTransceiver("video", { direction: "recvonly" });
   }
   await peer.setLocalDescription();
   await gathered(peer);
-  const unreachable = () => { throw new Error("The server cannot be reached. When it runs again, reload this page."); };
-  const answer = await fetch("/api/offer", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ sdp: peer.localDescription.sdp, mode: mine.mode }),
-  }).catch(unreachable);
-  const content = await answer.json().catch(() => ({}));
+  const body = JSON.stringify({ sdp: peer.localDescription.sdp, mode: mine.mode });
+  const answer = await ask("/api/offer", { method: "POST", headers: { "Content-Type": "application/json" }, body })
+    .catch((error) => { throw new Error(`The video cannot be shown: ${error.message}.`); });
+  const { sdp } = await answer.json();
   if (gone()) return;
-  if (!answer.ok) throw new Error(`The server did not take the connection: ${content.error || answer.status}.`);
-  await peer.setRemoteDescription({ type: "answer", sdp: quickStart(content.sdp) });
+  await peer.setRemoteDescription({ type: "answer", sdp: quickStart(sdp) });
 }
 
-// Chromium begins at a tenth of what a camera needs and takes half a minute to find out; these are its own words for more.
+// Chromium begins at a tenth of the bit rate that a camera needs and takes half a minute to raise it; these are its own parameters for more.
 function quickStart(sdp) {
   const rates = "x-google-start-bitrate=3000;x-google-min-bitrate=1000";
   return sdp.replace(/^a=rtpmap:(\d+) VP8\/90000\r\n/gm, (line, type) => `${line}a=fmtp:${type} ${rates}\r\n`);
@@ -161,7 +158,7 @@ function download(blob, name) {
 function stamp() { return new Date().toISOString().slice(0, 19).replaceAll(":", "-"); }
 
 element("snapshot").addEventListener("click", () => {
-  if (!video.videoWidth) { say("there is no image yet"); return; }
+  if (!video.videoWidth) { say("there is no video yet"); return; }
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
   canvas.getContext("2d").drawImage(video, 0, 0);
@@ -170,7 +167,7 @@ element("snapshot").addEventListener("click", () => {
 
 element("record").addEventListener("click", () => {
   if (recorder?.state === "recording") { recorder.stop(); return; }
-  if (!video.srcObject || !window.MediaRecorder) { say(video.srcObject ? "this browser cannot record" : "there is no image yet"); return; }
+  if (!video.srcObject || !window.MediaRecorder) { say(video.srcObject ? "this browser cannot record" : "there is no video yet"); return; }
   const kind = ["video/mp4", "video/webm"].find((each) => MediaRecorder.isTypeSupported(each));
   const parts = [];
   recorder = new MediaRecorder(video.srcObject, { mimeType: kind, videoBitsPerSecond: 8e6 });
@@ -195,6 +192,6 @@ element("source").addEventListener("change", (event) => {
   startLive(event.target.value);
 });
 for (const id of ["camera", "size"]) element(id).addEventListener("change", () => startLive("send"));
-addEventListener("pagehide", () => stopLive()); // so that the server need not wait to find out
+addEventListener("pagehide", () => stopLive()); // else the server waits for its time limit
 video.addEventListener("click", () => video.play());
 if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(frameShown);

@@ -1,19 +1,11 @@
-// The page's settings: what a person chose, told to whichever tab is open.
+// The settings, the list of styles, the tabs and the keys; a change goes to the tab that is open.
+import { startImages, stylizeAgain } from "/images.js";
 import { startLive, stopLive, tell, live } from "/live.js";
-import { startImages, repaint } from "/images.js";
+import { addStyleButton, ask, element } from "/shared.js";
 
-const element = (id) => document.getElementById(id);
 const look = { style: "", strength: 1, keep_colors: false };
 let styles = [];
 let tab = "live";
-
-export async function ask(path, options) {
-  const answer = await fetch(path, options).catch(() => { throw new Error("the server cannot be reached; is it still running?"); });
-  if (answer.ok) return answer;
-  let reason = `the server answered ${answer.status}`;
-  try { reason = (await answer.json()).error || reason; } catch { /* not JSON: the status says it */ }
-  throw new Error(reason);
-}
 
 function selected() {
   const blend = element("blend").value;
@@ -25,7 +17,7 @@ function selected() {
 
 function changed(change) {
   if (tab === "live") tell({ look: change });
-  else repaint({ ...look, style: selected() });
+  else stylizeAgain({ ...look, style: selected() });
 }
 
 function choose(name) {
@@ -43,34 +35,19 @@ function showStyle() {
   }
 }
 
-// Scrolls a list, and never the page, until something in it is seen whole.
+// Scrolls a list, but not the page, until something in it is seen whole.
 function scrollTo(list, inside) {
   const below = inside.offsetTop + inside.offsetHeight - list.clientHeight;
   list.scrollTop = Math.max(below, Math.min(list.scrollTop, inside.offsetTop));
 }
 
-// Leaves the styles whose names hold what was typed; returns the first of them.
+// Hides the styles whose names do not contain what was typed; returns the first of the others.
 function find() {
   const plain = (text) => text.toLowerCase().replace(/[_-]/g, " ").trim();
   const typed = plain(element("find").value);
   const items = [...element("styles").children];
   for (const item of items) item.hidden = !plain(item.firstChild.dataset.name).includes(typed);
   return items.find((item) => !item.hidden);
-}
-
-// Adds a button for a style to a list, and returns its image, which is still empty.
-export function addStyleButton(list, style, chosen) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.dataset.name = style.name;
-  const image = document.createElement("img");
-  image.alt = "";
-  button.append(image, style.name.replaceAll("_", " "));
-  button.addEventListener("click", () => chosen(style.name));
-  const item = document.createElement("li");
-  item.append(button);
-  list.append(item);
-  return image;
 }
 
 function addStyles() {
@@ -96,7 +73,7 @@ function showValues() {
   element("smoothing-value").textContent = `${element("smoothing").value} %`;
 }
 
-// What the server says of the look; a control that somebody holds is left alone.
+// Shows the settings that the server has; a control that is being moved is left alone.
 export function showState(state) {
   if (!state.look) return;
   const first = state.look.style.split("+")[0].split(":")[0];
@@ -117,7 +94,7 @@ export function showState(state) {
   showValues();
 }
 
-function open(name) {
+function openTab(name) {
   tab = name;
   for (const each of ["live", "image"]) {
     element(each).hidden = each !== name;
@@ -127,17 +104,17 @@ function open(name) {
   }
   for (const each of document.querySelectorAll(".live-only")) each.hidden = name !== "live";
   if (name === "live") startLive(element("source").value);
-  else stopLive("");
+  else stopLive();
 }
 
 function listen() {
   for (const name of ["live", "image"]) {
-    element(`tab-${name}`).addEventListener("click", () => open(name));
+    element(`tab-${name}`).addEventListener("click", () => openTab(name));
     element(`tab-${name}`).addEventListener("keydown", (event) => {
       if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
       event.stopPropagation();
       const other = name === "live" ? "image" : "live";
-      open(other);
+      openTab(other);
       element(`tab-${other}`).focus();
     });
   }
@@ -195,7 +172,7 @@ async function start() {
     element("notice").textContent = `The page cannot start: ${error.message}.`;
     return;
   }
-  open(tab);
+  openTab(tab);
 }
 
 start();

@@ -21,14 +21,14 @@ from neural_style.errors import EvaluationError
 from neural_style.judging.evaluate import main
 from neural_style.judging.evaluation import Stylizer
 from neural_style.judging.grid import grid_figures
-from neural_style.judging.judge import Judge, with_short_side
+from neural_style.judging.judge import Judge
 from neural_style.judging.options import EvaluateOptions, parse_arguments
-from neural_style.judging.scorecard import as_numbers
 from neural_style.judging.strokes import stroke_diversity, stroke_fit
 from neural_style.networks.fast_net import FastNet, FastNetShape
 from neural_style.networks.transformer_net import TransformerNet
-from neural_style.photos import read_image
 from neural_style.weights.checkpoint import StyleCredit, load_checkpoint, save_checkpoint
+from realtime.media.image_file import read_still
+from realtime.media.resize import with_short_side
 
 Run = Callable[..., int]
 _FIGURES = {"style_distance", "content_distance", "style_features", "style_patches"} | {
@@ -127,14 +127,13 @@ def test_a_whole_judging(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture
 def _check_strokes(content: dict[str, Any]) -> None:
     """Against the figures of the stylized images themselves."""
     network, judge = load_checkpoint(Path("net.safetensors")), Judge()
-    style_images = [read_image(Path("paintings") / name) for name in ("waves.png", "night.JPG")]
-    photos = [read_image(Path("photos") / name) for name in content["photographs"]]
+    style_images = [read_still(Path("paintings") / name).pixels for name in ("waves.png", "night.JPG")]
+    photos = [read_still(Path("photos") / name).pixels for name in content["photographs"]]
     diversity, fits, grids = [], [], []
     for photo in photos:
-        assert photo is not None
         stylized = [Stylizer(network, style)(photo) for style in range(2)]
         ours = [judge.look(image).strokes for image in stylized]
-        aims = [judge.look(with_short_side(image, 64)).strokes for image in style_images if image is not None]
+        aims = [judge.look(with_short_side(image, 64)).strokes for image in style_images]
         diversity.append(stroke_diversity(ours, aims))
         fits.append(stroke_fit(ours[0], aims, 0))
         grids.append(grid_figures(stylized[0], photo).period_4)
@@ -142,7 +141,7 @@ def _check_strokes(content: dict[str, Any]) -> None:
     assert content["diversity"]["mean"] == pytest.approx(np.mean(diversity))
     assert content["styles"][0]["fit"] == pytest.approx(np.mean(fits))
     assert content["styles"][0]["grid_4_px"] == pytest.approx(np.mean(grids))
-    unchanged = [grid_figures(photo, photo).period_8 for photo in photos if photo is not None]
+    unchanged = [grid_figures(photo, photo).period_8 for photo in photos]
     assert content["mean"]["unchanged"]["grid_8_px"] == pytest.approx(np.mean(unchanged))
 
 
@@ -187,12 +186,11 @@ def test_images_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: py
     assert "others" not in waves
     others = night["others"]
     images = (_image(96, 108, seed=50), _image(64, 72, 10 + 3))
-    style_image = read_image(Path("paintings/night.JPG"))
-    assert style_image is not None
+    style_image = read_still(Path("paintings/night.JPG")).pixels
     expected = Judge().figures(*images, style_image)
     assert others["file"] == "theirs.png"
     fit = others["figures"].pop("fit")
-    assert others["figures"] == pytest.approx(as_numbers(expected))
+    assert others["figures"] == pytest.approx(expected.numbers())
     assert others["ours_to_others"]["fit"] == pytest.approx(night["fit"] / fit)
     ratio = night["ours"]["style_distance"] / others["figures"]["style_distance"]
     assert others["ours_to_others"]["style_distance"] == pytest.approx(ratio)
@@ -324,8 +322,8 @@ def test_what_cannot_be_is_one_line(
     ("arguments", "said"),
     [
         (("--against", "dawn=theirs.png"), "has no style 'dawn'; allowed: waves, night"),
-        (("--against", "night=gone.png"), "image by others gone.png: no such file"),
-        (("--against", "night=clip.mp4"), "image by others clip.mp4: cannot be read as an image"),
+        (("--against", "night=gone.png"), "image by others gone.png: cannot be read (No such file or directory)"),
+        (("--against", "night=clip.mp4"), "image by others clip.mp4: is damaged or of a kind that is not known"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(
@@ -345,7 +343,7 @@ def test_a_photograph_that_is_too_small_is_an_error_that_names_it(
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("gone.mp4", "no such file"), ("theirs.png", "has 1 frame"), ("net.safetensors", "is damaged or is not a video")],
+    [("gone.mp4", "No such file"), ("theirs.png", "has 1 frame"), ("net.safetensors", "is damaged or is not a video")],
 )
 def test_a_clip_that_is_none_is_an_error_that_names_it(
     run: Run, capsys: pytest.CaptureFixture[str], name: str, said: str
@@ -353,7 +351,7 @@ def test_a_clip_that_is_none_is_an_error_that_names_it(
     _needs_the_judge()
     assert run("--clip", name) == 1
     line = _error_line(capsys)
-    assert f"clip {name}: " in line
+    assert f"video {name}: " in line
     assert said in line
 
 

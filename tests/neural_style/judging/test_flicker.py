@@ -3,6 +3,8 @@
 Knows nothing of networks.
 """
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -11,11 +13,10 @@ from numpy.typing import NDArray
 from neural_style.judging.flicker import (
     NOISE_SIGMA,
     FrameMotion,
-    clip_motion,
+    mean_of_known,
     measure_motion,
     noise_gain,
     pair_error,
-    warping_error,
 )
 
 Image = NDArray[np.uint8]
@@ -46,6 +47,16 @@ def _occluder_clip(step_px: int = 8) -> list[Image]:
         frame[40:88, 30 + step_px * i : 78 + step_px * i] = square
         frames.append(frame)
     return frames
+
+
+def clip_motion(frames: list[Image]) -> list[FrameMotion]:
+    """`measure_motion` of every frame but the first and the one before it."""
+    return [measure_motion(previous, current) for previous, current in pairwise(frames)]
+
+
+def warping_error(frames: list[Image], motions: list[FrameMotion]) -> float:
+    """E_warp of a clip, stylized or not; the motions are those of the clip itself."""
+    return mean_of_known([pair_error(*pair, motion) for pair, motion in zip(pairwise(frames), motions, strict=True)])
 
 
 def test_motion_points_to_where_a_pixel_was() -> None:
@@ -106,12 +117,6 @@ def test_without_known_pixels_there_is_no_figure() -> None:
     known = FrameMotion(columns, rows, np.ones((32, 32), np.bool_))
     assert np.isnan(warping_error(frames, [unknown, unknown]))
     assert warping_error(frames, [unknown, known]) == 0.0
-
-
-def test_frames_and_motions_must_fit_together() -> None:
-    frames = _shifting_clip(3)
-    with pytest.raises(ValueError, match="2 frames and 2 motions"):
-        warping_error(frames[:2], clip_motion(frames))
 
 
 def test_a_style_that_moves_with_the_image_does_not_flicker() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -60,7 +61,7 @@ def test_says_styles_rights_sizes_figures_and_training(folder: Path) -> None:
     assert "3 photographs kept out of training and the beginning of street.mp4 (20 frames)" in card
     assert "| rain | 0.050 | 7.2 | 0.80 | 0.900 | 2.5 | 0.57 | 2.2 |" in card
     assert "| photograph unchanged | 0.260 | 1 | 1.00 | 0.000 | 13.6 | - | 1.1 |" in card
-    assert "Strokes differ 1.03 times as much between styles as between paintings" in card
+    assert "Strokes differ 1.03 times as much between styles as between style images" in card
     assert "40 steps, 12 minutes on cpu in 2 process(es)" in card
     assert "the first half with other weights" in card
 
@@ -86,6 +87,7 @@ def test_its_command_gives_the_options_of_the_training(tmp_path: Path, monkeypat
     monkeypatch.setattr("neural_style.training.trainer.load_loss_network", lambda name, file: FakeLossNetwork())
     base = small_options(tmp_path, styles="ab")
     weights = LossWeights(content=0.3, colour=7.0, contrast=0.5, smoothness=0.25, steadiness=3.0, grid=4.0, range=6.0)
+    weights = replace(weights, strokes=2.0)
     changed = {
         "weights": weights,
         "content_weights": (1.0, 1.5),

@@ -18,11 +18,11 @@ import psutil
 import pytest
 import torch
 from small_training import FakeLossNetwork, small_options
-from torch import Tensor
+from torch import Tensor, nn
 
 from neural_style.errors import TrainingError
 from neural_style.networks.fast_net import FastNet
-from neural_style.training.distributed import Member, leading_team
+from neural_style.training.distributed import Member, process_group
 from neural_style.training.options import TrainOptions
 from neural_style.training.trainer import Trainer
 from neural_style.weights.checkpoint import load_checkpoint
@@ -42,44 +42,74 @@ def nothing_left_behind() -> Iterator[None]:
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
 
 
-def _gradients(member: Member) -> list[Tensor]:
-    """Of three parameters, the second without a gradient: rank + 1, and 10 * rank."""
-    parameters = [torch.zeros(2, 3), torch.zeros(4), torch.zeros(5)]
-    parameters[0].grad = torch.full((2, 3), member.rank + 1.0)
-    parameters[2].grad = torch.full((5,), 10.0 * member.rank)
-    return parameters
+def _step(network: nn.Module, member: Member) -> None:
+    """A backward pass whose gradient is, in this process alone, rank + 1 for the weight; the bias is frozen."""
+    network.zero_grad()
+    # Two forward passes for one backward pass, as a training step with steadiness does.
+    half = torch.full((1, 3), (member.rank + 1) / 2)
+    (network(half) + network(half)).sum().backward()
 
 
-def _average_twice(member: Member) -> None:
+def _linear() -> nn.Linear:
+    linear = nn.Linear(3, 2)
+    linear.bias.requires_grad_(False)
+    return linear
+
+
+def _step_twice(member: Member) -> None:
+    network = member.synchronized(_linear())
     for _ in range(2):
-        member.average_gradients(_gradients(member))
+        _step(network, member)
 
 
-def test_a_team_of_one_starts_nothing() -> None:
-    with leading_team(1, _average_twice) as member:
+def test_a_single_process_starts_nothing() -> None:
+    with process_group(1, _step_twice) as member:
         assert member == Member(0, 1)
         assert multiprocessing.active_children() == []
-        parameters = _gradients(member)
-        member.average_gradients(parameters)
-        assert parameters[0].grad is not None
-        assert parameters[0].grad.unique().tolist() == [1]  # type: ignore[no-untyped-call]
+        linear = _linear()
+        assert member.synchronized(linear) is linear
+        _step(linear, member)
+        assert linear.weight.grad is not None
+        assert linear.weight.grad.unique().tolist() == [1]  # type: ignore[no-untyped-call]
 
 
 def test_gradients_are_averaged_also_after_an_interrupt_that_only_the_leader_hears() -> None:
-    with leading_team(2, _average_twice) as member:
+    with process_group(3, _step_twice) as member:
         assert torch.get_num_threads() == 1
+        linear = _linear()
+        network = member.synchronized(linear)
         for _ in range(2):
-            parameters = _gradients(member)
-            member.average_gradients(parameters)
-            first, second, third = (parameter.grad for parameter in parameters)
-            assert first is not None
-            assert third is not None
-            assert torch.equal(first, torch.full((2, 3), 1.5))
-            assert second is None
-            assert torch.equal(third, torch.full((5,), 5.0))
-            (other,) = multiprocessing.active_children()
-            assert other.pid is not None
-            os.kill(other.pid, signal.SIGINT)
+            _step(network, member)
+            assert linear.weight.grad is not None
+            assert torch.equal(linear.weight.grad, torch.full((2, 3), 2.0))
+            assert linear.bias.grad is None
+            for other in multiprocessing.active_children():
+                assert other.pid is not None
+                os.kill(other.pid, signal.SIGINT)
+
+
+def _show_weights(member: Member) -> None:
+    torch.manual_seed(member.rank)
+    network = member.synchronized(_linear())
+    _step(network, member)
+    raise TrainingError(str(next(network.parameters()).tolist()))
+
+
+def test_all_start_from_the_leaders_weights() -> None:
+    torch.manual_seed(5)
+    linear = _linear()
+    with pytest.raises(TrainingError) as caught, process_group(2, _show_weights) as member:
+        network = member.synchronized(linear)
+        for _ in range(1000):
+            _step(network, member)
+    assert str(caught.value) == str(linear.weight.tolist())
+
+
+def test_only_this_machine_can_reach_the_group() -> None:
+    with process_group(2, _step_until_it_fails):
+        listening = [c for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN]
+        assert listening
+        assert {connection.laddr.ip for connection in listening} <= {"127.0.0.1", "::1"}
 
 
 def _train(options: TrainOptions, member: Member) -> Tensor:
@@ -101,7 +131,7 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     options = replace(small_options(tmp_path, network="style"), batch_size=4, steps=2)
     together = replace(options, output=tmp_path / "together.safetensors", processes=2)
     gradient_alone = _train(options, Member())
-    with leading_team(2, partial(_follow, together)) as member:
+    with process_group(2, partial(_follow, together)) as member:
         gradient_together = _train(together, member)
     assert gradient_alone.abs().max() > 0.1
     torch.testing.assert_close(gradient_together, gradient_alone, atol=1e-3, rtol=0)
@@ -118,48 +148,53 @@ def _vector(checkpoint: Path | None) -> Tensor:
 
 
 def _fail(member: Member) -> None:
-    member.average_gradients(_gradients(member))
+    _step(member.synchronized(_linear()), member)
     raise TrainingError("step 3: the loss is nan")
 
 
 def _break(member: Member) -> None:
-    member.average_gradients(_gradients(member))
-    raise ValueError("a defect")
+    network = member.synchronized(_linear())
+    _step(network, member)
+    if member.rank == 2:
+        raise ValueError("a defect")
+    _step(network, member)
 
 
 def _be_killed(member: Member) -> None:
-    member.average_gradients(_gradients(member))
+    network = member.synchronized(_linear())
+    _step(network, member)
     if member.rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)
-    member.average_gradients(_gradients(member))
+    _step(network, member)
 
 
-def _train_until_it_fails(member: Member) -> None:
+def _step_until_it_fails(member: Member) -> None:
+    network = member.synchronized(_linear())
     for _ in range(1000):
-        member.average_gradients(_gradients(member))
+        _step(network, member)
 
 
 def test_an_error_of_another_member_is_the_leaders_and_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
     start_s = time.monotonic()
-    with pytest.raises(TrainingError, match=r"^step 3: the loss is nan$"), leading_team(2, _fail) as member:
-        _train_until_it_fails(member)
+    with pytest.raises(TrainingError, match=r"^step 3: the loss is nan$"), process_group(2, _fail) as member:
+        _step_until_it_fails(member)
     assert time.monotonic() - start_s < SOON_S
     assert capfd.readouterr().err == ""
 
 
 def test_a_defect_in_another_member_shows_where_it_is(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(TrainingError, match="ended with status 1"), leading_team(2, _break) as member:
-        _train_until_it_fails(member)
-    assert "ValueError: a defect" in capfd.readouterr().err
+    with pytest.raises(TrainingError, match="ValueError: a defect"), process_group(3, _break) as member:
+        _step_until_it_fails(member)
+    assert capfd.readouterr().err == ""
 
 
-def test_a_member_that_is_killed_ends_the_team(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_member_that_is_killed_ends_the_group(capfd: pytest.CaptureFixture[str]) -> None:
     start_s = time.monotonic()
     with (
         pytest.raises(TrainingError, match="status -9; use fewer --processes") as caught,
-        leading_team(2, _be_killed) as member,
+        process_group(3, _be_killed) as member,
     ):
-        _train_until_it_fails(member)
+        _step_until_it_fails(member)
     assert "\n" not in str(caught.value)
     assert time.monotonic() - start_s < SOON_S
     assert "Traceback" not in capfd.readouterr().err
@@ -177,14 +212,14 @@ class _Bomb:
 
 def test_a_member_that_does_not_start_is_an_error_and_no_hang() -> None:
     start_s = time.monotonic()
-    with pytest.raises(TrainingError, match="status 3"), leading_team(2, _Bomb()):
-        pytest.fail("there is no team")
+    with pytest.raises(TrainingError, match="status 3"), process_group(2, _Bomb()):
+        pytest.fail("there is no group")
     assert time.monotonic() - start_s < SOON_S
 
 
 def test_an_interrupt_of_the_leader_ends_the_others() -> None:
-    with pytest.raises(KeyboardInterrupt), leading_team(2, _train_until_it_fails) as member:
-        member.average_gradients(_gradients(member))
+    with pytest.raises(KeyboardInterrupt), process_group(2, _step_until_it_fails) as member:
+        _step(member.synchronized(_linear()), member)
         raise KeyboardInterrupt
 
 
@@ -192,10 +227,10 @@ _KILLED_LEADER = """
 import multiprocessing, os, signal, sys
 sys.path[:0] = {path!r}
 import test_distributed
-from neural_style.training.distributed import leading_team
+from neural_style.training.distributed import process_group
 if __name__ == "__main__":
-    with leading_team(2, test_distributed._train_until_it_fails) as member:
-        member.average_gradients(test_distributed._gradients(member))
+    with process_group(2, test_distributed._step_until_it_fails) as member:
+        test_distributed._step(member.synchronized(test_distributed._linear()), member)
         print(multiprocessing.active_children()[0].pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -13,16 +13,16 @@ import pytest
 from fakes import noise
 
 from realtime.errors import OptionError, SinkError
-from realtime.media.codecs import ENCODERS, VIDEO_SUFFIXES, find_encoder
+from realtime.media.codecs import ENCODERS, VIDEO_SUFFIXES, VideoFormat, find_encoder
 from realtime.media.colour import ColourTags
-from realtime.videos.segments import SegmentWriter, VideoFormat
+from realtime.videos.segments import SegmentWriter
 
-FORMAT = VideoFormat((64, 48), Fraction(1, 25), Fraction(25), ColourTags(), deep=False)
+FORMAT = VideoFormat((64, 48), Fraction(1, 25), Fraction(25), ColourTags())
 
 
 @pytest.mark.parametrize(("suffix", "expected"), [(".mp4", "h264"), (".mkv", "h264"), (".webm", "vp9")])
 def test_each_container_has_a_usual_codec(suffix: str, expected: str) -> None:
-    assert find_encoder(None, suffix) is ENCODERS[expected]  # type: ignore[index]
+    assert find_encoder(None, suffix) is ENCODERS[expected]
 
 
 def test_every_container_takes_its_usual_codec() -> None:

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from PIL import ImageCms
 
 from realtime.errors import SinkError, SourceError
-from realtime.media.image_file import StillImage, read_still, write_still
+from realtime.media.image_file import StillImage, read_still, readable_images, write_still
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".bmp", ".avif"])
@@ -86,6 +86,33 @@ def test_other_modes_are_seen_as_they_are_shown(mode: str, tmp_path: Path) -> No
     Pillow.fromarray(noise()).convert(mode).save(tmp_path / f"a{suffix}")
     expected = np.array(Pillow.fromarray(noise()).convert(mode).convert("RGB"))
     assert difference(read_still(tmp_path / f"a{suffix}").pixels, expected) < 3
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_grey_images_and_ones_with_alpha_have_three_colours(tmp_path: Path, channels: int) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((5, 7, channels), 99, np.uint8))
+    image = read_still(tmp_path / "a.png").pixels
+    assert image.shape == (5, 7, 3)
+    assert (image == 99).all()
+
+
+def test_a_name_may_have_any_letters(tmp_path: Path) -> None:
+    path = tmp_path / "gemälde 絵.png"
+    write_still(path, StillImage(noise()))
+    assert np.array_equal(read_still(path).pixels, noise())
+
+
+def test_of_several_files_those_that_are_images_are_read(tmp_path: Path) -> None:
+    names = ("empty.jpg", "text.jpg", "folder.jpg", "gone.jpg", "image.png")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "folder.jpg").mkdir()
+    write_still(tmp_path / "image.png", StillImage(noise()))
+    (read,) = readable_images(tmp_path / name for name in names)
+    assert np.array_equal(read, noise())
+    for name in names[:4]:
+        with pytest.raises(SourceError, match=rf"photograph .*{name}: "):
+            read_still(tmp_path / name, "photograph")
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])

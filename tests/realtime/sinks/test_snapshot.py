@@ -12,7 +12,7 @@ from fakes import RED, make_frame, noise, solid
 
 from realtime.errors import SinkError
 from realtime.sinks.protocol import StylizedFrame
-from realtime.sinks.snapshot import write_png, write_snapshot
+from realtime.sinks.snapshot import write_snapshot
 
 
 def test_input_and_output_are_written_without_loss_or_overlay(tmp_path: Path) -> None:
@@ -25,23 +25,27 @@ def test_input_and_output_are_written_without_loss_or_overlay(tmp_path: Path) ->
         assert np.array_equal(np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)), pixels)
 
 
+def _red() -> StylizedFrame:
+    return StylizedFrame(make_frame(solid(RED)), solid(RED), solid(RED))
+
+
 def test_red_stays_red(tmp_path: Path) -> None:
-    write_png(tmp_path / "red.png", solid(RED))
-    pixels = cv2.imread(str(tmp_path / "red.png"), cv2.IMREAD_COLOR_RGB)
-    assert pixels is not None
-    assert (pixels == RED).all()
+    for path in write_snapshot(_red(), tmp_path / "red"):
+        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        assert pixels is not None
+        assert (pixels == RED).all()
 
 
 def test_a_place_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path: Path) -> None:
-    path = tmp_path / "none" / "red.png"
+    path = tmp_path / "none" / "red"
     with pytest.raises(SinkError) as refused:
-        write_png(path, solid(RED))
-    assert str(path) in str(refused.value)
+        write_snapshot(_red(), path)
+    assert f"{path}_input.png" in str(refused.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_image_that_cannot_take_its_name_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "red.png").mkdir()
+def test_an_image_that_cannot_take_its_name_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "red_input.png").mkdir()
     with pytest.raises(SinkError):
-        write_png(tmp_path / "red.png", solid(RED))
-    assert list(tmp_path.iterdir()) == [tmp_path / "red.png"]
+        write_snapshot(_red(), tmp_path / "red")
+    assert list(tmp_path.iterdir()) == [tmp_path / "red_input.png"]

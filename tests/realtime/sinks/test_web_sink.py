@@ -1,7 +1,4 @@
-"""Tests of the web page as a sink, without a viewer.
-
-Must not need a browser or a network.
-"""
+"""Tests of the web page as a sink, without a viewer."""
 
 import sys
 from typing import Any
@@ -10,6 +7,7 @@ import pytest
 from fakes import IdentityEngine, make_stylized, solid
 from web_page import LOOK, WebPage, colours
 
+from realtime.controls import Controls
 from realtime.errors import EngineError, MissingPackageError
 from realtime.options import WebOptions
 from realtime.sinks.web import WebSink
@@ -23,14 +21,15 @@ def test_it_is_not_watched_before_somebody_comes() -> None:
     assert not WebSink(WebOptions(port=0), IdentityEngine(), colours(), LOOK).watched
 
 
-def test_an_engine_that_failed_senders_ends_the_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = WebPage()
-    server = page.sink._server
-    assert server is not None
-    monkeypatch.setattr(server, "failure", EngineError("hangs"))
+def test_an_engine_that_failed_senders_ends_the_run() -> None:
+    sink = WebSink(WebOptions(port=0), IdentityEngine(), colours(), LOOK)
+    sink.open("a grey wall", Controls(colours(), 0, LOOK), lambda _: None)
+    assert sink._server is not None
+    sink.write(make_stylized(solid((1, 2, 3))))
+    sink._server.threads.fail(EngineError("hangs"))
     with pytest.raises(EngineError, match="hangs"):
-        page.sink.write(make_stylized(solid((1, 2, 3))))
-    page.close()
+        sink.write(make_stylized(solid((1, 2, 3))))
+    sink.close()
 
 
 def test_it_closes_twice_and_when_it_was_never_opened() -> None:

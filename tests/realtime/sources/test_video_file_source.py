@@ -4,6 +4,7 @@ Must not need the sample clip or a network.
 """
 
 import gc
+import re
 import struct
 import threading
 from collections.abc import Callable
@@ -15,12 +16,9 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 from fakes import BLUE, GREEN, RED, UNTAGGED, ClipFormat, difference, noise, solid, write_clip
-from video_corpus import VideoKind, make_video
 
 from realtime.errors import SourceError
 from realtime.frame import Frame, Image
-from realtime.media.colour import ColourTags
-from realtime.media.video_reader import VideoReader
 from realtime.sources.video_file import VideoFileSource
 
 HANGS_AFTER_S = 10.0
@@ -201,13 +199,13 @@ def _spoil(path: Path) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (lambda path: None, "no such file"),
-    "empty": (Path.touch, "damaged"),
-    "text": (lambda path: path.write_text("this is a diary"), "damaged"),
-    "cut": (_cut, "damaged"),
-    "spoilt": (_spoil, "decode"),
-    "audio": (_write_audio, "no video track"),
-    "folder": (Path.mkdir, "is a folder"),
+    "missing": (lambda path: None, r"source \S+: no such file; give a video file, a camera number, sample or pattern"),
+    "empty": (Path.touch, r"video \S+: cannot be read \(.+\); it is damaged or is not a video"),
+    "text": (lambda path: path.write_text("this is a diary"), r"video \S+: cannot be read \(.+\); it is damaged"),
+    "cut": (_cut, r"video \S+: cannot be read \(.+\); it is damaged"),
+    "spoilt": (_spoil, r"video \S+: holds no image that can be decoded; it is damaged"),
+    "audio": (_write_audio, r"video \S+: holds no video track; give a video or an image"),
+    "folder": (Path.mkdir, r"source \S+: is a folder, not a video file"),
 }
 
 
@@ -221,8 +219,8 @@ def test_what_cannot_be_decoded_is_told_in_one_line(
     with pytest.raises(SourceError) as refused:
         VideoFileSource(path, path.name)
     message = str(refused.value)
-    assert message.startswith(f"source {path}: ")
-    assert reason in message
+    assert re.match(reason, message)
+    assert str(path) in message
     assert "\n" not in message
     assert capfd.readouterr().err == ""
 
@@ -270,23 +268,3 @@ def test_closing_while_another_thread_reads_ends_the_reading_quietly(tmp_path: P
         assert not reader.is_alive()
         assert source.read() is None
     assert raised == []
-
-
-SHOWN = {
-    "anamorphic": VideoKind(shape=Fraction(16, 9), count=2),
-    "rotated": VideoKind(rotation=90, count=2),
-    "full range": VideoKind(tags=ColourTags(matrix=1, full_range=True), count=2),
-    "anamorphic and rotated": VideoKind(shape=Fraction(3, 2), rotation=-90, count=2),
-}
-
-
-@pytest.mark.parametrize("kind", SHOWN.values(), ids=SHOWN.keys())
-def test_a_clip_looks_the_same_live_and_in_files(kind: VideoKind, tmp_path: Path) -> None:
-    path = make_video(tmp_path / "clip", kind)
-    reader = VideoReader(path)
-    wanted = [frame.pixels for frame in reader.frames()]
-    live = _read_all(path)
-    assert [frame.pixels.shape for frame in live] == [pixels.shape for pixels in wanted]
-    for frame, pixels in zip(live, wanted, strict=True):
-        assert difference(frame.pixels, pixels) < 8  # chroma is interpolated in another way
-    reader.close()

@@ -1,7 +1,4 @@
-"""Tests of who may talk to the server, and of requests that wish it ill.
-
-Must not send anything to another machine.
-"""
+"""Tests of who may talk to the server, and of requests that wish it ill; all sent from this machine to itself."""
 
 import asyncio
 import io
@@ -25,9 +22,11 @@ from web_page import WebPage
 
 from realtime.errors import OptionError, SinkError
 from realtime.options import WebOptions
+from realtime.web import guard
 from realtime.web.guard import Guard, hosts_of, is_loopback
 
 LIMIT = 1000
+PAGE = Path(guard.__file__).with_name("page")
 
 
 @pytest.fixture(scope="module")
@@ -165,14 +164,14 @@ def _image(kind: str, size_wh: tuple[int, int] = (40, 30)) -> bytes:
     ],
     ids=["bomb", "cut", "empty", "head", "gif", "ppm", "half"],
 )
-def test_a_image_that_is_none_is_refused(page: WebPage, content: bytes, words: str) -> None:
+def test_an_image_that_is_none_is_refused(page: WebPage, content: bytes, words: str) -> None:
     answer = page.ask("POST", "/api/image", content)
     assert answer.status == 400
     assert words in answer.json["error"]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
-def test_a_image_comes_back_in_full_size_and_as_a_preview(page: WebPage, kind: str) -> None:
+def test_an_image_comes_back_in_full_size_and_as_a_preview(page: WebPage, kind: str) -> None:
     for query, size_wh in (("style=green", (400, 300)), ("style=blue&max_side=100", (100, 75))):
         answer = page.ask("POST", f"/api/image?{query}", _image(kind, (400, 300)))
         assert answer.status == 200, answer.body
@@ -219,6 +218,14 @@ def test_the_page_tells_its_styles_and_shows_them(page: WebPage) -> None:
         assert Pillow.open(io.BytesIO(answer.body)).size == (160, 120)
     state = page.ask("GET", "/api/state").json
     assert (state["source"], state["engine"], state["viewers"]) == ("a grey wall", "identity", 0)
+
+
+@pytest.mark.parametrize("file", sorted(PAGE.iterdir()), ids=lambda file: file.name)
+def test_every_file_of_the_page_is_served_as_what_it_is(page: WebPage, file: Path) -> None:
+    answer = page.ask("GET", "/" if file.name == "index.html" else f"/{file.name}")
+    assert answer.body == file.read_bytes()
+    kind = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}[file.suffix]
+    assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
 
 
 def test_who_sends_slowly_or_never_reads_holds_up_nobody(page: WebPage) -> None:
@@ -301,6 +308,17 @@ def test_a_port_in_use_and_a_certificate_that_is_none_are_told(page: WebPage, tm
         WebOptions(tls_cert=tmp_path / "x.pem", tls_key=tmp_path / "key.pem")
     with pytest.raises(OptionError, match="port 70000"):
         WebOptions(port=70000)
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1"])
+def test_the_address_that_is_told_can_be_opened(host: str) -> None:
+    try:
+        socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+    served = WebPage(options=WebOptions(host, port=0))
+    assert served.ask("GET", "/").status == 200
+    served.close()
 
 
 def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:

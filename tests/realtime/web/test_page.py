@@ -1,7 +1,4 @@
-"""Tests of the page in a real browser, with a fake camera: what a visitor sees and can do.
-
-Must not need a camera, a screen or a network.
-"""
+"""Tests of the page in a real browser, with a fake camera: what a visitor sees and can do; without a screen."""
 
 import re
 import shutil
@@ -161,8 +158,7 @@ class Visitor:
     def _connections(self) -> int:
         server = self.served.sink._server
         assert server is not None
-        assert server._peers is not None
-        return server._peers.count
+        return server.connections.count
 
 
 def _distance(one: Image, other: Image) -> float:
@@ -316,7 +312,7 @@ def test_a_visitor_sees_the_own_camera_stylized(browser: Browser, served: Served
     visitor.close()
 
 
-def test_a_image_is_stylized_in_every_style_and_in_full_size(browser: Browser, served: Served, tmp_path: Path) -> None:
+def test_an_image_is_stylized_in_every_style_and_in_full_size(browser: Browser, served: Served, tmp_path: Path) -> None:
     path = tmp_path / "holiday.jpg"
     large = cv2.resize(served.frames[0], (1000, 750))
     Pillow.fromarray(large).save(path, quality=95)

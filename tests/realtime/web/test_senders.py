@@ -1,6 +1,6 @@
-"""Tests of one engine for many senders: newest frames, one batch, turns, sizes; no connection.
+"""Tests of one engine for many senders: newest frames, one batch, turns, sizes; without connections.
 
-Must not need a GPU: an engine that says it is one stands in.
+An engine that says that it runs on a GPU stands in for one.
 """
 
 import threading
@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from fakes import FailingEngine, IdentityEngine, solid
+from fakes import FailingEngine, IdentityEngine, make_frame, solid
 from numpy.typing import NDArray
 from web_page import ColourEngine, colours
 
 from realtime.controls import Action, ChangeLook, Controls
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError, EngineTimeoutError
-from realtime.frame import Image
+from realtime.frame import Frame, Image
 from realtime.options import LookOptions
+from realtime.sinks.protocol import StylizedFrame
 from realtime.style_catalogue import Style
-from realtime.web.senders import Sender, SentFrame, Studio
+from realtime.web.senders import Sender, SenderStage
 
 PATIENCE_S = 10.0
 RED, GREEN, BLUE = ColourEngine.COLOURS
@@ -51,30 +52,30 @@ class Viewer:
         self.latencies_s: list[float] = []
         self.sender = Sender(controls, self._take, self.told.append)
 
-    def _take(self, original: Image, stylized: Image, capture_time_s: float) -> None:
-        self.latencies_s.append(time.perf_counter() - capture_time_s)
-        self.images.append((original, stylized))
+    def _take(self, stylized: StylizedFrame) -> None:
+        self.latencies_s.append(time.perf_counter() - stylized.frame.capture_time_s)
+        self.images.append((stylized.frame.pixels, stylized.pixels))
 
     @property
     def colours(self) -> list[tuple[int, ...]]:
         return [tuple(stylized[0, 0].tolist()) for _, stylized in self.images]
 
 
-Open = Callable[[IdentityEngine], Studio]
+Open = Callable[[IdentityEngine], SenderStage]
 
 
 @pytest.fixture
 def failures() -> list[BaseException]:
-    """What ended a studio."""
+    """What ended a stage."""
     return []
 
 
 @pytest.fixture
-def open_studio(failures: list[BaseException]) -> Iterator[Open]:
-    opened: list[Studio] = []
+def open_stage(failures: list[BaseException]) -> Iterator[Open]:
+    opened: list[SenderStage] = []
 
-    def _open(engine: IdentityEngine) -> Studio:
-        opened.append(Studio(engine, failures.append))
+    def _open(engine: IdentityEngine) -> SenderStage:
+        opened.append(SenderStage(engine, failures.append))
         return opened[0]
 
     yield _open
@@ -88,20 +89,20 @@ def _until(condition: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def _grey(value: int, size_wh: tuple[int, int] = (64, 48)) -> SentFrame:
-    return SentFrame(solid((value, value, value), size_wh), time.perf_counter())
+def _grey(value: int, size_wh: tuple[int, int] = (64, 48)) -> Frame:
+    return make_frame(solid((value, value, value), size_wh))
 
 
-def test_frames_of_all_senders_are_one_batch_each_in_its_own_style(open_studio: Open) -> None:
+def test_frames_of_all_senders_are_one_batch_each_in_its_own_style(open_stage: Open) -> None:
     engine = WaitingEngine("cuda:0")
-    studio, viewers = open_studio(engine), [Viewer(name) for name in ("red", "green", "blue", "green")]
+    stage, viewers = open_stage(engine), [Viewer(name) for name in ("red", "green", "blue", "green")]
     for viewer in viewers:
-        studio.add(viewer.sender)
-    studio.put(viewers[0].sender, _grey(0))
+        stage.add(viewer.sender)
+    stage.put(viewers[0].sender, _grey(0))
     assert engine.taken.acquire(timeout=PATIENCE_S)
     for value, viewer in enumerate(viewers[1:3]):
-        studio.put(viewer.sender, _grey(value))
-    studio.put(viewers[3].sender, _grey(9, (32, 32)))  # another size is a batch of its own
+        stage.put(viewer.sender, _grey(value))
+    stage.put(viewers[3].sender, _grey(9, (32, 32)))  # another size is a batch of its own
     engine.leave.release(3)
     _until(lambda: all(viewer.images for viewer in viewers))
     assert [count for count, _ in engine.batches] == [1, 2, 1]
@@ -111,90 +112,90 @@ def test_frames_of_all_senders_are_one_batch_each_in_its_own_style(open_studio: 
 
 @pytest.mark.parametrize(("device", "identity"), [("cpu", 99.0), ("cuda:0", None)], ids=["cpu", "own networks"])
 def test_on_a_cpu_and_in_networks_of_their_own_frames_go_one_by_one(
-    open_studio: Open, device: str, identity: float | None
+    open_stage: Open, device: str, identity: float | None
 ) -> None:
     engine = WaitingEngine(device)
-    studio, viewers = open_studio(engine), [Viewer("red", identity), Viewer("green", identity)]
+    stage, viewers = open_stage(engine), [Viewer("red", identity), Viewer("green", identity)]
     for viewer in viewers:
-        studio.add(viewer.sender)
-        studio.put(viewer.sender, _grey(0))
+        stage.add(viewer.sender)
+        stage.put(viewer.sender, _grey(0))
     engine.leave.release(2)
     _until(lambda: all(viewer.images for viewer in viewers))
     assert [count for count, _ in engine.batches] == [1, 1]
 
 
-def test_the_newest_frame_wins_and_nobody_waits_for_ever(open_studio: Open) -> None:
+def test_the_newest_frame_wins_and_nobody_waits_for_ever(open_stage: Open) -> None:
     engine = WaitingEngine("cpu")
-    studio, busy, patient = open_studio(engine), Viewer("red"), Viewer("green")
-    studio.add(busy.sender)
-    studio.add(patient.sender)
-    studio.put(busy.sender, _grey(1))
+    stage, busy, patient = open_stage(engine), Viewer("red"), Viewer("green")
+    stage.add(busy.sender)
+    stage.add(patient.sender)
+    stage.put(busy.sender, _grey(1))
     assert engine.taken.acquire(timeout=PATIENCE_S)
     for value in range(2, 9):
-        studio.put(busy.sender, _grey(value))
-    studio.put(patient.sender, _grey(50))
+        stage.put(busy.sender, _grey(value))
+    stage.put(patient.sender, _grey(50))
     engine.leave.release(3)
     _until(lambda: len(busy.images) == 2 and patient.images)
     assert [int(original[0, 0, 0]) for original, _ in busy.images] == [1, 8]
     assert [style for _, style in engine.batches][:2] == ["red", "green"], "the other's turn came first"
 
 
-def test_a_browser_that_sends_smaller_frames_changes_no_size_and_a_turned_phone_does(open_studio: Open) -> None:
-    studio, viewer = open_studio(ColourEngine()), Viewer("red")
-    studio.add(viewer.sender)
+def test_a_browser_that_sends_smaller_frames_changes_no_size_and_a_turned_phone_does(open_stage: Open) -> None:
+    stage, viewer = open_stage(ColourEngine()), Viewer("red")
+    stage.add(viewer.sender)
     shapes = []
     for size_wh in ((640, 480), (320, 240), (480, 360), (480, 640), (242, 322), (2560, 1920)):
         count = len(viewer.images)
-        studio.put(viewer.sender, _grey(3, size_wh))
+        stage.put(viewer.sender, _grey(3, size_wh))
         _until(lambda count=count: len(viewer.images) > count)  # type: ignore[misc]
         shapes.append(viewer.images[-1][1].shape[:2])
     assert shapes == [(480, 640)] * 3 + [(640, 480)] * 2 + [(720, 960)]
 
 
-def test_what_fails_is_told_and_others_go_on(open_studio: Open) -> None:
-    studio, viewer = open_studio(FailingEngine(1, EngineError("boom"))), Viewer("red")
-    studio.add(viewer.sender)
+def test_what_fails_is_told_and_others_go_on(open_stage: Open) -> None:
+    stage, viewer = open_stage(FailingEngine(1, EngineError("boom"))), Viewer("red")
+    stage.add(viewer.sender)
     for value in range(2):
-        studio.put(viewer.sender, _grey(value))
+        stage.put(viewer.sender, _grey(value))
         _until(lambda value=value: len(viewer.images) + len(viewer.told) > value)  # type: ignore[misc]
     assert viewer.told == ["boom"]
     other = Viewer("green")
-    studio.remove(viewer.sender)
-    studio.add(other.sender)
-    studio.put(other.sender, _grey(1))
-    studio.put(viewer.sender, _grey(1))
+    stage.remove(viewer.sender)
+    stage.add(other.sender)
+    stage.put(other.sender, _grey(1))
+    stage.put(viewer.sender, _grey(1))
     _until(lambda: other.images or other.told)
     assert len(viewer.images) == 1
 
 
-def test_a_image_that_is_frozen_stays_and_still_changes_its_style(open_studio: Open) -> None:
-    studio, viewer = open_studio(ColourEngine()), Viewer("red")
-    studio.add(viewer.sender)
-    studio.put(viewer.sender, _grey(7))
+def test_a_image_that_is_frozen_stays_and_still_changes_its_style(open_stage: Open) -> None:
+    stage, viewer = open_stage(ColourEngine()), Viewer("red")
+    stage.add(viewer.sender)
+    stage.put(viewer.sender, _grey(7))
     _until(lambda: viewer.images)
     viewer.sender.controls.apply(Action.FREEZE)
     viewer.sender.controls.apply(ChangeLook(style="green"))
-    studio.put(viewer.sender, _grey(99))
+    stage.put(viewer.sender, _grey(99))
     _until(lambda: len(viewer.images) == 2)
     assert [int(original[0, 0, 0]) for original, _ in viewer.images] == [7, 7]
     assert viewer.colours == [RED, GREEN]
 
 
-def test_latency_is_that_of_the_frame_shown_and_not_of_the_newest_that_arrived(open_studio: Open) -> None:
+def test_latency_is_that_of_the_frame_shown_and_not_of_the_newest_that_arrived(open_stage: Open) -> None:
     engine = WaitingEngine("cpu")
-    studio, viewer = open_studio(engine), Viewer("red")
-    studio.add(viewer.sender)
-    studio.put(viewer.sender, _grey(1))
+    stage, viewer = open_stage(engine), Viewer("red")
+    stage.add(viewer.sender)
+    stage.put(viewer.sender, _grey(1))
     assert engine.taken.acquire(timeout=PATIENCE_S)
     time.sleep(0.3)
-    studio.put(viewer.sender, _grey(2))  # arrives while the first is under way
+    stage.put(viewer.sender, _grey(2))  # arrives while the first is under way
     engine.leave.release()
     _until(lambda: viewer.images)
     engine.leave.release()
     assert viewer.latencies_s[0] >= 0.3
 
 
-def test_a_new_size_is_prepared_while_others_go_on(open_studio: Open) -> None:
+def test_a_new_size_is_prepared_while_others_go_on(open_stage: Open) -> None:
     class PreparingEngine(ColourEngine):
         go_on = threading.Event()
 
@@ -204,27 +205,27 @@ def test_a_new_size_is_prepared_while_others_go_on(open_studio: Open) -> None:
             return super().prepare(shape, style)
 
     engine = PreparingEngine()
-    studio, known, new = open_studio(engine), Viewer("red"), Viewer("green")
-    studio.add(known.sender)
-    studio.add(new.sender)
+    stage, known, new = open_stage(engine), Viewer("red"), Viewer("green")
+    stage.add(known.sender)
+    stage.add(new.sender)
     for count in range(1, 4):
         if count == 2:
-            studio.put(new.sender, _grey(1, (32, 32)))
-        studio.put(known.sender, _grey(count))
+            stage.put(new.sender, _grey(1, (32, 32)))
+        stage.put(known.sender, _grey(count))
         _until(lambda count=count: len(known.images) == count)  # type: ignore[misc]
     assert not new.images
     engine.go_on.set()
     _until(lambda: new.images)
 
 
-def test_an_engine_that_hangs_ends_the_studio_with_an_error(
-    open_studio: Open, failures: list[BaseException], monkeypatch: pytest.MonkeyPatch
+def test_an_engine_that_hangs_ends_the_stage_with_an_error(
+    open_stage: Open, failures: list[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("realtime.flow.FRAME_LIMIT_S", 0.3)
     engine = WaitingEngine("cpu")
-    studio, viewer = open_studio(engine), Viewer("red")
-    studio.add(viewer.sender)
-    studio.put(viewer.sender, _grey(1))
+    stage, viewer = open_stage(engine), Viewer("red")
+    stage.add(viewer.sender)
+    stage.put(viewer.sender, _grey(1))
     _until(lambda: failures)
     assert isinstance(failures[0], EngineTimeoutError)
     engine.leave.release()

@@ -1,20 +1,19 @@
-"""Tests of live connections: real WebRTC on this machine, a client without a browser, a fake engine.
-
-Must not need a browser, a camera or a network.
-"""
+"""Tests of live connections: real WebRTC on this machine, a client without a browser, a fake engine; no network."""
 
 import asyncio
 import gc
+import re
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import psutil
 import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
 from web_page import Camera, Client, ColourEngine, WebPage, wait_for
 
 from realtime.controls import Action, ChangeLook, SelectStyle
-from realtime.web import webrtc as peers
+from realtime.web import webrtc
 
 GREY = (128, 128, 128)
 RED, GREEN, BLUE = ColourEngine.COLOURS
@@ -108,7 +107,7 @@ def test_messages_that_mean_nothing_are_told_and_change_nothing(page: WebPage) -
 def test_more_than_the_most_connections_are_turned_away_and_a_place_becomes_free(
     page: WebPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(peers, "MAX_PEERS", 1)
+    monkeypatch.setattr(webrtc, "MAX_CONNECTIONS", 1)
 
     async def work() -> None:
         first, second = Client(page), Client(page)
@@ -129,8 +128,8 @@ def test_more_than_the_most_connections_are_turned_away_and_a_place_becomes_free
 
 
 def test_who_never_comes_and_who_falls_silent_is_forgotten(page: WebPage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "_CONNECT_S", 1.5)
-    monkeypatch.setattr(peers, "_SILENT_S", 1.5)
+    monkeypatch.setattr(webrtc, "_CONNECT_S", 1.5)
+    monkeypatch.setattr(webrtc, "_SILENT_S", 1.5)
 
     async def work() -> None:
         offer = Client(page)
@@ -149,6 +148,26 @@ def test_who_never_comes_and_who_falls_silent_is_forgotten(page: WebPage, monkey
         await talking.until(RED)
         for client in (offer, silent, talking):
             await client.close()
+
+    _run(work)
+
+
+def _candidates(sdp: str) -> set[str]:
+    return set(re.findall(r"^a=candidate:\S+ \d udp \d+ (\S+)", sdp, re.MULTILINE | re.IGNORECASE))
+
+
+def test_a_page_for_this_machine_is_connected_over_this_machine_and_other_connections_are_as_they_were(
+    page: WebPage,
+) -> None:
+    async def work() -> None:
+        client, other = Client(page), RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        answer = await client.connect()
+        assert _candidates(answer.json["sdp"]) == {"127.0.0.1"}
+        other.createDataChannel("any")
+        await other.setLocalDescription(await other.createOffer())
+        assert "127.0.0.1" not in _candidates(other.localDescription.sdp)
+        await client.close()
+        await other.close()
 
     _run(work)
 
@@ -187,7 +206,7 @@ def test_an_offer_with_sound_is_refused(page: WebPage) -> None:
 
 @pytest.mark.slow
 def test_fifty_who_come_and_are_killed_leave_nothing_behind(page: WebPage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "_SILENT_S", 1.0)
+    monkeypatch.setattr(webrtc, "_SILENT_S", 1.0)
     process = psutil.Process()
 
     def held() -> tuple[int, int, float]:
@@ -222,6 +241,6 @@ def test_fifty_who_come_and_are_killed_leave_nothing_behind(page: WebPage, monke
         assert after[2] <= before[2] + 60, "MB of memory"
 
     _run(work)
-    loop = page.sink._server._loop  # type: ignore[union-attr]
+    loop = page.sink._server.broadcast._loop  # type: ignore[union-attr]
     assert loop is not None
     assert len(asyncio.all_tasks(loop)) < 12

@@ -1,0 +1,120 @@
+"""Owns writing videos: the encoder's set-up, colour tags, and exact times in a container."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import av
+from av.codec.context import Flags
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from realtime.errors import SinkError
+from realtime.frame import Image
+from realtime.media.codecs import Encoder, VideoFormat, ordinary_priority
+from realtime.media.colour import FromRgb
+
+
+def add_video_stream(container: OutputContainer, encoder: Encoder, video_format: VideoFormat) -> VideoStream:
+    """Declares the track of a video's images.
+
+    A video that is joined of encoded packets has its headers from an encoder that is set up alike.
+    """
+    stream = container.add_stream(encoder.ffmpeg_name, rate=video_format.rate)
+    assert isinstance(stream, VideoStream)
+    stream.width, stream.height = video_format.coded_size_wh(encoder)
+    stream.pix_fmt = video_format.pixel_format(encoder)
+    stream.options = dict(encoder.options)
+    stream.time_base = video_format.time_base
+    tags, context = video_format.tags, stream.codec_context
+    context.time_base = video_format.time_base
+    context.colorspace, context.color_range = tags.matrix or 1, 2 if tags.full_range else 1
+    context.color_primaries, context.color_trc = tags.primaries, tags.transfer
+    context.flags |= int(Flags.global_header)
+    if encoder.tag and container.format.name in ("mp4", "mov"):
+        context.codec_tag = encoder.tag
+    return stream
+
+
+class VideoWriter:
+    """Encodes RGB into a file that holds nothing else.
+
+    Args:
+        path: of the file.
+        encoder: codec and its settings.
+        video_format: of the images.
+        name: what is written, for messages: "recording out.mp4".
+        container: FFmpeg's name of the kind of file; None goes by the suffix.
+
+    Attributes:
+        frames: how many images were written.
+
+    Raises:
+        SinkError: the file cannot be written there, or the encoder cannot be started.
+    """
+
+    def __init__(
+        self, path: Path, encoder: Encoder, video_format: VideoFormat, name: str, container: str | None = None
+    ) -> None:
+        self._path, self._name, self.frames = path, name, 0
+        self._from_rgb = FromRgb(video_format.tags, video_format.pixel_format(encoder), encoder.even_sides)
+        self._time_base = video_format.time_base
+        with self._sink_errors():
+            self._container = av.open(str(path), "w", format=container)
+            self._stream = add_video_stream(self._container, encoder, video_format)
+        try:
+            with ordinary_priority():
+                self._stream.codec_context.open()
+        except (FFmpegError, OSError, ValueError) as error:
+            self.abandon()
+            raise SinkError(
+                f"encoder {encoder.ffmpeg_name}: cannot be started for {'x'.join(map(str, video_format.size_wh))} "
+                f"({_reason(error)}); {encoder.needs or 'choose another --codec'}"
+            ) from error
+
+    def write(self, pixels: Image, time: int, duration: int = 0) -> None:
+        """Encodes one image.
+
+        Args:
+            pixels: uint8 (H, W, 3) RGB.
+            time: later than the one before, in units of the video's time base.
+            duration: in the same units; 0 is until the next one.
+
+        Raises:
+            SinkError: the disk is full, or the encoder failed.
+        """
+        image = self._from_rgb(pixels)
+        image.pts, image.time_base, image.duration = time, self._time_base, duration
+        with self._sink_errors():
+            self._container.mux(self._stream.encode(image))
+        self.frames += 1
+
+    def close(self) -> None:
+        """Completes the file.
+
+        Raises:
+            SinkError: as `write`.
+        """
+        with self._sink_errors():
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+
+    def abandon(self) -> None:
+        """Closes what is open, and leaves an incomplete file."""
+        with suppress(FFmpegError, OSError):
+            self._container.close()
+
+    @contextmanager
+    def _sink_errors(self) -> Iterator[None]:
+        """Turns what FFmpeg or the system raise into SinkError."""
+        try:
+            yield
+        except (FFmpegError, OSError, ValueError) as error:
+            raise SinkError(
+                f"{self._name}: cannot be written ({_reason(error)}); make room, or choose another place"
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
