@@ -14,7 +14,7 @@ from realtime import cli
 from realtime.options import CODEC_NAMES, EngineOptions, FileOptions, LookOptions
 
 if TYPE_CHECKING:
-    from realtime.videos.reporting import Teller
+    from realtime.videos.reporting import Reporter
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 os.environ.setdefault("SVT_LOG", "1")  # errors only: the AV1 encoder tells all its settings
@@ -69,7 +69,7 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
     )
 
 
-def run(chosen: argparse.Namespace, teller: "Teller") -> int:
+def run(chosen: argparse.Namespace, reporter: "Reporter") -> int:
     """Does what the command line says, and returns the exit status."""
     options = read_options(chosen)
     import cv2
@@ -77,20 +77,24 @@ def run(chosen: argparse.Namespace, teller: "Teller") -> int:
     from realtime.videos.job import run_files
 
     cv2.setNumThreads(1)  # the engine has the cores; OpenCV only resizes and mixes
-    result = run_files(options, teller)
+    result = run_files(options, reporter)
     return 1 if result.failed else EXIT_DAMAGED if result.damaged else 0
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     chosen = make_parser().parse_args(arguments)
-    from realtime.videos.reporting import make_teller
+    from realtime.videos.reporting import make_reporter
 
-    teller = make_teller(chosen.json, to_stderr=chosen.output == "-")
+    reporter = make_reporter(chosen.json, to_stderr=chosen.output == "-")
     try:
-        return cli.run_main(lambda: run(chosen, teller), lambda line: teller.failed("", line), teller.interrupted)
+        return cli.run_main(
+            lambda: run(chosen, reporter),
+            failed=lambda line: reporter.report("error", text=line),
+            interrupted=lambda: reporter.report("interrupted"),
+        )
     finally:
-        teller.close()
+        reporter.close()
 
 
 def command() -> NoReturn:

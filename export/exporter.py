@@ -97,7 +97,7 @@ class Parity:
 
 
 def export_checkpoint(
-    checkpoint: Path, output: Path | None = None, options: ExportOptions | None = None
+    checkpoint: Path, output: Path | None = None, options: ExportOptions = ExportOptions()
 ) -> tuple[Path, Parity]:
     """Exports a checkpoint, by default to the same name with `.onnx` or `.int8.onnx`.
 
@@ -110,7 +110,6 @@ def export_checkpoint(
         MissingPackageError: int8 has no photographs to calibrate with.
         OSError: the file cannot be written.
     """
-    options = options or ExportOptions()
     target = output or checkpoint.with_suffix(options.suffix)
     network = load_checkpoint(checkpoint)
     header = read_header(checkpoint) if checkpoint.suffix.lower() == ".safetensors" else {}
@@ -118,7 +117,7 @@ def export_checkpoint(
 
 
 def export_network(
-    network: StyleNetwork, output: Path, style_credits: str = "[]", options: ExportOptions | None = None
+    network: StyleNetwork, output: Path, style_credits: str = "[]", options: ExportOptions = ExportOptions()
 ) -> Parity:
     """Writes a network as one self-contained `.onnx` file with metadata, and checks it.
 
@@ -136,7 +135,6 @@ def export_network(
         MissingPackageError: int8 has no photographs to calibrate with.
         OSError: the file cannot be written.
     """
-    options = options or ExportOptions()
     if output.suffix != ".onnx":
         raise ExportError(f"model file {output}: must end in .onnx")
     photographs = _photographs(options.photo_dir) if options.precision == "int8" else []
@@ -186,7 +184,7 @@ def _metadata(network: StyleNetwork, form: GraphForm, style_credits: str, option
 def compare_with_torch(
     network: StyleNetwork,
     model_file: Path,
-    options: ExportOptions | None = None,
+    options: ExportOptions = ExportOptions(),
     photographs: Sequence[Frames] = (),
 ) -> Parity:
     """Runs images of several sizes through both, with every style and the identity.
@@ -198,7 +196,6 @@ def compare_with_torch(
         photographs: uint8 (1, H, W, 3); with them, random images are only run and not compared,
             because fp16 and int8 are right for images like those that int8 was calibrated with.
     """
-    options = options or ExportOptions()
     quiet = onnxruntime.SessionOptions()
     quiet.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(model_file), quiet, providers=["CPUExecutionProvider"])

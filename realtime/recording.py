@@ -6,8 +6,8 @@ from pathlib import Path
 
 from realtime.controls import Action, Command
 from realtime.errors import SinkError
+from realtime.media.image_file import StillImage, write_still
 from realtime.sinks.protocol import Sink, StylizedFrame
-from realtime.sinks.snapshot import write_snapshot
 from realtime.sinks.video_file import VideoFileSink
 
 
@@ -56,6 +56,21 @@ class Recorder:
         self._recording = VideoFileSink(path, self._rate_fps)
         self._sinks.append(self._recording)
         return f"recording to {path}"
+
+
+def write_snapshot(stylized: StylizedFrame, stem: Path) -> tuple[Path, Path]:
+    """Writes `STEM_input.png` and `STEM_output.png`.
+
+    Returns:
+        Both paths.
+
+    Raises:
+        SinkError: a file cannot be written.
+    """
+    paths = stem.with_name(f"{stem.name}_input.png"), stem.with_name(f"{stem.name}_output.png")
+    for path, pixels in zip(paths, (stylized.frame.pixels, stylized.pixels), strict=True):
+        write_still(path, StillImage(pixels))
+    return paths
 
 
 def _time_stamp() -> str:

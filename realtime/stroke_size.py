@@ -1,24 +1,21 @@
-"""Owns the size of strokes: an image is stylized at another size and brought back.
-
-Must not know where images come from, nor how they are enlarged.
-"""
+"""Owns the size of strokes: an image is stylized at another size and brought back to its own."""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.engines.protocol import Engine, EngineInfo
+from realtime.engines.protocol import Engine
 from realtime.frame import Image
 from realtime.media.resize import resize
 from realtime.style_catalogue import Style
 from realtime.upsampling import upsample_stylized
 
 IMAGE_PIXELS = 1_000_000
-"""A network's strokes are of a fixed number of pixels; in an image of so many they are as large as trained."""
+"""Of the images that networks were trained for. Strokes are of a fixed width in pixels, whatever the image."""
 
-_SAME = 1.1
-"""A change of size by less than this is not worth another resampling."""
+_LEAST_CHANGE = 1.1
+"""A change of size by a smaller factor is not worth another resampling."""
 
 _MIN_SIDE_PX = 16
 
@@ -35,10 +32,9 @@ def stylized_size_wh(size_wh: tuple[int, int], stroke: float, pixels: int | None
     width, height = size_wh
     grown = 1.0 if pixels is None else min(1.0, math.sqrt(pixels / (width * height)))
     scale = grown / stroke
-    if 1 / _SAME < scale < _SAME:
+    if 1 / _LEAST_CHANGE < scale < _LEAST_CHANGE:
         return size_wh
-    reduced_wh = (max(min(side, _MIN_SIDE_PX), round(side * scale)) for side in size_wh)
-    width, height = reduced_wh
+    width, height = (max(min(side, _MIN_SIDE_PX), round(side * scale)) for side in size_wh)
     return width, height
 
 
@@ -49,15 +45,14 @@ class StrokeEngine:
         engine: stays open when this one is closed.
         stroke: 0.5..4, how large.
         pixels: as of `stylized_size_wh`.
+
+    Attributes:
+        info: see `Engine.info`.
     """
 
     def __init__(self, engine: Engine, stroke: float, pixels: int | None = IMAGE_PIXELS) -> None:
+        self.info = engine.info
         self._engine, self._stroke, self._pixels = engine, stroke, pixels
-
-    @property
-    def info(self) -> EngineInfo:
-        """See `Engine.info`."""
-        return self._engine.info
 
     def prepare(self, shape: tuple[int, ...], style: Style) -> float:
         """See `Engine.prepare`."""

@@ -1,7 +1,4 @@
-"""Owns bringing a small stylized image back to the size of its image: crisp, with the image's edges, without halos.
-
-Must not know engines or styles.
-"""
+"""Owns bringing a small stylized image back to the size of its image: crisp, with the image's edges, without halos."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +13,7 @@ from realtime.frame import Image
 _Plane = NDArray[np.float32]
 
 _STRIP_PIXELS = 2**19
-"""Of the large image, for one thread at once: memory does not grow with the image."""
+"""Of the large image, that one thread works on at once: memory does not grow with the image."""
 
 _MARGIN = 4
 """Pixels of the stylized image that a strip sees above and below: two filters of two pixels each."""
@@ -26,7 +23,7 @@ _NOISE_LEVELS = 4.0
 """Standard deviation below which neither stylized image nor image shows an edge."""
 
 _TEXTURE_LEVELS = 20.0
-"""Standard deviation below which what the image shows is texture, which would lie on strokes like dirt."""
+"""Standard deviation below which the image's detail is texture, which would look like dirt on strokes."""
 
 _STAIRS_PX = 0.6
 """Blur that takes out the stairs of small pixels before edges are made steep."""

@@ -1,32 +1,29 @@
-"""Owns what the project promises on an NVIDIA GPU, and the verdict: `python benchmark.py --gpu-acceptance`.
+"""Owns what the project promises on an NVIDIA GPU, and the verdict: `python benchmark.py --gpu-acceptance`."""
 
-Must not know how it is measured.
-"""
-
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from neural_style.atomic_file import whole_file
+from speed.results import write_json
+from speed.table import Columns, describe_ceilings, make_table
 
 
 @dataclass(frozen=True)
-class CardFigures:
-    """One network, size and batch on the card, in fp16.
+class GpuResult:
+    """One network, size and batch on the GPU, in fp16.
 
     Attributes:
         network: "TransformerNet", the public example's, or "FastNet", ours.
         size_wh: width and height in px.
         batch_size: frames stylized together.
-        resident_ms: for a batch, from frames on the card to stylized images on the card, median; with the 5th and 95th
-            of 100 runs as low_ms and high_ms.
+        resident_ms: for a batch, from frames to stylized images in the GPU's memory, median; low_ms and high_ms
+            are the 5th and the 95th percentile of 100 runs.
         low_ms: see resident_ms.
         high_ms: see resident_ms.
-        host_fps: frames per second from and to the computer's memory, two batches under way.
-        arithmetic_ms: what its products would take at the rate of a large matrix product.
+        host_fps: frames per second from and to the computer's memory, two batches at once.
+        compute_ms: what its multiplications would take at the rate of a large matrix product.
         memory_ms: what its convolutions' inputs and outputs would take at the rate of a large copy.
     """
 
@@ -37,30 +34,30 @@ class CardFigures:
     low_ms: float
     high_ms: float
     host_fps: float
-    arithmetic_ms: float
+    compute_ms: float
     memory_ms: float
 
     @property
     def resident_fps(self) -> float:
-        """Throughput on the card."""
+        """Throughput in the GPU's memory."""
         return self.batch_size * 1000 / self.resident_ms
 
 
 @dataclass(frozen=True)
-class Promise:
-    """One line that must hold.
+class Requirement:
+    """A limit that a measured value must reach.
 
     Attributes:
-        words: what was measured.
+        name: what was measured.
         unit: of the values.
         limit: what must be reached.
         goal: what is hoped for; None is the limit.
-        value: what was measured; None could not be.
+        value: what was measured; None if it could not be.
         at_most: whether the limit is the largest allowed value, and not the smallest.
         why: it could not be measured.
     """
 
-    words: str
+    name: str
     unit: str
     limit: float
     goal: float | None
@@ -69,76 +66,79 @@ class Promise:
     why: str = ""
 
     @property
-    def kept(self) -> bool:
+    def met(self) -> bool:
         """Whether the limit is reached."""
-        return self.value is not None and self._reaches(self.limit)
+        return self._reaches(self.limit)
 
     @property
     def verdict(self) -> str:
         """For people."""
         if self.value is None:
             return f"NOT MEASURED: {self.why}"
-        if not self.kept:
+        if not self.met:
             return "MISSED"
         return "holds" if self.goal is None or self._reaches(self.goal) else "holds, the goal is missed"
 
-    def _reaches(self, mark: float) -> bool:
-        assert self.value is not None
-        return self.value <= mark if self.at_most else self.value >= mark
+    def _reaches(self, limit: float) -> bool:
+        if self.value is None:
+            return False
+        return self.value <= limit if self.at_most else self.value >= limit
 
 
-def card_table(figures: list[CardFigures], ceilings: dict[str, float]) -> Table:
-    """How fast the networks are on the card, beside the floors."""
-    best = ", ".join(f"{name} {value:.0f}" for name, value in ceilings.items())
-    table = Table(
-        title="fp16 on the card",
-        caption="on the card: uint8 frames to stylized ones in its memory, for one batch, median (5th-95th of 100);\n"
-        f"from host: from and to the computer's memory; floors at what the card can do at best ({best})",
+@dataclass(frozen=True)
+class GpuReport:
+    """All of one acceptance run.
+
+    Attributes:
+        machine: what it ran on.
+        ceilings: peak rates of the GPU.
+        results: how fast the networks are.
+        requirements: what must hold.
+    """
+
+    machine: dict[str, Any]
+    ceilings: dict[str, float]
+    results: list[GpuResult]
+    requirements: list[Requirement]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all requirements are met."""
+        return all(requirement.met for requirement in self.requirements)
+
+    def write_json(self, path: Path) -> None:
+        """Writes all of it; raises OSError when that fails."""
+        requirements = [asdict(each) | {"met": each.met} for each in self.requirements]
+        write_json(path, asdict(self) | {"requirements": requirements})
+
+
+def gpu_table(report: GpuReport) -> Table:
+    """How fast the networks are on the GPU, beside the least time that its peak rates allow."""
+    caption = (
+        "resident: uint8 frames to stylized ones in the GPU's memory, for one batch, median (5th-95th percentile);\n"
+        "from host: from and to the computer's memory; compute, memory: the least that a batch can take at the GPU's\n"
+        f"peak rates ({describe_ceilings(report.ceilings)})"
     )
-    for name in ("network", "size", "batch"):
-        table.add_column(name)
-    for name in ("on the card, ms", "fps", "from host, fps", "arithmetic floor, ms", "memory floor, ms"):
-        table.add_column(name, justify="right")
-    for row in figures:
-        table.add_row(
-            row.network,
-            "{}x{}".format(*row.size_wh),
-            str(row.batch_size),
-            f"{row.resident_ms:.3f} ({row.low_ms:.3f}-{row.high_ms:.3f})",
-            f"{row.resident_fps:.0f}",
-            f"{row.host_fps:.0f}",
-            f"{row.arithmetic_ms:.3f}",
-            f"{row.memory_ms:.3f}",
-        )
-    return table
-
-
-def promise_table(promises: list[Promise]) -> Table:
-    """What must hold, and whether it does."""
-    table = Table(title="must hold")
-    for name in ("what", "measured", "must be", "goal", "verdict"):
-        table.add_column(name)
-    for promise in promises:
-        sign = "at most" if promise.at_most else "at least"
-        measured = "-" if promise.value is None else f"{promise.value:.4g} {promise.unit}"
-        goal = "-" if promise.goal is None else f"{promise.goal:g}"
-        table.add_row(promise.words, measured, f"{sign} {promise.limit:g}", goal, promise.verdict)
-    return table
-
-
-def write_acceptance(
-    path: Path,
-    machine: dict[str, Any],
-    ceilings: dict[str, float],
-    figures: list[CardFigures],
-    promises: list[Promise],
-) -> None:
-    """Keeps all figures as JSON; raises OSError when that fails."""
-    content = {
-        "machine": machine,
-        "ceilings": ceilings,
-        "figures": [asdict(row) for row in figures],
-        "promises": [asdict(promise) | {"kept": promise.kept} for promise in promises],
+    columns: Columns[GpuResult] = {
+        "network": lambda result: result.network,
+        "size": lambda result: "{}x{}".format(*result.size_wh),
+        "batch": lambda result: str(result.batch_size),
+        "resident, ms": lambda result: f"{result.resident_ms:.3f} ({result.low_ms:.3f}-{result.high_ms:.3f})",
+        "fps": lambda result: f"{result.resident_fps:.0f}",
+        "from host, fps": lambda result: f"{result.host_fps:.0f}",
+        "compute, ms": lambda result: f"{result.compute_ms:.3f}",
+        "memory, ms": lambda result: f"{result.memory_ms:.3f}",
     }
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return make_table("fp16 on the GPU", caption, report.results, columns, words=3)
+
+
+def requirement_table(report: GpuReport) -> Table:
+    """What must hold, and whether it does."""
+    columns: Columns[Requirement] = {
+        "what": lambda each: each.name,
+        "measured": lambda each: "-" if each.value is None else f"{each.value:.4g} {each.unit}",
+        "must be": lambda each: f"{'at most' if each.at_most else 'at least'} {each.limit:g}",
+        "goal": lambda each: "-" if each.goal is None else f"{each.goal:g}",
+        "verdict": lambda each: each.verdict,
+    }
+    return make_table("must hold", "", report.requirements, columns, len(columns))

@@ -1,7 +1,4 @@
-"""Owns the network that all others are compared with: the public example's, as its users run it.
-
-Must not know how it is timed.
-"""
+"""Owns the network that all others are compared with: the public example's, as its users run it."""
 
 import numpy as np
 import torch
@@ -11,7 +8,7 @@ from neural_style.networks.transformer_net import TransformerNet
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError
 from realtime.style_catalogue import Style
-from speed.results import PUBLIC_NETWORK
+from speed.results import BASELINE
 
 
 class PublicNetwork:
@@ -19,6 +16,9 @@ class PublicNetwork:
 
     Args:
         device: "auto" is the GPU where PyTorch finds one.
+
+    Attributes:
+        info: see `Engine.info`.
 
     Raises:
         EngineError: PyTorch cannot use that device.
@@ -28,13 +28,9 @@ class PublicNetwork:
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise EngineError(f"device {device}: this PyTorch can use no NVIDIA GPU; use --device cpu")
         name = "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
-        self._network = TransformerNet(PUBLIC_NETWORK).eval().to(name)
+        self._network = TransformerNet(BASELINE).eval().to(name)
         self._device = torch.device(name)
-
-    @property
-    def info(self) -> EngineInfo:
-        """See `Engine.info`."""
-        return EngineInfo("torch", str(self._device), "fp32")
+        self.info = EngineInfo("torch", name, "fp32")
 
     def prepare(self, shape: tuple[int, ...], style: Style) -> float:
         """See `Engine.prepare`; there is nothing to prepare."""
@@ -42,7 +38,7 @@ class PublicNetwork:
 
     @torch.inference_mode()
     def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
-        """See `Engine.stylize`; style and strength count for nothing."""
+        """See `Engine.stylize`; style and strength are ignored."""
         frames = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).permute(0, 3, 1, 2).float()
         stylized = self._network(frames).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
         return np.ascontiguousarray(stylized.cpu().numpy())

@@ -1,7 +1,4 @@
-"""Owns what a device can do at best: products of large matrices, and copies of memory.
-
-Must not know networks or engines.
-"""
+"""Owns the peak rates of a device: products of large matrices, and copies of memory."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +23,7 @@ class Ceilings:
         self._device = torch.device(device)
         self._side = _SIDE[self._device.type]
 
-    def products_gops(self, precision: str) -> float:
+    def matmul_gops(self, precision: str) -> float:
         """Additions and multiplications, 1e9 per second, of a product of two square matrices; 0 where there is none.
 
         Args:
@@ -62,7 +59,5 @@ class Ceilings:
         return min(times_s)
 
     def _wait(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        elif self._device.type == "mps":
-            torch.mps.synchronize()
+        if self._device.type != "cpu":
+            torch.accelerator.synchronize(self._device)

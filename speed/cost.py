@@ -1,7 +1,4 @@
-"""Owns what a network costs by its definition: multiplications and bytes.
-
-Must not know how fast anything is.
-"""
+"""Owns what a network costs by its definition: multiplications and bytes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +11,7 @@ _BYTES = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network does for one pixel of a frame, whatever an engine makes of it.
+    """What a network does for one pixel of a frame, whichever engine runs it.
 
     Attributes:
         macs: multiply-accumulate operations of all convolutions.

@@ -1,18 +1,16 @@
-"""Owns measuring what the project promises on an NVIDIA GPU.
-
-Must not know how the verdict is shown or kept.
-"""
+"""Owns measuring what the project promises on an NVIDIA GPU."""
 
 import copy
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,29 +27,30 @@ from realtime.engines.onnx_engine import OnnxEngine
 from realtime.errors import EngineError, StylizationError
 from realtime.options import PROVIDERS, EngineOptions
 from realtime.style_catalogue import SAVED_MODELS, load_catalogue
-from speed.acceptance import CardFigures, Promise
+from speed.acceptance import GpuReport, GpuResult, Requirement
 from speed.ceilings import Ceilings
 from speed.clips import first_frames
 from speed.cost import cost_per_pixel
+from speed.machine import describe_machine
 
 HD, FULL_HD, UHD = (1280, 720), (1920, 1080), (3840, 2160)
 _BATCH_SIZES = (1, 2, 4)
 _RUNS = 100
 _HOST_FRAMES = 120
-_AT_ONCE = 2
+_PARALLEL_BATCHES = 2
 _COMPARED_FRAMES, _COMPARED_WH = 24, (640, 360)
 _TRAINED_STEPS, _FIRST_STEPS = 60, 10
 _FAST = SAVED_MODELS / "fast.safetensors"
 
 
-class Card:
-    """One GPU.
+class GpuAcceptance:
+    """The acceptance run of one GPU.
 
     Args:
         device: as PyTorch names it.
         clip: what frames are from.
+        say: takes lines for people: what is measured now, and what was left out.
         sizes_wh: what is measured; tests take small ones.
-        say: is told what is done now.
     """
 
     def __init__(
@@ -66,29 +65,42 @@ class Card:
             "TransformerNet": TransformerNet("random weights, which cost the same").eval(),
             "FastNet": load_checkpoint(_FAST),
         }
-        self.ceilings: dict[str, float] = {}
 
-    def figures(self) -> Iterator[CardFigures]:
-        """Measures both networks in every size and batch; what has no memory is left out, and said."""
-        self._say("what the card can do at best")
+    def run(self) -> GpuReport:
+        """Measures everything.
+
+        Raises:
+            StylizationError: the clip cannot be read.
+        """
+        ceilings = self.ceilings()
+        results = list(self.results(*ceilings.values()))
+        requirements = [*speed_requirements(results), *self.exactness(), *self.providers(), self.training()]
+        return GpuReport(describe_machine(), ceilings, results, requirements)
+
+    def ceilings(self) -> dict[str, float]:
+        """Peak rates of the GPU: of products in fp16 and of copies."""
+        self._say("peak rates of the GPU")
         ceilings = Ceilings(str(self._device))
-        products, copies = ceilings.products_gops("fp16"), ceilings.copy_gb_per_s()
-        self.ceilings = {"fp16 products Gop/s": products, "copy GB/s": copies}
+        return {"fp16 matmul Gop/s": ceilings.matmul_gops("fp16"), "copy GB/s": ceilings.copy_gb_per_s()}
+
+    def results(self, matmul_gops: float, copy_gb_per_s: float) -> Iterator[GpuResult]:
+        """Measures both networks in every size and batch; what does not fit into memory is left out, and said."""
         for name, size_wh, batch_size in product(self._networks, self._sizes_wh, _BATCH_SIZES):
-            self._say(f"{name}, {size_wh[0]}x{size_wh[1]}, batch {batch_size}")
+            what = f"{name}, {size_wh[0]}x{size_wh[1]}, batch {batch_size}"
+            self._say(what)
             images = first_frames(self._clip, size_wh, batch_size)
-            cost, pixels = cost_per_pixel(copy.deepcopy(self._networks[name]), size_wh), images[..., 0].size
             try:
-                runners = [self._runner(name, images.shape) for _ in range(_AT_ONCE)]
+                runners = [self._runner(name, images.shape) for _ in range(_PARALLEL_BATCHES)]
                 vector = _vector(self._networks[name])
                 runners[0].run(images, vector)
                 times_ms = runners[0].resident_ms(_RUNS)
                 host_fps = _host_fps(runners, images, vector)
             except RuntimeError as error:
-                self._say(f"left out: {name}, {size_wh[0]}x{size_wh[1]}, batch {batch_size}: {error}")
+                self._say(f"left out: {what}: {error}")
                 continue
+            cost, pixels = cost_per_pixel(copy.deepcopy(self._networks[name]), size_wh), images[..., 0].size
             low_ms, high_ms = (float(value) for value in np.percentile(times_ms, (5, 95)))
-            yield CardFigures(
+            yield GpuResult(
                 network=name,
                 size_wh=size_wh,
                 batch_size=batch_size,
@@ -96,65 +108,56 @@ class Card:
                 low_ms=low_ms,
                 high_ms=high_ms,
                 host_fps=host_fps,
-                arithmetic_ms=2 * cost.macs * pixels / products / 1e6 if products else 0.0,
-                memory_ms=cost.bytes_in("fp16") * pixels / copies / 1e6,
+                compute_ms=2 * cost.macs * pixels / matmul_gops / 1e6 if matmul_gops else 0.0,
+                memory_ms=cost.bytes_in("fp16") * pixels / copy_gb_per_s / 1e6,
             )
 
-    def exactness(self) -> Iterator[Promise]:
+    def exactness(self) -> Iterator[Requirement]:
         """fp16 beside fp32 on the frames of the clip, all styles, and on frames of one colour."""
         self._say("fp16 beside fp32")
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # the reference is exact
         frames = first_frames(self._clip, _COMPARED_WH, _COMPARED_FRAMES)
-        flat = np.stack([np.full(frames.shape[1:], level, np.uint8) for level in (0, 119, 255)])
         for name, network in self._networks.items():
-            far, differences = [], []
-            styles = network.style_vectors.float().cpu().numpy() if isinstance(network, FastNet) else [None]
-            half, exact = self._runner(name, (1, *frames.shape[1:])), self._runner(name, (1, *frames.shape[1:]), False)
-            for style, frame in product(styles, frames):
-                distance = np.abs(half.run(frame[None], style).astype(int) - exact.run(frame[None], style))
-                differences.append(float(distance.mean()))
-                far.append(float((distance.max(axis=-1) > 16).mean()))
-            yield Promise(f"{name}: fp16 from fp32, mean of the worst frame", "of 255", 1, None, max(differences), True)
-            yield Promise(
-                f"{name}: pixels of the worst frame that differ by more than 16", "%", 0.1, None, 100 * max(far), True
-            )
-        style = _vector(self._networks["FastNet"])
-        half, exact = (self._runner("FastNet", (1, *frames.shape[1:]), wants_half) for wants_half in (True, False))
-        stylized = [(half.run(one[None], style), exact.run(one[None], style)) for one in flat]
-        worst = max(float(np.abs(a.astype(int) - b).max()) for a, b in stylized)
-        yield Promise("FastNet: black, grey and white frames, fp16 from fp32", "of 255", 8, None, worst, True)
+            vectors = list(network.style_vectors.float().cpu().numpy()) if isinstance(network, FastNet) else [None]
+            worst = self._fp16_differences(name, frames, vectors).max(axis=0)
+            for what, unit, limit, value in [
+                ("fp16 from fp32, mean of the worst frame", "of 255", 1, worst[0]),
+                ("pixels of the worst frame that differ by more than 16", "%", 0.1, worst[1]),
+            ]:
+                yield Requirement(f"{name}: {what}", unit, limit, None, float(value), True)
+        flat = np.stack([np.full(frames.shape[1:], level, np.uint8) for level in (0, 119, 255)])
+        largest = self._fp16_differences("FastNet", flat, [_vector(self._networks["FastNet"])])[:, 2].max()
+        what = "FastNet: black, grey and white frames, fp16 from fp32"
+        yield Requirement(what, "of 255", 8, None, float(largest), True)
 
-    def providers(self) -> Iterator[Promise]:
+    def providers(self) -> Iterator[Requirement]:
         """ONNX Runtime's providers beside PyTorch in fp32, on a frame of the clip, a black one and a checkerboard."""
         catalogue = load_catalogue()
         frames = first_frames(self._clip, _COMPARED_WH, 1)
         board = np.indices(frames.shape[1:3]).sum(axis=0) // 32 % 2 * 255  # (H, W)
-        checked = [frames, np.zeros_like(frames), np.repeat(board[None, :, :, None], 3, axis=3).astype(np.uint8)]
+        inputs = [frames, np.zeros_like(frames), np.repeat(board[None, :, :, None], 3, axis=3).astype(np.uint8)]
         vector = _vector(self._networks["FastNet"])
-        exact = self._runner("FastNet", frames.shape, False)
+        exact = self._runner("FastNet", frames.shape, half=False)
         for provider in PROVIDERS[1:]:
             self._say(f"ONNX Runtime with {provider}")
-            words = f"onnx fp16, {provider}: mean difference from fp32, worst of frame, black, checkerboard"
+            value, why = None, ""
             try:
-                options = EngineOptions("onnx", str(self._device), "fp16", provider=provider)
-                engine = OnnxEngine(catalogue, options)
-                stylized = [engine.stylize(batch, catalogue.styles[0]) for batch in checked]
+                engine = OnnxEngine(catalogue, EngineOptions("onnx", str(self._device), "fp16", provider=provider))
+                pairs = [(engine.stylize(images, catalogue.styles[0]), exact.run(images, vector)) for images in inputs]
+                value = max(float(np.mean(cv2.absdiff(*pair))) for pair in pairs)
             except EngineError as error:
-                yield Promise(words, "of 255", 2, None, None, True, str(error))
-                continue
-            differences = [
-                float(np.abs(a.astype(int) - exact.run(b, vector)).mean())
-                for a, b in zip(stylized, checked, strict=True)
-            ]
-            yield Promise(words, "of 255", 2, None, max(differences), True)
+                why = str(error)
+            what = f"onnx fp16, {provider}: mean difference from fp32, worst of frame, black, checkerboard"
+            yield Requirement(what, "of 255", 2, None, value, True, why)
 
-    def training(self) -> Promise:
+    def training(self) -> Requirement:
         """How long the shipped styles would take from nothing, by the time of a few steps of the same schedule."""
         self._say("training, a few steps")
-        words = f"twelve styles from scratch, by {_TRAINED_STEPS - _FIRST_STEPS} steps"
         with safe_open(_FAST, framework="np") as stored:
             recipe = json.loads(stored.metadata()["training"])
         images = (packaged_photos() * 2)[:12]
+        ends_s: list[float] = []
+        minutes, why = None, ""
         with TemporaryDirectory(prefix="training_") as folder:
             options = TrainOptions(
                 style_images=tuple(images),
@@ -168,13 +171,26 @@ class Card:
                 save_every=_TRAINED_STEPS,
                 device=self._device.type,
             )
-            ends_s: list[float] = []
             try:
                 Trainer(options).run(lambda _: ends_s.append(time.perf_counter()))
+                step_s = (ends_s[-1] - ends_s[_FIRST_STEPS - 1]) / (_TRAINED_STEPS - _FIRST_STEPS)
+                minutes = step_s * recipe["step"] / 60
             except StylizationError as error:
-                return Promise(words, "minutes", 20, None, None, True, str(error))
-        step_s = (ends_s[-1] - ends_s[_FIRST_STEPS - 1]) / (_TRAINED_STEPS - _FIRST_STEPS)
-        return Promise(words, "minutes", 20, None, step_s * recipe["step"] / 60, True)
+                why = str(error)
+        what = f"twelve styles from scratch, by {_TRAINED_STEPS - _FIRST_STEPS} steps"
+        return Requirement(what, "minutes", 20, None, minutes, True, why)
+
+    def _fp16_differences(
+        self, name: str, frames: NDArray[np.uint8], vectors: Sequence[NDArray[np.float32] | None]
+    ) -> NDArray[np.float64]:
+        """A line for each style vector and frame: mean, share over 16 in %, and largest difference."""
+        half, exact = (self._runner(name, (1, *frames.shape[1:]), is_half) for is_half in (True, False))
+        lines = []
+        for vector, frame in product(vectors, frames):
+            difference = cv2.absdiff(half.run(frame[None], vector)[0], exact.run(frame[None], vector)[0])
+            share = 100 * (difference.max(axis=-1) > 16).mean()
+            lines.append((difference.mean(), share, difference.max()))
+        return np.array(lines, np.float64)
 
     def _runner(self, name: str, shape: tuple[int, ...], half: bool = True) -> CudaRunner:
         network = copy.deepcopy(self._networks[name]).to(self._device, torch.float16 if half else torch.float32)
@@ -182,22 +198,22 @@ class Card:
         return CudaRunner(network, shape, vector_size, self._device)
 
 
-def promises_of_speed(figures: list[CardFigures]) -> list[Promise]:
-    """What the figures must reach."""
-    found = {(row.network, row.size_wh, row.batch_size): row for row in figures}
-    promises = []
+def speed_requirements(results: list[GpuResult]) -> list[Requirement]:
+    """What the results must reach."""
+    found = {(result.network, result.size_wh): result for result in results if result.batch_size == 1}
+    requirements = []
     for name, size_wh, limit, goal, resident in [
         ("TransformerNet", FULL_HD, 300, 400, True),
         ("TransformerNet", UHD, 80, 100, True),
         ("FastNet", FULL_HD, 1500, 2500, True),
         ("FastNet", FULL_HD, 400, None, False),
     ]:
-        where = "on the card" if resident else "from host frames"
-        row = found.get((name, size_wh, 1))
-        value = None if row is None else row.resident_fps if resident else row.host_fps
-        words = f"{name}, fp16, {size_wh[0]}x{size_wh[1]}, {where}, batch 1"
-        promises.append(Promise(words, "fps", limit, goal, value, why="the card could not run it"))
-    return promises
+        result = found.get((name, size_wh))
+        value = None if result is None else result.resident_fps if resident else result.host_fps
+        where = "in the GPU's memory" if resident else "from host frames"
+        what = f"{name}, fp16, {size_wh[0]}x{size_wh[1]}, {where}, batch 1"
+        requirements.append(Requirement(what, "fps", limit, goal, value, why="the GPU could not run it"))
+    return requirements
 
 
 def _vector(network: StyleNetwork) -> NDArray[np.float32] | None:
@@ -207,10 +223,10 @@ def _vector(network: StyleNetwork) -> NDArray[np.float32] | None:
 
 def _host_fps(runners: list[CudaRunner], images: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> float:
     """Frames per second from and to the computer's memory, a thread for each runner."""
-    batches = max(2 * len(runners), _HOST_FRAMES // len(images))
+    batches_each = max(2, _HOST_FRAMES // len(images) // len(runners))
 
     def work(runner: CudaRunner) -> None:
-        for _ in range(batches // len(runners)):
+        for _ in range(batches_each):
             runner.run(images, vector)
 
     for runner in runners:
@@ -218,5 +234,4 @@ def _host_fps(runners: list[CudaRunner], images: NDArray[np.uint8], vector: NDAr
     with ThreadPoolExecutor(len(runners)) as pool:
         start_s = time.perf_counter()
         list(pool.map(work, runners))
-        elapsed_s = time.perf_counter() - start_s
-    return batches // len(runners) * len(runners) * len(images) / elapsed_s
+        return batches_each * len(runners) * len(images) / (time.perf_counter() - start_s)

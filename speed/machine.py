@@ -1,18 +1,13 @@
-"""Owns the description of the machine that figures come from.
-
-Must not know what was measured.
-"""
+"""Owns the description of the machine that the benchmark runs on, and how many of its cores are used."""
 
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import psutil
 
-from realtime.engines.autotune import cpu_name
-from realtime.engines.model_choice import usable_cores
+from realtime.engines.machine import cpu_name, package_versions, usable_cores
 from realtime.errors import OptionError
 
 _PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "openvino", "opencv-python")
@@ -22,12 +17,6 @@ def describe_machine() -> dict[str, Any]:
     """Processor, cores in use, memory, GPU, system and versions."""
     import torch
 
-    packages = {}
-    for name in _PACKAGES:
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return {
         "cpu": cpu_name(),
         "cores": usable_cores(),
@@ -35,7 +24,7 @@ def describe_machine() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        **packages,
+        **package_versions(_PACKAGES),
     }
 
 

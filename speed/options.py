@@ -1,7 +1,4 @@
-"""Owns the options of the benchmark: their defaults, and what is allowed.
-
-Must not know the command line's parser or how anything is measured.
-"""
+"""Owns the options of the benchmark: their defaults, and what is allowed."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +21,14 @@ class BenchmarkOptions:
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         sizes_wh: (width, height) in px of the frames.
         batch_sizes: frames stylized together.
-        rounds: times that all are measured in turn.
+        rounds: how often all are measured in turn.
         runs: timed runs of each in a round, at most a second of them.
         threads: CPU cores that may be used; None is all that there are.
         clip: video that the frames are from; None is the sample clip.
-        json: where figures are written as they come.
+        json: where results are written as they come.
         csv: where they are written as a table at the end.
         plot: where they are drawn at the end.
-        compare: figures of an earlier run.
+        compare: results of an earlier run.
     """
 
     styles: str = "candy"

@@ -1,11 +1,14 @@
 """Owns an object in a process of its own, asked over a pipe.
 
-Must not know what the object is.
+Executors and managers of the standard library do less: their processes outlive a parent that is killed, or an
+answer that does not come is waited for without a limit.
 """
 
 import multiprocessing
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -13,10 +16,10 @@ from realtime.errors import EngineError, StylizationError
 
 _END_S = 5.0
 _ANSWER_S = 600.0
-"""The slowest honest answer: TensorRT builds an engine, or the public network stylizes a batch of 4K frames on CPU."""
+"""The slowest answers: TensorRT builds an engine, or the public network stylizes a batch of 4K frames on CPU."""
 
 
-class Remote:
+class RemoteObject:
     """Makes an object in a new process, and asks it there.
 
     Args:
@@ -78,17 +81,18 @@ class Remote:
 def _serve(pipe: Connection, make: Callable[..., object], arguments: tuple[object, ...]) -> None:
     """Runs in the process, until the other side goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one ends the others
-    try:
-        made = make(*arguments)
-        pipe.send((False, None))
-        while True:
+    made: list[object] = []
+    with suppress(EOFError, OSError):
+        _answer(pipe, lambda: made.append(make(*arguments)))
+        while made:
             method, given = pipe.recv()
-            try:
-                answer = (False, getattr(made, method)(*given))
-            except StylizationError as error:
-                answer = (True, error)
-            pipe.send(answer)
+            _answer(pipe, partial(getattr(made[0], method), *given))
+
+
+def _answer(pipe: Connection, call: Callable[[], object]) -> None:
+    """Sends whether a call failed, and what it returned or raised."""
+    try:
+        answer: tuple[bool, object] = False, call()
     except StylizationError as error:
-        pipe.send((True, error))
-    except (EOFError, OSError):
-        return
+        answer = True, error
+    pipe.send(answer)

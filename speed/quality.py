@@ -1,14 +1,10 @@
-"""Owns what few bits cost in quality: `python -m speed.quality --style-dir PAINTINGS --photo-dir PHOTOS`.
-
-Must not know how fast anything is.
-"""
+"""Owns what low precision costs in quality: `python -m speed.quality --style-dir STYLE_IMAGES --photo-dir PHOTOS`."""
 
 import argparse
-import json
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from pathlib import Path
 from statistics import mean
 
@@ -18,18 +14,20 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import Cell, draw_sheet
 from neural_style.judging.inputs import find_style_images, held_out_photos, read_exhibit
 from neural_style.judging.judge import Image, Judge, compare, structural_similarity
 from neural_style.photos import packaged_photo
+from realtime.cli import run_main
 from realtime.engines import open_engine
 from realtime.engines.protocol import Engine
-from realtime.errors import EngineError, OptionError, StylizationError
+from realtime.errors import EngineError, OptionError
 from realtime.media.image_file import StillImage, read_still, write_still
 from realtime.media.resize import resize, with_short_side
 from realtime.options import EngineName, EngineOptions, Precision
 from realtime.style_catalogue import load_catalogue
+from speed.results import write_json
+from speed.table import Columns, make_table
 
 _EXACT = EngineOptions("torch", "cpu", "fp32")
 _VARIANTS: tuple[tuple[EngineName, Precision], ...] = (
@@ -53,7 +51,7 @@ class Quality:
         style: name.
         psnr_db: peak signal-to-noise ratio to the image in fp32.
         ssim: structural similarity of luminance to it; 1 is equal.
-        style_distance: to the painting, as `neural_style.judging.evaluate` judges.
+        style_distance: to the style image, as `neural_style.judging.evaluate` judges.
         exact_style_distance: the same of the image in fp32.
     """
 
@@ -70,12 +68,12 @@ def judge_variants(style_dir: Path, photos: Sequence[Image], progress: Progress)
     """Judges every engine and precision that differs from PyTorch in fp32, and can be had, in all styles.
 
     Args:
-        style_dir: the paintings, each named as its style.
+        style_dir: the style images, each named as its style.
         photos: uint8 (H, W, 3) RGB each.
         progress: shows how far it is.
 
     Raises:
-        StylizationError: a painting is missing, or no engine can be had.
+        StylizationError: a style image is missing, or no engine can be had.
     """
     catalogue, judge = load_catalogue(), Judge()
     styles = [style for style in catalogue.styles if not style.fault and style.vector is not None]
@@ -155,70 +153,67 @@ def _luminance(image: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
 
 
-def make_table(found: list[Quality], photos: int) -> Table:
+def quality_table(found: list[Quality], photos: int) -> Table:
     """A line for each engine and precision, over all styles and photographs."""
-    table = Table(
-        title=f"difference from torch fp32, photographs: {photos}",
-        caption="style distance: of the image, through that of fp32; worst: of the styles",
-    )
-    table.add_column("engine")
-    for name in ("PSNR dB", "SSIM", "style distance", "worst", "in"):
-        table.add_column(name, justify="right")
-    for name, group in groupby(sorted(found, key=_engine_name), key=_engine_name):
-        rows = list(group)
-        ratios = {
-            style: mean(row.style_distance for row in rows if row.style == style)
-            / mean(row.exact_style_distance for row in rows if row.style == style)
-            for style in dict.fromkeys(row.style for row in rows)
-        }
-        worst = max(ratios, key=lambda style: ratios[style])
-        psnr_db = mean(min(row.psnr_db, 100.0) for row in rows)
-        ssim = mean(row.ssim for row in rows)
-        overall = mean(row.style_distance for row in rows) / mean(row.exact_style_distance for row in rows)
-        table.add_row(name, f"{psnr_db:.1f}", f"{ssim:.3f}", f"{overall:.3f}", f"{ratios[worst]:.3f}", worst)
-    return table
+    by_engine: dict[str, list[Quality]] = defaultdict(list)
+    for quality in found:
+        by_engine[f"{quality.engine} {quality.precision}"].append(quality)
+    worst = {
+        name: max((_style_ratio([q for q in found if q.style == style]), style) for style in {q.style for q in found})
+        for name, found in by_engine.items()
+    }
+    columns: Columns[str] = {
+        "engine": str,
+        "PSNR dB": lambda name: f"{mean(min(quality.psnr_db, 100.0) for quality in by_engine[name]):.1f}",
+        "SSIM": lambda name: f"{mean(quality.ssim for quality in by_engine[name]):.3f}",
+        "style distance": lambda name: f"{_style_ratio(by_engine[name]):.3f}",
+        "worst": lambda name: f"{worst[name][0]:.3f}",
+        "in": lambda name: worst[name][1],
+    }
+    caption = "style distance: of the image, divided by that of fp32; worst: of the styles"
+    return make_table(f"difference from torch fp32, photographs: {photos}", caption, sorted(by_engine), columns, 1)
 
 
-def _engine_name(row: Quality) -> str:
-    return f"{row.engine} {row.precision}"
+def _style_ratio(found: list[Quality]) -> float:
+    """Mean style distance divided by that in fp32."""
+    return mean(quality.style_distance for quality in found) / mean(quality.exact_style_distance for quality in found)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m speed.quality", description="Judge engines and precisions.")
     add = parser.add_argument
-    add("--style-dir", type=Path, metavar="FOLDER", help="the paintings, each named as its style")
+    add("--style-dir", type=Path, metavar="FOLDER", help="the style images, each named as its style")
     add("--photo-dir", type=Path, metavar="FOLDER", help="photographs; the held-out ones are judged")
     add("--photos", type=int, default=4, metavar="N", help="held-out photographs (default %(default)s)")
-    add("--json", type=Path, metavar="FILE.json", help="write all figures")
+    add("--json", type=Path, metavar="FILE.json", help="write all measurements")
     add("--sheet", type=Path, metavar="FILE.png", help="show engines and precisions side by side")
     chosen = parser.parse_args(arguments)
-    errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    try:
-        if (chosen.style_dir is None) != (chosen.photo_dir is None):
-            raise OptionError("figures need both folders: give --style-dir and --photo-dir")
-        if chosen.style_dir is None and chosen.sheet is None:
-            raise OptionError("nothing to do: give --style-dir and --photo-dir for figures, or --sheet for images")
-        if chosen.sheet is not None:
-            write_still(chosen.sheet, StillImage(draw_sheet(side_by_side(packaged_examples()))))
-        if chosen.style_dir is not None:
-            paths = held_out_photos(chosen.photo_dir, max(1, chosen.photos))
-            with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
-                photos = [read_exhibit(path, "photograph").image for path in paths]
-                found = judge_variants(chosen.style_dir, photos, progress)
-            Console().print(make_table(found, len(photos)))
-            if chosen.json is not None:
-                with whole_file(chosen.json) as partial:
-                    partial.write_text(json.dumps([asdict(row) for row in found], indent=1), encoding="utf-8")
-    except StylizationError as error:
-        errors.print(f"error: {error}")
-        return 1
-    except OSError as error:
-        errors.print(f"error: {error.filename or 'output'}: {error.strerror or error}")
-        return 1
-    except KeyboardInterrupt:
-        errors.print("interrupted")
-        return 130
+    return run_main(lambda: run(chosen))
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Judges and shows what was asked for, and returns the exit status.
+
+    Raises:
+        StylizationError: something that was asked for cannot be had.
+        OSError: an output cannot be written.
+    """
+    if (chosen.style_dir is None) != (chosen.photo_dir is None):
+        raise OptionError("measuring needs both folders: give --style-dir and --photo-dir")
+    if chosen.style_dir is None and chosen.sheet is None:
+        raise OptionError("nothing to do: give --style-dir and --photo-dir to measure, or --sheet for images")
+    if chosen.sheet is not None:
+        write_still(chosen.sheet, StillImage(draw_sheet(side_by_side(packaged_examples()))))
+    if chosen.style_dir is not None:
+        paths = held_out_photos(chosen.photo_dir, max(1, chosen.photos))
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            photos = [read_exhibit(path, "photograph").image for path in paths]
+            found = judge_variants(chosen.style_dir, photos, progress)
+        Console().print(quality_table(found, len(photos)))
+        if chosen.json is not None:
+            write_json(chosen.json, [asdict(quality) for quality in found])
     return 0
 
 

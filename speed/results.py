@@ -1,25 +1,23 @@
-"""Owns the figures of one measured style, engine, precision, size and batch, and how they are kept.
-
-Must not know how they are measured or shown.
-"""
+"""Owns the result of one measured style, engine, precision, size and batch, and how results are kept and compared."""
 
 import csv
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from neural_style.atomic_file import whole_file
 from realtime.errors import OptionError
 
-PUBLIC_NETWORK = "public TransformerNet"
-"""The name of the yardstick's row."""
+BASELINE = "public TransformerNet"
+"""The style and network of the baseline's result."""
 
-_Key = tuple[str, str, str, str, str, str, int]
+_OLD_NAMES = {"products_share": "compute_share", "copy_share": "bandwidth_share"}
+"""Names in files of earlier versions, which also have "rows" for "results"."""
 
 
 @dataclass(frozen=True)
-class Row:
+class Result:
     """What was measured; every time is of the engine alone and for one batch, if nothing else is said.
 
     Attributes:
@@ -30,24 +28,24 @@ class Row:
         device: where it ran.
         size: "WIDTHxHEIGHT" in px.
         batch_size: frames stylized together.
-        rounds: how often its turn came.
+        rounds: how many rounds it was measured in.
         runs: timed runs in all rounds together.
         first_frame_ms: from nothing to the first stylized batch.
         median_ms: the median of all runs.
         low_ms: the fastest round's median; with high_ms the spread.
         high_ms: the slowest round's median.
-        p95_ms: 95 of 100 runs were faster.
-        p99_ms: 99 of 100 runs were faster.
+        p95_ms: 95th percentile of all runs.
+        p99_ms: 99th percentile of all runs.
         fps: throughput of the engine alone, batch_size * 1000 / median_ms.
         loop_fps: throughput of the live loop: decoding, engine, smoothing, overlay; the rounds'
             median; None where it was not measured.
-        memory_mb: the largest memory of a process with this engine.
+        memory_mb: peak memory of a process with this engine.
         gpu_memory_mb: the same on the GPU; 0 without.
         macs_per_pixel: multiply-accumulate operations by the network's definition; None if unknown.
         bytes_per_pixel: what its convolutions read and write, each number once in this precision.
-        products_share: share of the rate of a large matrix product in this precision.
-        copy_share: share of the rate of a large copy.
-        mean_difference: mean distance, 0..255, from the image in fp32; None if that is this one.
+        compute_share: of the rate of a large matrix product in this precision, what was reached.
+        bandwidth_share: of the rate of a large copy, what was reached.
+        mean_difference: mean absolute difference, 0..255, from the image in fp32; None if that is this one.
         psnr_db: peak signal-to-noise ratio to the image in fp32.
     """
 
@@ -72,8 +70,8 @@ class Row:
     gpu_memory_mb: float
     macs_per_pixel: float | None
     bytes_per_pixel: float | None
-    products_share: float | None
-    copy_share: float | None
+    compute_share: float | None
+    bandwidth_share: float | None
     mean_difference: float | None
     psnr_db: float | None
 
@@ -83,41 +81,68 @@ class Row:
         return self.style if self.network in ("fast", self.style) else f"{self.style} ({self.network})"
 
     @property
-    def key(self) -> _Key:
-        """What makes two rows of two runs the same."""
+    def key(self) -> tuple[str, str, str, str, str, str, int]:
+        """Equal for results of two runs that can be compared."""
         return self.style, self.network, self.engine, self.precision, self.device, self.size, self.batch_size
 
 
 @dataclass(frozen=True)
-class Figures:
-    """All of one run of the benchmark.
+class Report:
+    """All results of one run of the benchmark.
 
     Attributes:
         machine: what it ran on.
         clip: what was stylized.
-        ceilings: what the device can do at best: "fp32 products Gop/s", "copy GB/s" and so on.
-        rows: one for everything that was measured.
+        ceilings: peak rates of the device: "fp32 matmul Gop/s", "copy GB/s" and so on.
+        results: what was measured.
     """
 
     machine: dict[str, Any]
     clip: str
     ceilings: dict[str, float] = field(default_factory=dict)
-    rows: tuple[Row, ...] = ()
+    results: tuple[Result, ...] = ()
 
     def write_json(self, path: Path) -> None:
-        """Writes them, readable by `read_figures`; raises OSError when that fails."""
-        with whole_file(path) as partial:
-            partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        """Writes it, readable by `read_report`; raises OSError when that fails."""
+        write_json(path, asdict(self))
 
     def write_csv(self, path: Path) -> None:
-        """Writes the rows as a table with a line of names; raises OSError when that fails."""
+        """Writes the results as a table with a line of names; raises OSError when that fails."""
         with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [field.name for field in fields(Row)])
+            writer = csv.DictWriter(file, [field.name for field in fields(Result)])
             writer.writeheader()
-            writer.writerows(asdict(row) for row in self.rows)
+            writer.writerows(asdict(result) for result in self.results)
 
 
-def read_figures(path: Path) -> Figures:
+@dataclass(frozen=True)
+class Comparison:
+    """One result of an earlier run and the same of this one."""
+
+    old: Result
+    new: Result
+
+    @property
+    def ratio(self) -> float:
+        """New time divided by old time."""
+        return self.new.median_ms / self.old.median_ms
+
+    @property
+    def verdict(self) -> Literal["same", "faster", "slower"]:
+        """The same unless each median lies outside the other's spread."""
+        if self.new.median_ms > self.old.high_ms and self.old.median_ms < self.new.low_ms:
+            return "slower"
+        if self.new.median_ms < self.old.low_ms and self.old.median_ms > self.new.high_ms:
+            return "faster"
+        return "same"
+
+
+def compare(old: Report, new: Report) -> list[Comparison]:
+    """All results that both runs have, in the order of the new one."""
+    earlier = {result.key: result for result in old.results}
+    return [Comparison(earlier[result.key], result) for result in new.results if result.key in earlier]
+
+
+def read_report(path: Path) -> Report:
     """Reads what an earlier run wrote.
 
     Raises:
@@ -125,9 +150,21 @@ def read_figures(path: Path) -> Figures:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        rows = tuple(Row(**row) for row in content["rows"])
-        return Figures(dict(content["machine"]), str(content["clip"]), dict(content["ceilings"]), rows)
+        results = content["results"] if "results" in content else content["rows"]
+        renamed = [{_OLD_NAMES.get(name, name): value for name, value in result.items()} for result in results]
+        return Report(
+            dict(content["machine"]),
+            str(content["clip"]),
+            dict(content["ceilings"]),
+            tuple(Result(**values) for values in renamed),
+        )
     except OSError as error:
         raise OptionError(f"compare {path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise OptionError(f"compare {path}: is not what this version of benchmark.py --json writes") from error
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes a whole JSON file or none; raises OSError when that fails."""
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,4 @@
-"""Owns one engine that is measured, alone in its process, so that its memory and its threads are its own.
-
-Must not know what else is measured, or in which turn.
-"""
+"""Owns one engine that is measured, alone in its process, so that its memory and its threads are its own."""
 
 import sys
 import time
@@ -28,22 +25,21 @@ from realtime.options import (
 )
 from realtime.sinks.null import NullSink
 from realtime.sources.video_file import VideoFileSource
-from realtime.style_catalogue import Style, open_style_list
+from realtime.style_catalogue import Catalogue, Style, open_style_list
 from speed.clips import first_frames
-from speed.results import PUBLIC_NETWORK
+from speed.results import BASELINE
 
 WARM_UP_RUNS = 3
-_TURN_S = 1.0
+_ROUND_S = 1.0
 _LOOP_S = 1.0
 _LOOP_FRAMES = 16, 120
 _STATUS = Path("/proc/self/status")
-
 
 ImageKey = tuple[tuple[int, int], str, str]
 
 
 @dataclass(frozen=True)
-class Setup:
+class EngineSetup:
     """What one process measures.
 
     Attributes:
@@ -73,34 +69,34 @@ class Setup:
         return self.size_wh, self.network, style
 
     def __str__(self) -> str:
-        name = f"{self.network}, {self.engine} {self.precision}" if self.engine else PUBLIC_NETWORK
+        name = f"{self.network}, {self.engine} {self.precision}" if self.engine else BASELINE
         return f"{name}, {self.size_wh[0]}x{self.size_wh[1]}, batch {self.batch_size}"
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedEngine:
     """What was found when an engine was opened.
 
     Attributes:
         info: what really runs.
         network: the name of what holds the styles.
-        styles: those that this engine can run, in the asked order.
+        checkpoints: the styles that this engine can run, in the asked order, with the weights of their networks.
         left_out: why others cannot be run.
         first_frame_ms: from nothing to the first stylized batch: imports, reading, compiling, running.
-        memory_mb: the largest memory of the process up to the end of the warm-up.
+        memory_mb: peak memory of the process up to the end of the warm-up.
         gpu_memory_mb: the same on the GPU as far as PyTorch knows; 0 without.
     """
 
     info: EngineInfo
     network: str
-    styles: list[str]
+    checkpoints: dict[str, Path | None]
     left_out: list[str]
     first_frame_ms: float
     memory_mb: float
     gpu_memory_mb: float
 
 
-class Subject:
+class EngineWorker:
     """An engine with frames to stylize.
 
     Args:
@@ -112,56 +108,53 @@ class Subject:
         SourceError: the clip cannot be read.
     """
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: EngineSetup) -> None:
         self._setup = setup
         self._images = first_frames(setup.clip, setup.size_wh, setup.batch_size)
         start_s = time.perf_counter()
         self._catalogue, places = open_style_list(setup.styles, setup.network)
         self._engine = self._open_engine()
         self._loop_engine: Engine | None = None
-        nameless = Style(PUBLIC_NETWORK, "transformer", None, None, "")
-        asked = [self._catalogue.styles[place] for place in places] if setup.engine else [nameless]
-        self._styles: dict[str, Style] = {}
-        left_out = []
-        for style in asked:
-            try:
-                if setup.engine:
-                    self._catalogue.runnable_by(setup.engine, style.name)
-                self._styles[style.name] = style
-            except StyleError as error:
-                left_out.append(str(error))
+        self._styles, left_out = {BASELINE: Style(BASELINE, "transformer", None, None, "")}, list[str]()
+        if setup.engine:
+            asked = [self._catalogue.styles[place] for place in places]
+            self._styles, left_out = _runnable(asked, self._catalogue, setup.engine)
         for style in list(self._styles.values())[:1]:
             self._engine.stylize(self._images, style)
         first_frame_ms = (time.perf_counter() - start_s) * 1000
         for style in self._styles.values():
             for _ in range(WARM_UP_RUNS):
                 self._engine.stylize(self._images, style)
-        memory_mb, gpu_memory_mb = _peak_memory_mb(), _peak_gpu_memory_mb()
-        network = next((style.network for style in self._styles.values()), setup.network)
-        self.opened = Opened(
-            self._engine.info, network, list(self._styles), left_out, first_frame_ms, memory_mb, gpu_memory_mb
+        self._opened = OpenedEngine(
+            self._engine.info,
+            next((style.network for style in self._styles.values()), setup.network),
+            {style.name: style.checkpoint for style in self._styles.values()},
+            left_out,
+            first_frame_ms,
+            _peak_memory_mb(),
+            _peak_gpu_memory_mb(),
         )
 
-    def found(self) -> Opened:
+    def found(self) -> OpenedEngine:
         """What was found when the engine was opened."""
-        return self.opened
+        return self._opened
 
     def image(self, style: str) -> NDArray[np.uint8]:
         """What the engine makes of the first frame of the clip: uint8 (H, W, 3) RGB."""
         stylized: NDArray[np.uint8] = self._engine.stylize(self._images[:1], self._styles[style])[0]
         return stylized
 
-    def turn(self, style: str, runs: int) -> list[float]:
-        """Times in ms of so many runs, or as many as a second holds; one before them is not timed."""
+    def times_ms(self, style: str, runs: int) -> list[float]:
+        """Times of so many runs, or as many as a second holds; one before them is not timed."""
         self._engine.stylize(self._images, self._styles[style])
         times_ms: list[float] = []
-        while not times_ms or (len(times_ms) < runs and sum(times_ms) < _TURN_S * 1000):
+        while not times_ms or (len(times_ms) < runs and sum(times_ms) < _ROUND_S * 1000):
             start_s = time.perf_counter()
             self._engine.stylize(self._images, self._styles[style])
             times_ms.append((time.perf_counter() - start_s) * 1000)
         return times_ms
 
-    def loop(self, style: str, batch_ms: float) -> float:
+    def loop_fps(self, style: str, batch_ms: float) -> float:
         """Frames per second of the live loop for about a second: decoding, engine, smoothing and overlay.
 
         Args:
@@ -175,7 +168,7 @@ class Subject:
             self._loop_engine = self._open_engine(PARALLEL_BATCHES)
         source = VideoFileSource(self._setup.clip_in_size, "clip", paced=False, loop=True)
         controls = Controls(self._catalogue, self._catalogue.index_of(style), LookOptions())
-        screen = _Blind()
+        screen = _UnseenDisplay()
         stages = Stages(source, self._loop_engine, controls, [screen], screen)
         return Pipeline(stages, options, lambda _: None).run().fps
 
@@ -189,8 +182,8 @@ class Subject:
         return open_named_engine(self._catalogue, options)
 
 
-class _Blind(NullSink):
-    """A display that nobody looks at, so that the overlay is drawn."""
+class _UnseenDisplay(NullSink):
+    """A display that shows nothing; with it the live loop draws the overlay."""
 
     def commands(self) -> list[Command]:
         """See `Display.commands`."""
@@ -198,6 +191,18 @@ class _Blind(NullSink):
 
     def toggle_full_screen(self) -> None:
         """See `Display.toggle_full_screen`."""
+
+
+def _runnable(asked: list[Style], catalogue: Catalogue, engine: EngineName) -> tuple[dict[str, Style], list[str]]:
+    """The styles that an engine can run, by their names, and why it cannot run the others."""
+    runnable, left_out = {}, []
+    for style in asked:
+        try:
+            catalogue.runnable_by(engine, style.name)
+            runnable[style.name] = style
+        except StyleError as error:
+            left_out.append(str(error))
+    return runnable, left_out
 
 
 def _peak_memory_mb() -> float:

@@ -20,7 +20,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from realtime.controls import Command
-from realtime.engines.protocol import EngineInfo, rows_of
+from realtime.engines.protocol import EngineInfo, vector_per_image
 from realtime.errors import EngineError, SourceError
 from realtime.frame import Frame, Image
 from realtime.sinks.protocol import StylizedFrame
@@ -468,5 +468,7 @@ class FakeCudaRunner:
     def run(self, images: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:
         assert images.shape == self.shape
         frames = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-        stylized = self.network(frames, None if vector is None else torch.from_numpy(rows_of(vector, len(images))))
+        stylized = self.network(
+            frames, None if vector is None else torch.from_numpy(vector_per_image(vector, len(images)))
+        )
         return np.asarray(stylized.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy(), np.uint8)

@@ -1,7 +1,4 @@
-"""Tests of the benchmark command: what it writes and what it refuses, never how fast anything is.
-
-Must not time anything.
-"""
+"""Tests of the benchmark command: what it writes and what it refuses, never how fast anything is."""
 
 import csv
 import json
@@ -17,7 +14,7 @@ import pytest
 
 import benchmark
 from realtime.style_catalogue import load_catalogue
-from speed.results import PUBLIC_NETWORK
+from speed.results import BASELINE
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = [
@@ -36,10 +33,10 @@ QUICK = [
 ]
 
 
-def rows_of(path: Path) -> list[dict[str, Any]]:
+def results_of(path: Path) -> list[dict[str, Any]]:
     content = json.loads(path.read_text())
-    rows: list[dict[str, Any]] = content["rows"]
-    return rows
+    results: list[dict[str, Any]] = content["results"]
+    return results
 
 
 def test_measures_styles_engines_precisions_sizes_and_batches(
@@ -52,7 +49,7 @@ def test_measures_styles_engines_precisions_sizes_and_batches(
     assert benchmark.main([*what, *how, *written]) == 0
 
     content = json.loads(outputs[0].read_text())
-    rows = content["rows"]
+    rows = content["results"]
     expected = {
         (style, engine, precision, size, batch)
         for style in ("candy", "udnie:0.25+mosaic:0.75")
@@ -60,7 +57,7 @@ def test_measures_styles_engines_precisions_sizes_and_batches(
         for precision in ("fp32", "int8")
         for size in ("64x48", "33x21")
         for batch in (1, 2)
-    } | {(PUBLIC_NETWORK, "torch", "fp32", size, 1) for size in ("64x48", "33x21")}
+    } | {(BASELINE, "torch", "fp32", size, 1) for size in ("64x48", "33x21")}
     found = [(row["style"], row["engine"], row["precision"], row["size"], row["batch_size"]) for row in rows]
     assert len(found) == len(set(found))
     assert set(found) == expected
@@ -73,17 +70,17 @@ def test_measures_styles_engines_precisions_sizes_and_batches(
         assert row["first_frame_ms"] > 0
         assert row["memory_mb"] > 50
         assert row["gpu_memory_mb"] == 0
-        assert row["products_share"] > 0
-        assert row["copy_share"] > 0
-        yardstick = row["style"] == PUBLIC_NETWORK
-        assert (row["loop_fps"] is None) == yardstick
-        assert yardstick or row["loop_fps"] > 0
-        is_reference = yardstick or (row["engine"], row["precision"], row["batch_size"]) == ("onnx", "fp32", 1)
+        assert row["compute_share"] > 0
+        assert row["bandwidth_share"] > 0
+        baseline = row["style"] == BASELINE
+        assert (row["loop_fps"] is None) == baseline
+        assert baseline or row["loop_fps"] > 0
+        is_reference = baseline or (row["engine"], row["precision"], row["batch_size"]) == ("onnx", "fp32", 1)
         assert (row["mean_difference"] is None) == is_reference
         if row["precision"] == "int8":
             assert 0.05 < row["mean_difference"] < 15
             assert 15 < row["psnr_db"] < 60
-    assert {"fp32 products Gop/s", "int8 products Gop/s", "copy GB/s"} == set(content["ceilings"])
+    assert {"fp32 matmul Gop/s", "int8 matmul Gop/s", "copy GB/s"} == set(content["ceilings"])
     assert content["machine"]["cpu"]
     assert content["clip"] == "sample.mp4"
 
@@ -94,7 +91,7 @@ def test_measures_styles_engines_precisions_sizes_and_batches(
     assert outputs[2].read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
     assert "candy" in printed
-    assert PUBLIC_NETWORK in printed
+    assert BASELINE in printed
 
 
 def test_a_style_that_an_engine_cannot_run_is_left_out_and_said(
@@ -107,7 +104,7 @@ def test_a_style_that_an_engine_cannot_run_is_left_out_and_said(
     alone.write_bytes(model_file.read_bytes())
     arguments = [*QUICK, "--style", str(alone), "--engine", "onnx,torch", "--json", str(target)]
     assert benchmark.main(arguments) == 0
-    engines = [(row["engine"], row["style"] == PUBLIC_NETWORK) for row in rows_of(target)]
+    engines = [(row["engine"], row["style"] == BASELINE) for row in results_of(target)]
     assert engines == [("onnx", False), ("torch", True)]
     assert "left out: " in " ".join(capsys.readouterr().err.split())
 
@@ -116,18 +113,18 @@ def test_a_style_that_an_engine_cannot_run_is_left_out_and_said(
 def test_compares_with_an_earlier_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: float, status: int, word: str
 ) -> None:
-    """The earlier figures are those of this very run, changed by far more than noise."""
+    """The earlier results are those of this very run, changed by far more than noise."""
     old, new = tmp_path / "old.json", tmp_path / "new.json"
     assert benchmark.main([*QUICK, "--json", str(old)]) == 0
     content = json.loads(old.read_text())
-    for row in content["rows"]:
+    for row in content["results"]:
         spread = {"low_ms": 0.9, "high_ms": 1.1, "median_ms": 1.0}
         if change == 1.0:
             spread = {"low_ms": 0.0, "high_ms": 100.0, "median_ms": 1.0}
         middle = row["median_ms"]
-        factor = change if row["style"] != PUBLIC_NETWORK else 1.0
+        factor = change if row["style"] != BASELINE else 1.0
         row.update({name: middle * factor * share for name, share in spread.items()})
-        if row["style"] == PUBLIC_NETWORK:
+        if row["style"] == BASELINE:
             row.update(low_ms=0.0, high_ms=100 * middle)
     old.write_text(json.dumps({**content, "machine": {**content["machine"], "cpu": "an abacus"}}))
     assert benchmark.main([*QUICK, "--json", str(new), "--compare", str(old)]) == status
@@ -136,7 +133,7 @@ def test_compares_with_an_earlier_run(
     assert "other than in the earlier run: cpu was an abacus" in printed
 
 
-def test_killed_midway_the_figures_so_far_are_whole(tmp_path: Path) -> None:
+def test_killed_midway_the_results_so_far_are_whole(tmp_path: Path) -> None:
     target = tmp_path / "figures.json"
     arguments = ["--engine", "onnx", "--precision", "fp32", "--size", "64x48", "--rounds", "100000", "--runs", "1"]
     process = subprocess.Popen(
@@ -146,17 +143,17 @@ def test_killed_midway_the_figures_so_far_are_whole(tmp_path: Path) -> None:
     )
     try:
         until_s = time.monotonic() + 90
-        while time.monotonic() < until_s and not (target.is_file() and rows_of(target)[0]["rounds"] >= 2):
+        while time.monotonic() < until_s and not (target.is_file() and results_of(target)[0]["rounds"] >= 2):
             time.sleep(0.05)
     finally:
         process.kill()
         process.wait()
-    rows = rows_of(target)
-    assert [row["style"] for row in rows] == ["candy", PUBLIC_NETWORK]
+    rows = results_of(target)
+    assert [row["style"] for row in rows] == ["candy", BASELINE]
     assert rows[0]["rounds"] >= 2
 
 
-def test_ctrl_c_shows_the_figures_so_far(tmp_path: Path) -> None:
+def test_ctrl_c_shows_the_results_so_far(tmp_path: Path) -> None:
     target = tmp_path / "figures.json"
     arguments = ["--engine", "onnx", "--precision", "fp32", "--size", "64x48", "--rounds", "100000", "--runs", "1"]
     process = subprocess.Popen(
@@ -173,7 +170,7 @@ def test_ctrl_c_shows_the_figures_so_far(tmp_path: Path) -> None:
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "candy" in out
-    assert errors.splitlines()[-1] == "interrupted: these are the figures so far"
+    assert errors.splitlines()[-1] == "interrupted: these are the results so far"
     assert "Traceback" not in errors
 
 

@@ -216,9 +216,10 @@ def test_what_cannot_be_done_is_one_line(
 def _started(source: Path, target: Path, *extra: str) -> Iterator["subprocess.Popen[str]"]:
     """The command in a process of its own, with pieces of few images and an engine that takes its time."""
     program = (
-        "import sys, time, realtime.videos.stylize_video as video, realtime.videos.job as run, stylize\n"
+        "import sys, time, realtime.videos.stylize_video as video, realtime.videos.video_output as output, "
+        "realtime.videos.job as run, stylize\n"
         "sys.path.insert(0, 'tests')\nfrom fakes import SlowEngine\n"
-        "video.SEGMENT_FRAMES = run.SEGMENT_FRAMES = 10\n"
+        "video.SEGMENT_FRAMES = output.SEGMENT_FRAMES = run.SEGMENT_FRAMES = 10\n"
         "run.open_engine = lambda *rest: SlowEngine(0.02)\n"
         "sys.exit(stylize.main(sys.argv[1:]))"
     )

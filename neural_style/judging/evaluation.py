@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-import numpy as np
-import torch
 from rich.progress import Progress
 
 from neural_style.contact_sheet import Cell, draw_sheet, make_cell
 from neural_style.errors import EvaluationError
-from neural_style.judging.flicker import Image, Unrounded, mean_of_known, measure_motion, noise_gain, pair_error
+from neural_style.judging.flicker import Image, mean_of_known, measure_motion, noise_gain, pair_error
 from neural_style.judging.grid import grid_figures
 from neural_style.judging.inputs import find_style_images, held_out_photos, read_exhibit, read_frames
-from neural_style.judging.judge import Impression, Judge, compare, resized_to
+from neural_style.judging.judge import Impression, Judge, compare
 from neural_style.judging.judge_network import JUDGE_NAME
 from neural_style.judging.options import EvaluateOptions
 from neural_style.judging.scorecard import (
@@ -28,31 +26,12 @@ from neural_style.judging.scorecard import (
     write_json,
 )
 from neural_style.judging.strokes import Strokes, stroke_diversity, stroke_fit
-from neural_style.networks.fast_net import FastNet
-from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
+from neural_style.networks.image_stylizer import ImageStylizer
+from neural_style.weights.checkpoint import load_checkpoint
 from realtime.media.image_file import StillImage, write_still
-from realtime.media.resize import with_short_side
+from realtime.media.resize import resize, with_short_side
 
 _NOISY_IMAGES = 4
-
-
-class Stylizer:
-    """One style of a network, as a function of an image."""
-
-    def __init__(self, network: StyleNetwork, style: int) -> None:
-        self._network = network
-        self._vector = network.style_vectors[style : style + 1] if isinstance(network, FastNet) else None
-
-    @torch.inference_mode()
-    def unrounded(self, image: Unrounded) -> Unrounded:
-        """Stylizes float32 (H, W, 3) RGB, 0..255; what comes out may lie outside of 0..255."""
-        pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]  # (1, 3, H, W)
-        stylized = self._network(pixels) if self._vector is None else self._network(pixels, self._vector)
-        return np.asarray(stylized[0].permute(1, 2, 0).numpy(), np.float32)
-
-    def __call__(self, image: Image) -> Image:
-        """Stylizes uint8 (H, W, 3) RGB."""
-        return self.unrounded(image.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
 
 
 class Evaluation:
@@ -72,7 +51,7 @@ class Evaluation:
         self.styles = options.styles or network.style_names
         _check_known("--styles", self.styles, network.style_names, options.model)
         _check_known("--against", [style for style, _ in options.against], self.styles, options.model)
-        self._stylizers = [Stylizer(network, network.style_names.index(style)) for style in self.styles]
+        self._stylizers = [ImageStylizer(network, network.style_names.index(style)) for style in self.styles]
         self._style_images = [
             read_exhibit(path, "style image") for path in find_style_images(options.style_dir, self.styles)
         ]
@@ -151,7 +130,7 @@ class Evaluation:
         """Judges an image by others of the first photograph, of which ours has the figures that are given."""
         photo, others = self._photos[0].image, self._others[self.styles[style]]
         aims = self._aims_at(min(photo.shape[:2]))
-        fitted = resized_to(others.image, (photo.shape[1], photo.shape[0]))
+        fitted = resize(others.image, (photo.shape[1], photo.shape[0]))
         look = self._judge.look(fitted)
         self._others_strokes[style] = look.strokes
         fit = stroke_fit(look.strokes, [aim.strokes for aim in aims], style)

@@ -12,7 +12,6 @@ from torch import Tensor
 from neural_style.errors import EvaluationError, MissingPackageError
 from neural_style.judging.judge_network import MIN_SIDE_PX, JudgeNetwork
 from neural_style.judging.strokes import Strokes, strokes_of
-from realtime.media.resize import with_short_side
 
 Image = NDArray[np.uint8]
 Luminance = NDArray[np.float32]
@@ -133,21 +132,6 @@ class Judge:
         strokes = strokes_of(self._network, image)
         return Impression(moments, strokes, content, self._patches(pixels), _colours(image), _luminance(image))
 
-    def figures(self, stylized: Image, photograph: Image, style_image: Image) -> ImageFigures:
-        """Compares a stylized image with the photograph it shows and its style image.
-
-        Args:
-            stylized: uint8 (H, W, 3) RGB; resized when it has not the photograph's size.
-            photograph: uint8 (H, W, 3) RGB.
-            style_image: uint8 (H', W', 3) RGB; resized until its shorter side is the photograph's.
-
-        Raises:
-            EvaluationError: the photograph is too small.
-        """
-        height, width = photograph.shape[:2]
-        fitted, scaled = resized_to(stylized, (width, height)), with_short_side(style_image, min(height, width))
-        return compare(self.look(fitted), self.look(photograph), self.look(scaled))
-
     def _patches(self, pixels: Tensor) -> list[NDArray[np.float32]]:
         """Quantile functions of an image's patches along fixed random directions, at one, a half and a quarter.
 
@@ -208,13 +192,6 @@ def structural_similarity(first: Luminance, second: Luminance) -> float:
     pair = first.astype(np.float64), second.astype(np.float64)  # variances are small differences of large squares
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255.0}
     return float(mean_ssim(*pair, **options))  # type: ignore[no-untyped-call]
-
-
-def resized_to(image: Image, size_wh: tuple[int, int]) -> Image:
-    """Brings an image, uint8 (H, W, 3), to another width and height by INTER_AREA, which averages where it shrinks."""
-    if image.shape[1::-1] == size_wh:
-        return image
-    return np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _moments(layer: Tensor) -> tuple[Tensor, Tensor]:

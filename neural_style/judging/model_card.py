@@ -16,7 +16,7 @@ from rich.console import Console
 from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import Cell, draw_sheet, make_cell
 from neural_style.errors import CheckpointError, StylizationError
-from neural_style.judging.evaluation import Stylizer
+from neural_style.networks.image_stylizer import ImageStylizer
 from neural_style.photos import packaged_photo
 from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint, read_header
@@ -41,7 +41,7 @@ _FIGURE_COLUMNS = {"style_distance": 3, "noise_gain": 2, "content_distance": 3, 
 
 def style_rows(network: StyleNetwork) -> list[list[Cell]]:
     """Every style on photographs that may be shipped: for each photograph a block of rows, itself at the left."""
-    stylizers = [(name, Stylizer(network, style)) for style, name in enumerate(network.style_names)]
+    stylizers = [(name, ImageStylizer(network, style)) for style, name in enumerate(network.style_names)]
     rows = []
     for name in _PHOTOS:
         sized = with_short_side(read_still(packaged_photo(name)).pixels, _PHOTO_SIDE_PX)

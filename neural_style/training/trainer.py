@@ -16,6 +16,7 @@ from neural_style.atomic_file import whole_file
 from neural_style.contact_sheet import draw_sheet, make_cell
 from neural_style.errors import TrainingError
 from neural_style.networks.fast_net import FastNet
+from neural_style.networks.image_stylizer import ImageStylizer
 from neural_style.photos import find_photos, hold_out, packaged_photos
 from neural_style.training.dataset import PhotoCrops, read_style_image
 from neural_style.training.distributed import Member
@@ -160,19 +161,14 @@ class Trainer:
         with whole_file(options.state_path) as partial:
             torch.save(state, partial)
 
-    @torch.inference_mode()
     def write_preview(self) -> None:
         """Writes the preview sheet: a row for each of four validation images, a column for each style."""
+        stylizers = {name: ImageStylizer(self.network, style) for style, name in enumerate(self.network.style_names)}
         rows = []
         for image in readable_images(self._validation[:_PREVIEW_PHOTOS]):
             square = resize(image, _PREVIEW_WH)
-            content = torch.from_numpy(square).permute(2, 0, 1)[None].float().to(self._device)
-            row = [make_cell("photograph", square)]
-            for style, name in enumerate(self.network.style_names):
-                vector = self.network.style_vectors[style : style + 1] if isinstance(self.network, FastNet) else None
-                stylized = self.network(content, vector)[0].clamp(0, 255).byte().permute(1, 2, 0)
-                row.append(make_cell(name, stylized.cpu().numpy()))
-            rows.append(row)
+            stylized = [make_cell(name, stylize(square)) for name, stylize in stylizers.items()]
+            rows.append([make_cell("photograph", square), *stylized])
         if rows:
             write_still(self.options.preview_path, StillImage(draw_sheet(rows)))
 

@@ -1,6 +1,6 @@
-"""Owns the engines: a batch of frames goes in, the same batch stylized comes out.
+"""Engines: a batch of frames goes in, the same batch stylized comes out.
 
-Must not know sources, sinks or keys. Importing this package imports no engine's library.
+Importing this package imports no engine's library.
 """
 
 from realtime.engines.protocol import Engine, EngineInfo

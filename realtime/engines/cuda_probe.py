@@ -1,6 +1,6 @@
 """Owns trying out whether PyTorch and ONNX Runtime really start on an NVIDIA GPU.
 
-Must be asked only where a driver shows one: both packages take time to import, and complain of what is missing.
+To be called only where a driver shows one: both packages take time to import, and print what they miss.
 """
 
 import contextlib
@@ -15,11 +15,11 @@ def torch_fault_on_cuda() -> str:
     """Why PyTorch starts on no GPU, and what to do; "" where it does. Imports PyTorch, which takes seconds."""
     import torch
 
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if torch.cuda.is_available():
             return ""
-    reason = f" ({str(told[0].message).splitlines()[0]})" if told else ""
+    reason = f" ({str(caught[0].message).splitlines()[0]})" if caught else ""
     return f"PyTorch {torch.__version__} finds no CUDA device{reason}; restart the machine or update the NVIDIA driver"
 
 
@@ -27,7 +27,7 @@ def torch_fault_on_cuda() -> str:
 def onnx_fault_on_cuda() -> str:
     """Why ONNX Runtime's CUDA provider does not start, and what to do; "" where it does.
 
-    A convolution is run, because cuDNN is loaded no earlier, and ONNX Runtime does not tell beforehand what is missing.
+    A convolution is run because cuDNN is loaded no earlier, and ONNX Runtime does not say beforehand what is missing.
     """
     import onnxruntime
 
@@ -55,11 +55,10 @@ def onnx_fault_on_cuda() -> str:
 
 def _convolution() -> bytes:
     """A model file of one convolution without inputs."""
-    from onnx import TensorProto, helper
+    from onnx import parser
 
-    one = helper.make_tensor("one", TensorProto.FLOAT, [1, 1, 1, 1], [1.0])
-    result = helper.make_tensor_value_info("result", TensorProto.FLOAT, [1, 1, 1, 1])
-    node = helper.make_node("Conv", ["one", "one"], ["result"])
-    graph = helper.make_graph([node], "convolution", [], [result], [one])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = parser.parse_model(
+        '<ir_version: 10, opset_import: ["": 18]> convolution () => (float[1, 1, 1, 1] result) '
+        "<float[1, 1, 1, 1] one = {1}> { result = Conv(one, one) }"
+    )
     return bytes(model.SerializeToString())

@@ -1,7 +1,4 @@
-"""Owns passing batches of one shape through a network on an NVIDIA GPU: pinned memory, a stream, a CUDA graph.
-
-Must not know styles or files. Two of them overlap: one uploads or downloads while the other computes.
-"""
+"""Owns passing batches of one shape through a network on an NVIDIA GPU: pinned memory, a stream, a CUDA graph."""
 
 from itertools import pairwise
 
@@ -10,13 +7,15 @@ import torch
 from numpy.typing import NDArray
 
 from neural_style.weights.checkpoint import StyleNetwork
-from realtime.engines.protocol import rows_of
+from realtime.engines.protocol import vector_per_image
 
 _WARM_UP_RUNS = 3
 
 
 class CudaRunner:
     """Records the network once as a CUDA graph, and replays it for every batch.
+
+    Two runners overlap: one uploads or downloads while the other computes.
 
     Args:
         network: on the GPU, in the dtype to compute in.
@@ -61,7 +60,7 @@ class CudaRunner:
         """
         self._uploaded.copy_(torch.from_numpy(np.ascontiguousarray(images)))
         if vector is not None:
-            self._uploaded_vectors.copy_(torch.from_numpy(rows_of(vector, len(images))))
+            self._uploaded_vectors.copy_(torch.from_numpy(vector_per_image(vector, len(images))))
         with torch.cuda.stream(self._stream):
             self._frames.copy_(self._uploaded, non_blocking=True)
             self._vectors.copy_(self._uploaded_vectors, non_blocking=True)
@@ -71,18 +70,18 @@ class CudaRunner:
         return np.array(self._downloaded.numpy(), np.uint8)
 
     def resident_ms(self, runs: int) -> list[float]:
-        """Times in ms of so many runs from frames on the card to stylized images on the card, by the card's clock.
+        """Times in ms of so many runs from frames to stylized images in the GPU's memory, by CUDA events.
 
         The frames are those of the last `run`.
         """
-        marks = [torch.cuda.Event(enable_timing=True) for _ in range(runs + 1)]  # type: ignore[no-untyped-call]
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(runs + 1)]  # type: ignore[no-untyped-call]
         with torch.cuda.stream(self._stream):
-            marks[0].record()
-            for mark in marks[1:]:
+            events[0].record()
+            for event in events[1:]:
                 self._graph.replay()
-                mark.record()
+                event.record()
         self._stream.synchronize()
-        return [float(before.elapsed_time(after)) for before, after in pairwise(marks)]
+        return [float(before.elapsed_time(after)) for before, after in pairwise(events)]
 
     def _stylize(self) -> torch.Tensor:
         images = self._frames.permute(0, 3, 1, 2).float()  # (N, 3, H, W)

@@ -1,25 +1,26 @@
 """Owns which GPUs this machine has, and why an engine cannot compute on one.
 
-Must start fast: PyTorch and ONNX Runtime are imported only where a GPU is there and nothing else speaks against them.
+It has to start fast: PyTorch and ONNX Runtime are imported only where there is a GPU and no other reason against it.
 """
 
 import ctypes
 import re
 import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from realtime.engines.cuda_probe import onnx_fault_on_cuda, torch_fault_on_cuda
+from realtime.engines.machine import package_versions
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, Precision
 
 GPU_PRECISIONS: dict[str, tuple[Precision, ...]] = {"torch": ("fp32", "fp16", "bf16"), "onnx": ("fp32", "fp16")}
 
 _NOTHING_THERE = (34, 100)
-"""CUDA's errors for a library that only stands in for a driver, and for a driver without a GPU."""
-_MAJOR, _MINOR = 75, 76
+"""CUDA_ERROR_STUB_LIBRARY and CUDA_ERROR_NO_DEVICE: no driver, or a driver without a GPU."""
+_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
+"""Numbers of the driver's device attributes."""
 _OLDEST_CAPABILITY = (7, 5)
 """Of CUDA 13, which ended support for Maxwell, Pascal and Volta (PyTorch's release matrix)."""
 _OLDEST_DRIVERS = {12: 525, 13: 580}
@@ -43,12 +44,12 @@ class Gpu:
 
 @dataclass(frozen=True)
 class NvidiaDriver:
-    """What the NVIDIA driver tells.
+    """What the NVIDIA driver answers.
 
     Attributes:
         gpus: in the order of cuda:0, cuda:1; those that CUDA_VISIBLE_DEVICES hides are left out.
         cuda: the newest CUDA version that it runs.
-        error: CUDA's number of the error where the driver is there and does not work; 0 where it does.
+        error: CUDA's error number where there is a driver that does not work; 0 otherwise.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -77,22 +78,22 @@ def _ask_gpu(library: ctypes.CDLL, number: int) -> Gpu:
     major, minor = ctypes.c_int(), ctypes.c_int()
     library.cuDeviceGet(ctypes.byref(device), number)
     library.cuDeviceGetName(name, len(name), device)
-    library.cuDeviceGetAttribute(ctypes.byref(major), _MAJOR, device)
-    library.cuDeviceGetAttribute(ctypes.byref(minor), _MINOR, device)
+    library.cuDeviceGetAttribute(ctypes.byref(major), _CAPABILITY_MAJOR, device)
+    library.cuDeviceGetAttribute(ctypes.byref(minor), _CAPABILITY_MINOR, device)
     return Gpu(name.value.decode(errors="replace"), (major.value, minor.value))
 
 
 def torch_build() -> tuple[str, _Version | None] | None:
     """PyTorch's version and that of its CUDA (None: built without), read from a file; None where it is not installed.
 
-    The version that pip knows does not tell: PyPI's builds for Windows are for CPUs only, and named as those with CUDA.
+    The version that pip shows does not say: PyPI's builds for Windows are for CPUs only, and named as those with CUDA.
     """
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
         return None
     text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
-    said = dict(re.findall(r"^(__version__|cuda)\b[^=\n]*=\s*['\"]([^'\"]+)", text, re.MULTILINE))
-    return said.get("__version__", "?"), _version_of(said["cuda"]) if "cuda" in said else None
+    stated = dict(re.findall(r"^(__version__|cuda)\b[^=\n]*=\s*['\"]([^'\"]+)", text, re.MULTILINE))
+    return stated.get("__version__", "?"), _version_of(stated["cuda"]) if "cuda" in stated else None
 
 
 def gpu_number(engine: str, options: EngineOptions) -> int | None:
@@ -114,13 +115,13 @@ def gpu_number(engine: str, options: EngineOptions) -> int | None:
 
 
 def only_on_gpu(engine: str, options: EngineOptions) -> str:
-    """What to tell where a precision that only GPUs have was asked for, and the CPU is what there is."""
+    """The message for a precision that only GPUs have, where there is only the CPU."""
     reason = "and the device is cpu" if options.device == "cpu" else f"and {gpu_fault(engine, options)}"
     return f"precision {options.precision}: engine {engine} has it only on a GPU, {reason}"
 
 
 def unused_gpu(engine: str, options: EngineOptions) -> str:
-    """What to tell where a GPU is there and "auto" does not use it; "" otherwise."""
+    """The message where there is a GPU and device "auto" does not use it; "" otherwise."""
     driver = ask_driver()
     if options.device != "auto" or not (driver.gpus or driver.error):
         return ""
@@ -174,7 +175,7 @@ def _onnx_fault(driver: NvidiaDriver, gpu: Gpu) -> str:
 
 
 def _driver_fault(name: str, driver: NvidiaDriver, cuda: _Version) -> str:
-    """Within a major version of CUDA every driver runs every program."""
+    """Why a driver is too old for a package; within a major version of CUDA every driver runs every program."""
     if driver.cuda[0] >= cuda[0]:
         return ""
     oldest = _OLDEST_DRIVERS.get(cuda[0])
@@ -189,14 +190,10 @@ def _too_old(name: str, gpu: Gpu) -> str:
 
 
 def _torch_command(cuda: int) -> str:
-    """Names builds in full: pip takes one without CUDA, of the same number, for installed already."""
-    packages = []
-    for package in ("torch", "torchvision"):
-        try:
-            packages.append(f"{package}=={version(package).partition('+')[0]}+cu{cuda}")
-        except PackageNotFoundError:
-            continue
-    return f"pip install {' '.join(packages)} --index-url https://download.pytorch.org/whl/cu{cuda}"
+    """Names builds in full: pip takes an installed one without CUDA, of the same number, for the one with CUDA."""
+    installed = package_versions(("torch", "torchvision")).items()
+    packages = " ".join(f"{name}=={version.partition('+')[0]}+cu{cuda}" for name, version in installed)
+    return f"pip install {packages} --index-url https://download.pytorch.org/whl/cu{cuda}"
 
 
 def _gpu_name(options: EngineOptions) -> str:

@@ -1,17 +1,17 @@
-"""Owns which of the two networks a live run takes: `fine` where it holds the source's rate here, else `fast`."""
+"""Owns which of the two networks a live run takes: `fine` where this machine holds the source's rate, else `fast`."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from realtime.engines.autotune import Candidate, frame_time_ms
+from realtime.engines.autotune import Autotune, Candidate
 from realtime.engines.protocol import Engine
 from realtime.engines.selection import choose_engine, open_named_engine
 from realtime.options import EngineOptions, NetworkName
 from realtime.style_catalogue import Catalogue, has_network, open_styles
 
 LOOP_SHARE = 0.8
-"""Of an engine's own rate, what a live loop reaches that also decodes, smooths and shows (measured: 0.82 and more)."""
+"""What a live loop, which also decodes, smooths and shows, reaches of an engine's own rate; measured: 0.82 and more."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def choose_live_network(
         style: as `open_styles` takes it.
         options: of the engine that will run it; with engine "auto" the one that is fastest with `fast`.
         source: what comes.
-        say: is told what is measured, and why it is not `fine`.
+        say: takes lines for people: what is measured, and why it is not `fine`.
 
     Returns:
         "fast" or "fine", and the options with an engine and a precision in place of "auto".
@@ -55,7 +55,7 @@ def choose_live_network(
     def open_fine(_: Candidate) -> Engine:
         return open_named_engine(Catalogue((fine,)), replace(options, parallel_batches=1))
 
-    time_ms = frame_time_ms(candidate, open_fine, fine, source.size_wh, options.refresh)
+    time_ms = Autotune(open_fine, fine, source.size_wh, options.refresh).frame_time_ms(candidate)
     if math.isinf(time_ms):  # the engine will say itself why it cannot be had
         return "fast", options
     reached_fps = LOOP_SHARE * 1000 / time_ms

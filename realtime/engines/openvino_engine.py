@@ -1,6 +1,6 @@
 """Owns running exported model files with OpenVINO, on a CPU.
 
-Must not know sources, sinks or keys, and does not import torch.
+Must not import torch: it has to start fast.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neural_style.weights.onnx_format import ModelFile
-from realtime.engines.model_choice import model_file_of, no_model_file, read_model_files, usable_cores
-from realtime.engines.protocol import EngineInfo, rows_of
+from realtime.engines.machine import usable_cores
+from realtime.engines.model_choice import ModelFiles, model_inputs
+from realtime.engines.protocol import EngineInfo
 from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
@@ -27,7 +28,7 @@ except ImportError as error:
     ) from error
 
 _COMPUTES_IN = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
-"""What is not a convolution of bytes is computed in, where the CPU can."""
+"""OpenVINO's name of the format for a precision. In an int8 model it is that of the layers that are not int8."""
 
 _Key = tuple[Path, tuple[int, ...]]
 
@@ -56,6 +57,9 @@ class OpenVinoEngine:
         catalogue: the styles to keep loaded; one without a model file is left out.
         options: device, precision ("auto" is int8), and how many batches come at once.
 
+    Attributes:
+        info: see `Engine.info`.
+
     Raises:
         EngineError: the device or precision cannot be had, or a model file is missing,
             damaged, refused or older than its checkpoint.
@@ -71,32 +75,23 @@ class OpenVinoEngine:
             raise EngineError(f"precision {precision}: engine openvino has {', '.join(_COMPUTES_IN)}; use one of them")
         if precision == "bf16" and not _has_bf16():
             raise EngineError("precision bf16: this CPU has no instructions for it; use --precision fp32 or int8")
-        self._files = read_model_files(catalogue, "openvino", precision)
-        self._wanted = precision
+        self._files = ModelFiles(catalogue, "openvino", precision)
+        self._precision_hint = _COMPUTES_IN[precision] if _has_bf16() else "f32"
         self._parallel = min(options.parallel_batches, usable_cores())
         self._requests: ShapeCache[_Key, openvino.InferRequest] = ShapeCache(self._make_requests, self._run_once)
-        first = next(iter(self._files.values()))
-        stated = first.precision if first.precision == "int8" else precision
-        self._info = EngineInfo("openvino", "cpu", stated, parallel_batches=self._parallel)
-
-    @property
-    def info(self) -> EngineInfo:
-        """See `Engine.info`."""
-        return self._info
+        runs_int8 = self._files.stated_precision == "int8"
+        self.info = EngineInfo("openvino", "cpu", "int8" if runs_int8 else precision, parallel_batches=self._parallel)
 
     def prepare(self, shape: tuple[int, ...], style: Style) -> float:
         """See `Engine.prepare`."""
-        path = self._path_of(style)
-        with self._told(path, shape):
+        path = self._files.path_of(style)
+        with _failures_named(path, shape):
             return self._requests.prepare((path, shape))
 
     def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
-        path, vector = self._path_of(style), style.vector_at(strength)
-        inputs: dict[str, NDArray[np.generic]] = {"frames": np.ascontiguousarray(images)}
-        if vector is not None:
-            inputs["style"] = rows_of(vector, len(images))
-        with self._told(path, images.shape), self._requests.taken((path, images.shape)) as request:
+        path, inputs = self._files.path_of(style), model_inputs(images, style.vector_at(strength))
+        with _failures_named(path, images.shape), self._requests.taken((path, images.shape)) as request:
             results = request.infer(inputs, share_inputs=True)
         return np.asarray(results[0], np.uint8)
 
@@ -104,32 +99,13 @@ class OpenVinoEngine:
         """See `Engine.close`."""
         self._requests.clear()
 
-    def _path_of(self, style: Style) -> Path:
-        path = model_file_of(style, "openvino", self._wanted)
-        if path is None or path not in self._files:
-            raise no_model_file(style, "openvino")
-        return path
-
-    @contextmanager
-    def _told(self, path: Path, shape: tuple[int, ...]) -> Iterator[None]:
-        """Says for which file and shape OpenVINO failed."""
-        try:
-            yield
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise EngineError(f"engine openvino: {path.name} failed on {shape}: {reason}") from error
-
     def _run_once(self, key: _Key, request: "openvino.InferRequest") -> None:
-        path, shape = key
-        inputs: dict[str, NDArray[np.generic]] = {"frames": np.zeros(shape, np.uint8)}
-        if self._files[path].vector_size:
-            inputs["style"] = np.zeros((shape[0], self._files[path].vector_size), np.float32)
-        request.infer(inputs, share_inputs=True)
+        request.infer(self._files.warm_up_inputs(*key), share_inputs=True)
 
     def _make_requests(self, key: _Key) -> "list[openvino.InferRequest]":
         """As many as batches come at once, of a network compiled for one shape."""
         path, shape = key
-        compiled = self._compiled(self._files[path], shape)
+        compiled = self._compiled(self._files.by_path[path], shape)
         return [compiled.create_infer_request() for _ in range(self._parallel)]
 
     def _compiled(self, file: ModelFile, shape: tuple[int, ...]) -> "openvino.CompiledModel":
@@ -141,7 +117,17 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "LATENCY" if self._parallel == 1 else "THROUGHPUT",
             "NUM_STREAMS": self._parallel,
             "INFERENCE_NUM_THREADS": usable_cores(),
-            "INFERENCE_PRECISION_HINT": _COMPUTES_IN[self._wanted] if _has_bf16() else "f32",
+            "INFERENCE_PRECISION_HINT": self._precision_hint,
             "ENABLE_CPU_PINNING": False,  # the loop's other threads need a place, too
         }
         return _core().compile_model(model, "CPU", settings)
+
+
+@contextmanager
+def _failures_named(path: Path, shape: tuple[int, ...]) -> Iterator[None]:
+    """Raises what OpenVINO raises as an EngineError that names file and shape."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise EngineError(f"engine openvino: {path.name} failed on {shape}: {reason}") from error

@@ -1,7 +1,4 @@
-"""Owns what every engine promises.
-
-Must not know any engine.
-"""
+"""Owns what every engine promises."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,8 +38,13 @@ def no_memory(info: EngineInfo, shape: tuple[int, ...]) -> EngineMemoryError:
     )
 
 
-def rows_of(vector: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """A style vector for each image, float32 (count, vector_size), of one vector or as many as there are images."""
+def vector_per_image(vector: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """A style vector for each image: float32 (count, vector_size).
+
+    Args:
+        vector: float32 (vector_size,), the same for all, or (count, vector_size).
+        count: of the images.
+    """
     return np.array(np.broadcast_to(vector, (count, vector.shape[-1])))
 
 
@@ -52,7 +54,6 @@ class Engine(Protocol):
     @property
     def info(self) -> EngineInfo:
         """What really runs."""
-        ...
 
     def prepare(self, shape: tuple[int, ...], style: Style) -> float:
         """Compiles, captures or builds what a shape needs, and runs it once; does nothing for one that is ready.
@@ -71,7 +72,6 @@ class Engine(Protocol):
             EngineMemoryError: the device's memory is too small for this shape.
             EngineError: the network cannot take this shape.
         """
-        ...
 
     def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """Stylizes a batch.
@@ -90,8 +90,6 @@ class Engine(Protocol):
             EngineMemoryError: the device's memory is too small for this batch.
             EngineError: the network cannot take this batch.
         """
-        ...
 
     def close(self) -> None:
         """Frees what the engine holds."""
-        ...

@@ -14,6 +14,19 @@ Worker = TypeVar("Worker")
 _KEPT_KEYS = 4
 
 
+class _Ready(Generic[Worker]):
+    """The workers of one key.
+
+    Attributes:
+        free: those that no thread works with.
+        slowest_s: what the slowest of their first runs took.
+    """
+
+    def __init__(self) -> None:
+        self.free: SimpleQueue[Worker] = SimpleQueue()
+        self.slowest_s = 0.0
+
+
 class ShapeCache(Generic[Key, Worker]):
     """Lends workers; those of the last four keys are kept.
 
@@ -27,8 +40,7 @@ class ShapeCache(Generic[Key, Worker]):
 
     def __init__(self, make: Callable[[Key], Sequence[Worker]], warm_up: Callable[[Key, Worker], object]) -> None:
         self._make, self._warm_up = make, warm_up
-        self._free: OrderedDict[Key, SimpleQueue[Worker]] = OrderedDict()
-        self._times_s: dict[Key, float] = {}
+        self._ready: OrderedDict[Key, _Ready[Worker]] = OrderedDict()
         self._changing = threading.Lock()
         self._preparing = threading.Lock()
 
@@ -38,13 +50,12 @@ class ShapeCache(Generic[Key, Worker]):
         Returns:
             Seconds that the slowest of those runs took, however long ago it was.
         """
-        self._queue(key)
-        return self._times_s.get(key, 0.0)
+        return self._prepared(key).slowest_s
 
     @contextmanager
     def taken(self, key: Key) -> Iterator[Worker]:
         """Lends a worker, waiting for one that is free; prepares the key first, as `prepare`."""
-        free = self._queue(key)
+        free = self._prepared(key).free
         worker = free.get()
         try:
             yield worker
@@ -54,34 +65,30 @@ class ShapeCache(Generic[Key, Worker]):
     def clear(self) -> None:
         """Forgets all workers."""
         with self._changing:
-            self._free.clear()
-            self._times_s.clear()
+            self._ready.clear()
 
-    def _queue(self, key: Key) -> "SimpleQueue[Worker]":
-        ready = self._ready(key)
+    def _prepared(self, key: Key) -> _Ready[Worker]:
+        ready = self._find(key)
         if ready is not None:
             return ready
         with self._preparing:
-            ready = self._ready(key)  # another thread may have prepared it while this one waited
-            return self._prepared(key) if ready is None else ready
+            return self._find(key) or self._prepare(key)  # another thread may have prepared it while this one waited
 
-    def _ready(self, key: Key) -> "SimpleQueue[Worker] | None":
+    def _find(self, key: Key) -> _Ready[Worker] | None:
         with self._changing:
-            if key in self._free:
-                self._free.move_to_end(key)
-            return self._free.get(key)
+            if key in self._ready:
+                self._ready.move_to_end(key)
+            return self._ready.get(key)
 
-    def _prepared(self, key: Key) -> "SimpleQueue[Worker]":
-        queue: SimpleQueue[Worker] = SimpleQueue()
-        slowest_s = 0.0
+    def _prepare(self, key: Key) -> _Ready[Worker]:
+        ready: _Ready[Worker] = _Ready()
         for worker in self._make(key):
             start_s = time.perf_counter()
             self._warm_up(key, worker)
-            slowest_s = max(slowest_s, time.perf_counter() - start_s)
-            queue.put(worker)
+            ready.slowest_s = max(ready.slowest_s, time.perf_counter() - start_s)
+            ready.free.put(worker)
         with self._changing:
-            self._free[key], self._times_s[key] = queue, slowest_s
-            if len(self._free) > _KEPT_KEYS:
-                oldest, _ = self._free.popitem(last=False)
-                self._times_s.pop(oldest, None)
-        return queue
+            self._ready[key] = ready
+            if len(self._ready) > _KEPT_KEYS:
+                self._ready.popitem(last=False)
+        return ready

@@ -1,7 +1,4 @@
-"""Owns stylizing images in parts with PyTorch, for those larger than memory.
-
-Must not know where images come from.
-"""
+"""Owns stylizing images in tiles with PyTorch, for those larger than memory."""
 
 import numpy as np
 import torch
@@ -15,12 +12,12 @@ from realtime.style_catalogue import Catalogue
 
 
 class TiledEngine(TorchEngine):
-    """Stylizes in parts of at most `tile_px` a side; the images are those of `TorchEngine` up to rounding.
+    """Stylizes in tiles of at most `tile_px` a side; the images are those of `TorchEngine` up to rounding.
 
     Args:
         catalogue: as of `TorchEngine`.
         options: as of `TorchEngine`.
-        tile_px: side of a part.
+        tile_px: side of a tile.
 
     Raises:
         EngineError: as `TorchEngine`.
@@ -32,10 +29,10 @@ class TiledEngine(TorchEngine):
 
     @staticmethod
     def _can_record(device: torch.device) -> bool:
-        """Parts of an image differ in size, so there is nothing to replay."""
+        """False: tiles of an image differ in size, so a recorded graph could not be replayed."""
         return False
 
-    def _run(self, network: StyleNetwork, images: NDArray[np.uint8], vector: torch.Tensor | None) -> NDArray[np.uint8]:
-        rows = [None] * len(images) if vector is None else [row[None] for row in vector]
-        parts = zip(images, rows, strict=True)
-        return np.stack([stylize_in_tiles(network, image, row, self._tile_px) for image, row in parts])
+    def _run(self, network: StyleNetwork, images: NDArray[np.uint8], vectors: torch.Tensor | None) -> NDArray[np.uint8]:
+        per_image = [None] * len(images) if vectors is None else [vector[None] for vector in vectors]
+        pairs = zip(images, per_image, strict=True)
+        return np.stack([stylize_in_tiles(network, image, vector, self._tile_px) for image, vector in pairs])

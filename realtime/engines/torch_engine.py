@@ -1,7 +1,4 @@
-"""Owns running a style network with PyTorch, on a CPU, an NVIDIA GPU or Apple's MPS.
-
-Must not know sources, sinks or keys.
-"""
+"""Owns running a style network with PyTorch, on a CPU, an NVIDIA GPU or Apple's MPS."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +16,10 @@ from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
 from neural_style.weights.state_dict import first_reason
 from realtime.engines.cuda_runner import CudaRunner
 from realtime.engines.devices import gpu_number, only_on_gpu
-from realtime.engines.protocol import EngineInfo, no_memory, rows_of
+from realtime.engines.protocol import EngineInfo, no_memory, vector_per_image
 from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
-from realtime.options import EngineOptions, Precision
+from realtime.options import EngineOptions
 from realtime.style_catalogue import Catalogue, Style
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -36,9 +33,8 @@ _Key = tuple[Path, tuple[int, ...]]
 def run_in_torch_thread(function: Callable[[], Result]) -> Result:
     """Runs something in the one thread of this process that calls PyTorch, and returns what it gives.
 
-    OpenMP keeps a team of threads for each thread that ever called PyTorch, and two teams on
-    the same cores slow each other down (27 to 21 fps, measured on two cores), so whoever asks
-    for an image, the work is done here.
+    OpenMP keeps a pool of threads for each thread that ever called PyTorch, and two pools on the
+    same cores slow each other down: 27 to 21 fps, measured on two cores.
     """
     return _TORCH_THREAD.submit(function).result()
 
@@ -54,15 +50,16 @@ class TorchEngine:
         options: device, precision ("auto" is fp16 on a GPU and fp32 on a CPU), and how many batches
             come at once, which only an NVIDIA GPU can make use of.
 
+    Attributes:
+        info: see `Engine.info`.
+
     Raises:
         EngineError: the device or precision cannot be had, or there is no checkpoint.
         CheckpointError: a checkpoint cannot be read.
     """
 
     def __init__(self, catalogue: Catalogue, options: EngineOptions) -> None:
-        _check_precision(options.precision)
-        self._device = _device(options)
-        precision = _precision(options, self._device)
+        self._device, precision = _device_and_precision(options)
         self._dtype = _DTYPES[precision]
         self._networks = run_in_torch_thread(lambda: self._load_networks(catalogue))
         if not self._networks:
@@ -70,24 +67,19 @@ class TorchEngine:
         self._records = self._can_record(self._device)
         self._parallel = options.parallel_batches if self._records else 1
         self._runners: ShapeCache[_Key, CudaRunner] = ShapeCache(self._make_runners, _run_once)
-        self._info = EngineInfo("torch", str(self._device), precision, parallel_batches=self._parallel)
-
-    @property
-    def info(self) -> EngineInfo:
-        """See `Engine.info`."""
-        return self._info
+        self.info = EngineInfo("torch", str(self._device), precision, parallel_batches=self._parallel)
 
     def prepare(self, shape: tuple[int, ...], style: Style) -> float:
         """See `Engine.prepare`; without a GPU there is nothing to prepare: all runs in PyTorch's one thread."""
         if not self._records:
             return 0.0
-        with self._told(shape):
+        with self._failures_named(shape):
             return self._runners.prepare((self._path_of(style), shape))
 
     def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`."""
         path, vector = self._path_of(style), style.vector_at(strength)
-        with self._told(images.shape):
+        with self._failures_named(images.shape):
             if self._records:
                 with self._runners.taken((path, images.shape)) as runner:
                     return runner.run(images, vector)
@@ -104,14 +96,14 @@ class TorchEngine:
         return style.checkpoint
 
     @contextmanager
-    def _told(self, shape: tuple[int, ...]) -> Iterator[None]:
-        """Says for which shape PyTorch failed, and whether for memory."""
+    def _failures_named(self, shape: tuple[int, ...]) -> Iterator[None]:
+        """Raises what PyTorch raises as an EngineError that names the shape, or as EngineMemoryError."""
         try:
             yield
         except RuntimeError as error:
             if "out of memory" in str(error).lower():
                 torch.cuda.empty_cache()  # without a GPU this does nothing
-                raise no_memory(self._info, shape) from error
+                raise no_memory(self.info, shape) from error
             raise EngineError(f"engine torch: failed on {shape}: {first_reason(error)}") from error
 
     @staticmethod
@@ -132,16 +124,16 @@ class TorchEngine:
 
     @torch.inference_mode()
     def _stylize(
-        self, images: NDArray[np.uint8], network: StyleNetwork, vector_values: NDArray[np.float32] | None
+        self, images: NDArray[np.uint8], network: StyleNetwork, vector: NDArray[np.float32] | None
     ) -> NDArray[np.uint8]:
-        rows = None if vector_values is None else rows_of(vector_values, len(images))
-        vector = None if rows is None else torch.from_numpy(rows).to(self._device)
-        return self._run(network, images, vector)
+        if vector is None:
+            return self._run(network, images, None)
+        return self._run(network, images, torch.from_numpy(vector_per_image(vector, len(images))).to(self._device))
 
-    def _run(self, network: StyleNetwork, images: NDArray[np.uint8], vector: Tensor | None) -> NDArray[np.uint8]:
-        """Passes uint8 (N, H, W, 3) RGB through a network, and gives the same."""
+    def _run(self, network: StyleNetwork, images: NDArray[np.uint8], vectors: Tensor | None) -> NDArray[np.uint8]:
+        """Passes uint8 (N, H, W, 3) RGB through a network, with style vectors (N, vector_size); gives the same."""
         frames = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
-        stylized = network(frames.permute(0, 3, 1, 2).float(), vector)  # (N, 3, H, W)
+        stylized = network(frames.permute(0, 3, 1, 2).float(), vectors)  # (N, 3, H, W)
         rounded = stylized.clamp(0, 255).round().to(torch.uint8)
         return np.asarray(rounded.permute(0, 2, 3, 1).contiguous().cpu().numpy(), np.uint8)
 
@@ -151,27 +143,20 @@ def _run_once(key: _Key, runner: CudaRunner) -> None:
     runner.run(np.zeros(shape, np.uint8), None)
 
 
-def _check_precision(wanted: Precision) -> None:
+def _device_and_precision(options: EngineOptions) -> tuple[torch.device, str]:
+    wanted = options.precision
     if wanted not in ("auto", *_DTYPES):
         raise EngineError(
             f"precision {wanted}: engine torch has {', '.join(_DTYPES)}; use one of them, "
             "or --device cpu with --engine openvino or onnx"
         )
-
-
-def _device(options: EngineOptions) -> torch.device:
     if options.device == "mps":
         if not torch.backends.mps.is_available():
             raise EngineError("device mps: this machine or this PyTorch has none; use --device cpu")
-        return torch.device("mps")
+        return torch.device("mps"), "fp16" if wanted == "auto" else wanted
     number = gpu_number("torch", options)
-    return torch.device("cpu") if number is None else torch.device("cuda", number)
-
-
-def _precision(options: EngineOptions, device: torch.device) -> str:
-    wanted = options.precision
-    if wanted == "auto":
-        return "fp32" if device.type == "cpu" else "fp16"
-    if wanted == "fp16" and device.type == "cpu":
+    if number is not None:
+        return torch.device("cuda", number), "fp16" if wanted == "auto" else wanted
+    if wanted == "fp16":
         raise EngineError(f"{only_on_gpu('torch', options)}; use --precision fp32 or bf16")
-    return wanted
+    return torch.device("cpu"), "fp32" if wanted == "auto" else wanted

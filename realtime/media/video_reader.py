@@ -4,6 +4,7 @@ import time as clock
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +83,14 @@ class VideoReader:
             raise SourceError(f"video {path}: cannot be read ({error.strerror}){likely}") from error
         try:
             self._stream = self._video_stream()
-            self._images = self._decoded()
-            first = next(self._images, None)
+            self._decoder = self._decoded()
+            first = next(self._decoder, None)
             if first is None:
                 raise SourceError(f"video {path}: holds no image that can be decoded; it is damaged")
         except BaseException:
             self._container.close()
             raise
-        self._first: av.VideoFrame | None = first
+        self._images: Iterator[av.VideoFrame] = chain((first,), self._decoder)
         shape = float(self._stream.sample_aspect_ratio or 1)
         tags = tags_of(first)
         size_wh = displayed_size_wh((first.width, first.height), shape, first.rotation, max_side_px)
@@ -124,7 +125,7 @@ class VideoReader:
 
     def close(self) -> None:
         """Lets go of the file."""
-        self._images.close()
+        self._decoder.close()
         self._container.close()
 
     def _timed(self, begin: int | None, end: int | None) -> Iterator[tuple[av.VideoFrame, int, int]]:
@@ -132,7 +133,7 @@ class VideoReader:
         step = max(1, round(1 / (self.info.rate * self.info.time_base)))
         waiting: tuple[av.VideoFrame, int] | None = None
         duration = step
-        for image in self._all():
+        for image in self._images:
             if waiting is None:
                 time = self.info.start if image.pts is None else image.pts
             else:
@@ -147,12 +148,6 @@ class VideoReader:
         if waiting is not None and (begin is None or waiting[1] >= begin):
             yield *waiting, waiting[0].duration or duration
 
-    def _all(self) -> Iterator[av.VideoFrame]:
-        if self._first is not None:
-            first, self._first = self._first, None
-            yield first
-        yield from self._images
-
     def _go_to(self, time: int) -> None:
         """Jumps to the key image before a time."""
         if time <= self.info.start:
@@ -163,7 +158,7 @@ class VideoReader:
             raise SourceError(
                 f"video {self._path}: cannot be searched ({error.strerror}); leave --start out"
             ) from error
-        self._first, self._images = None, self._decoded()
+        self._images = self._decoder = self._decoded()
 
     def _video_stream(self) -> VideoStream:
         images = int(av.stream.Disposition.attached_pic)

@@ -17,9 +17,12 @@ from realtime.media.colour import FromRgb
 
 
 def add_video_stream(container: OutputContainer, encoder: Encoder, video_format: VideoFormat) -> VideoStream:
-    """Declares the track of a video's images.
+    """Declares the track of a video's images, and starts its encoder.
 
     A video that is joined of encoded packets has its headers from an encoder that is set up alike.
+
+    Raises:
+        SinkError: the encoder cannot be started.
     """
     stream = container.add_stream(encoder.ffmpeg_name, rate=video_format.rate)
     assert isinstance(stream, VideoStream)
@@ -34,6 +37,14 @@ def add_video_stream(container: OutputContainer, encoder: Encoder, video_format:
     context.flags |= int(Flags.global_header)
     if encoder.tag and container.format.name in ("mp4", "mov"):
         context.codec_tag = encoder.tag
+    try:
+        with ordinary_priority():
+            context.open()
+    except (FFmpegError, OSError, ValueError) as error:
+        raise SinkError(
+            f"encoder {encoder.ffmpeg_name}: cannot be started for {'x'.join(map(str, video_format.size_wh))} "
+            f"({_reason(error)}); {encoder.needs or 'choose another --codec'}"
+        ) from error
     return stream
 
 
@@ -62,16 +73,11 @@ class VideoWriter:
         self._time_base = video_format.time_base
         with self._sink_errors():
             self._container = av.open(str(path), "w", format=container)
-            self._stream = add_video_stream(self._container, encoder, video_format)
         try:
-            with ordinary_priority():
-                self._stream.codec_context.open()
-        except (FFmpegError, OSError, ValueError) as error:
+            self._stream = add_video_stream(self._container, encoder, video_format)
+        except BaseException:
             self.abandon()
-            raise SinkError(
-                f"encoder {encoder.ffmpeg_name}: cannot be started for {'x'.join(map(str, video_format.size_wh))} "
-                f"({_reason(error)}); {encoder.needs or 'choose another --codec'}"
-            ) from error
+            raise
 
     def write(self, pixels: Image, time: int, duration: int = 0) -> None:
         """Encodes one image.

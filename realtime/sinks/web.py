@@ -1,4 +1,4 @@
-"""Owns the web page as a sink: every viewer sees the newest frame, and asks for changes."""
+"""Owns the web page as a sink: every viewer sees the newest frame, and may change the settings."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +22,6 @@ class WebSink(Sink):
 
     Raises:
         MissingPackageError: a package that it needs is not installed.
-        SinkError: the address cannot be had.
     """
 
     def __init__(self, options: WebOptions, engine: Engine, catalogue: Catalogue, look: LookOptions) -> None:
@@ -44,7 +43,7 @@ class WebSink(Sink):
             send: takes what viewers ask for.
 
         Raises:
-            SinkError: the address cannot be had.
+            SinkError: the address cannot be used, or the certificate.
         """
         from realtime.web.broadcast import Broadcast
 

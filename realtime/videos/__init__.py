@@ -1,1 +1,1 @@
-"""Files in, stylized files out: videos with their sound, images, folders of both."""
+"""Files in, stylized files out: images, videos with their sound, and folders of both."""

@@ -1,7 +1,4 @@
-"""Owns a run over files: which are done in which way, and what came of each.
-
-Must not know the command line, nor how images and videos are read and written.
-"""
+"""Owns a run over files: which are stylized in which way, and what came of each."""
 
 import hashlib
 import json
@@ -10,25 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from neural_style.atomic_file import whole_file
-from neural_style.contact_sheet import draw_sheet, make_cell
 from realtime.engines import TYPICAL_SIZE_WH, Engine, open_engine
 from realtime.engines.devices import unused_gpu
 from realtime.errors import EngineError, EngineTimeoutError, OptionError, StylizationError
-from realtime.flow import EngineStage
 from realtime.look import Look
 from realtime.media.codecs import find_encoder
-from realtime.media.image_file import StillImage, read_still, write_still
 from realtime.media.video_reader import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
-from realtime.postprocess import Finisher
-from realtime.stroke_size import StrokeEngine, resized_for_stylizing
+from realtime.stroke_size import StrokeEngine
 from realtime.style_catalogue import Catalogue, Style, open_style_list
 from realtime.videos.outputs import FileTask, find_tasks
-from realtime.videos.reporting import Teller
+from realtime.videos.reporting import Reporter
 from realtime.videos.resume import kept_path
-from realtime.videos.stylize_video import SEGMENT_FRAMES, VideoJob, make_videos
-
-_SHEET_COLUMNS = 5
+from realtime.videos.stylize_image import ImageStylizer
+from realtime.videos.stylize_video import VideoJob, make_videos
+from realtime.videos.video_output import SEGMENT_FRAMES
 
 
 @dataclass(frozen=True)
@@ -37,21 +30,21 @@ class RunResult:
 
     Attributes:
         failed: files that were not written.
-        damaged: files that were written, of videos that lost images.
+        damaged: files that were written, of videos that lost frames.
     """
 
     failed: int
     damaged: int
 
 
-def run_files(options: FileOptions, teller: Teller) -> RunResult:
-    """Stylizes all inputs; one that fails is told, and the others go on.
+def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
+    """Stylizes all inputs; one that fails is reported, and the others go on.
 
     Raises:
         StylizationError: nothing can be done at all: a style, an engine or an input is not there,
             or an output cannot be.
-        KeyboardInterrupt: as the caller's signal handler raised it; nothing is left but what was
-            finished, and with `resume` the unfinished video's work.
+        KeyboardInterrupt: as the caller's signal handler raised it; only finished files are left, and with
+            `resume` the unfinished video's work.
     """
     catalogue, places = open_style_list(options.styles, options.network)
     styles = [catalogue.styles[place] for place in places]
@@ -62,10 +55,11 @@ def run_files(options: FileOptions, teller: Teller) -> RunResult:
             raise OptionError(f"sheet: {task.source} is a video; give images, or leave --sheet out")
         if task.is_video:
             find_encoder(options.codec, task.targets[0].suffix.lower())
-    wanted = replace(options.engine, parallel_batches=PARALLEL_BATCHES if any(task.is_video for task in tasks) else 1)
-    engine = _open_engine(catalogue, replace(options, engine=wanted), places[0], teller)
+    parallel_batches = PARALLEL_BATCHES if any(task.is_video for task in tasks) else 1
+    wanted = replace(options, engine=replace(options.engine, parallel_batches=parallel_batches))
+    engine = _open_engine(catalogue, wanted, places[0], reporter)
     try:
-        run = _Run(options, engine, styles, teller)
+        run = _Run(options, engine, styles, reporter)
         result = run.run(tasks)
     finally:
         engine.close()
@@ -75,9 +69,9 @@ def run_files(options: FileOptions, teller: Teller) -> RunResult:
     return result
 
 
-def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, teller: Teller) -> Engine:
+def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, reporter: Reporter) -> Engine:
     def note(line: str) -> None:
-        teller.noted("engine", line)
+        reporter.report("note", "engine", text=line)
 
     if options.tile_px is None:
         return open_engine(catalogue, options.engine, first_style, TYPICAL_SIZE_WH, note)
@@ -93,99 +87,73 @@ def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, t
 
 
 class _Run:
-    def __init__(self, options: FileOptions, engine: Engine, styles: list[Style], teller: Teller) -> None:
-        self._options, self._engine, self._styles, self._teller = options, engine, styles, teller
+    def __init__(self, options: FileOptions, engine: Engine, styles: list[Style], reporter: Reporter) -> None:
+        self._options, self._engine, self._styles, self._reporter = options, engine, styles, reporter
         self._video_engine = engine if options.stroke == 1.0 else StrokeEngine(engine, options.stroke, None)
-        self._images, self._cells = self._stage(StrokeEngine(engine, options.stroke)), self._stage(engine)
+        self._images = ImageStylizer(options, engine, lambda line: reporter.report("note", "engine", text=line))
         self.video_stats: list[dict[str, Any]] = []
 
     def run(self, tasks: list[FileTask]) -> RunResult:
-        with self._images, self._cells:
-            return self._run(tasks)
-
-    def _run(self, tasks: list[FileTask]) -> RunResult:
         failed = damaged = 0
-        for task in tasks:
-            name, targets = str(task.source or "standard input"), [str(target) for target in task.targets]
-            self._teller.began(name, targets)
-            try:
-                for target in task.targets:
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                facts = self._video(task) if task.is_video else self._image(task)
-            except EngineTimeoutError:
-                raise  # every further input would wait as long
-            except StylizationError as error:
-                failed += 1
-                self._teller.failed(name, str(error))
-                continue
-            except OSError as error:
-                failed += 1
-                self._teller.failed(name, f"output {error.filename}: {error.strerror}; choose another place")
-                continue
-            damaged += bool(facts.get("lost_any"))
-            self._teller.wrote(name, targets or ["standard output"], facts)
+        with self._images:
+            for task in tasks:
+                facts = self._facts(task)
+                if facts is None:
+                    failed += 1
+                else:
+                    damaged += bool(facts.get("lost_any"))
         return RunResult(failed, damaged)
 
-    def _image(self, task: FileTask) -> dict[str, Any]:
-        image = read_still(task.source).shrunk(self._options.max_side_px)
-        targets: tuple[Path | None, ...] = task.targets or (None,)
-        looks = self._looks(0.0)
-        sheets = [self._sheet(image, looks)] if self._options.sheet else None
-        stylized_images = sheets or (self._stylized(image, look, self._images) for look in looks)
-        for stylized, target in zip(stylized_images, targets, strict=True):
-            suffix = target.suffix.lower() if target is not None else image.format_suffix
-            write_still(target, stylized, suffix)
-        height, width = image.pixels.shape[:2]
-        return {"size": f"{width}x{height}"}
-
-    def _stage(self, engine: Engine) -> EngineStage[None]:
-        return EngineStage(engine, report=lambda line: self._teller.noted("engine", line), prepares=False)
-
-    def _stylized(self, image: StillImage, look: Look, stage: EngineStage[None]) -> StillImage:
-        stylized = stage.stylize(image.pixels[None], look.style, look.strength)[0]
-        return replace(image, pixels=Finisher().finish(stylized, image.pixels, look))
-
-    def _sheet(self, image: StillImage, looks: list[Look]) -> StillImage:
-        """The image and all its stylized images, in rows; cells are small, so nothing is brought back to full size."""
-        sized = replace(image, pixels=resized_for_stylizing(image.pixels, self._options.stroke), alpha=None)
-        cells = [make_cell("original", image.pixels)]
-        cells += [make_cell(look.style.name, self._stylized(sized, look, self._cells).pixels) for look in looks]
-        rows = [cells[first : first + _SHEET_COLUMNS] for first in range(0, len(cells), _SHEET_COLUMNS)]
-        return StillImage(draw_sheet(rows))
+    def _facts(self, task: FileTask) -> dict[str, Any] | None:
+        """Stylizes one input and gives what came of it; None where it failed."""
+        name, targets = str(task.source or "standard input"), [str(target) for target in task.targets]
+        self._reporter.report("begin", name, targets=targets)
+        try:
+            for target in task.targets:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            facts = self._video(task) if task.is_video else {"size": self._images.stylize(task, self._looks(0.0))}
+        except EngineTimeoutError:
+            raise  # every further input would wait as long
+        except StylizationError as error:
+            self._reporter.report("error", name, text=str(error))
+            return None
+        except OSError as error:
+            reason = f"output {error.filename}: {error.strerror}; choose another place"
+            self._reporter.report("error", name, text=reason)
+            return None
+        self._reporter.report("done", name, targets=targets or ["standard output"], **facts)
+        return facts
 
     def _video(self, task: FileTask) -> dict[str, Any]:
         assert task.source is not None
-        options, name = self._options, str(task.source)
-        cut = None
-        if options.start_s or options.end_s is not None:
-            cut = Cut(options.start_s, options.end_s)
+        options, name, kept = self._options, str(task.source), kept_path(task.targets[0])
         looks = self._looks(LookOptions.smoothing)
-        suffix = task.targets[0].suffix.lower()
+        is_cut = options.start_s or options.end_s is not None
         job = VideoJob(
             source=task.source,
             looks=tuple(looks),
             targets=task.targets,
-            encoder=find_encoder(options.codec, suffix),
-            cut=cut,
+            encoder=find_encoder(options.codec, task.targets[0].suffix.lower()),
+            cut=Cut(options.start_s, options.end_s) if is_cut else None,
             max_side_px=options.max_side_px,
             batch_size=options.engine.batch_size or (1 if options.resume else None),
-            job=self._fingerprint(task.source, looks) if options.resume else None,
+            fingerprint=self._fingerprint(task.source, looks) if options.resume else None,
         )
-        if not options.resume and kept_path(task.targets[0]).is_dir():
-            self._teller.noted(name, f"begun anew; {kept_path(task.targets[0])} holds work that --resume would use")
+        if not options.resume and kept.is_dir():
+            self._reporter.report("note", name, text=f"begun anew; {kept} holds work that --resume would use")
         report = make_videos(
             job,
             self._video_engine,
-            lambda line: self._teller.noted(name, line),
-            lambda done, total: self._teller.advanced(name, done, total),
+            lambda line: self._reporter.report("note", name, text=line),
+            lambda done, total: self._reporter.report("progress", name, frames=done, total=total),
         )
-        self.video_stats.append({"video": name, **asdict(report.stats), "lost": report.lost, "damaged": report.damaged})
+        found = {"lost": report.lost, "damaged": report.damaged}
+        self.video_stats.append({"video": name, **asdict(report.stats), **found})
         return {
             "frames": report.frames,
             "fps": report.stats.fps,
             "size": report.stats.size,
-            "lost": report.lost,
-            "damaged": report.damaged,
+            **found,
             "lost_any": report.lost + report.damaged > 0,
         }
 
@@ -195,7 +163,7 @@ class _Run:
         return [Look(style, chosen.strength, chosen.keep_colors, strength) for style in self._styles]
 
     def _fingerprint(self, source: Path, looks: list[Look]) -> dict[str, Any]:
-        """What decides the images of a video: with the same of it, another run gives the same."""
+        """What decides the frames of a video: a run with the same fingerprint gives the same frames."""
         status, info = source.stat(), self._engine.info
         vectors = [look.style.vector for look in looks]
         return {

@@ -1,7 +1,4 @@
-"""Owns the finished video: the encoded pieces, joined by the tracks, chapters and words of their source.
-
-Must not know styles or threads, and encodes no image.
-"""
+"""Owns the finished video: its encoded pieces, with the other tracks, chapters and metadata of the source."""
 
 import heapq
 from collections.abc import Iterator
@@ -18,7 +15,7 @@ from av.video.stream import VideoStream
 
 from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError
-from realtime.media.codecs import Encoder, VideoFormat, ordinary_priority
+from realtime.media.codecs import Encoder, VideoFormat
 from realtime.media.video_writer import add_video_stream
 from realtime.videos.segments import SegmentRecord, segment_paths
 from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
@@ -51,7 +48,7 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: V
         target: the file; its suffix chooses the container.
         encoder: what the pieces were encoded with.
         video_format: of the pieces.
-        note: is told what could not be copied as it is.
+        note: takes lines for people: what could not be copied as it is.
 
     Raises:
         SinkError: it cannot be written.
@@ -64,8 +61,6 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: V
             out = opened.enter_context(av.open(str(partial), "w", options=options))
             out.metadata.update(source.metadata)
             stream = add_video_stream(out, encoder, video_format)
-            with ordinary_priority():
-                stream.codec_context.open()  # the first packet would, too
             tracks = Tracks(out, source, suffix, note, _window(assembly, video_format))
             if assembly.bounds is None and source.chapters():
                 out.set_chapters(source.chapters())
@@ -78,7 +73,7 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: V
 
 
 def _container_options(suffix: str, source: InputContainer) -> dict[str, str]:
-    """MP4 and MOV hold either words of any name about the video, or a cover."""
+    """MP4 and MOV hold either metadata of any name, or a cover."""
     if suffix not in _FAST_START:
         return {}
     has_cover = any(is_cover(stream) for stream in source.streams)
@@ -93,10 +88,10 @@ def _window(assembly: Assembly, video_format: VideoFormat) -> Window:
 
 
 def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) -> Iterator[Timed]:
-    """The images of all pieces in the order of decoding, with times that fit together.
+    """The frames of all pieces in the order of decoding, with decoding times that fit together.
 
-    Each encoder counts its decoding times from its own beginning. They are computed anew: the
-    times of showing in order, as many places later as an image is at most decoded before its turn.
+    Each encoder counts its decoding times from its own beginning, so they are computed anew: the sorted
+    presentation times, delayed by as many frames as a frame is at most decoded ahead of its presentation.
     """
     time_base = video_format.time_base
     times = [time for time, _ in _encoded(assembly, time_base)]
@@ -110,9 +105,7 @@ def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) 
         decoded = ordered[number - delay] if number >= delay else ordered[0] - (delay - number) * step
         packet.time_base = time_base
         packet.pts, packet.dts, packet.duration = time - shift, decoded - shift, durations[time]
-        if (
-            number == len(times) - 1
-        ):  # MP4 takes the end of the video from here, and other durations from decoding times
+        if number == len(times) - 1:  # where MP4 takes the end from; other durations come from decoding times
             shown = ordered[-1] + durations[ordered[-1]] - ordered[0]
             packet.duration = shown - (decoded - (ordered[0] - delay * step))
         packet.stream = stream
@@ -120,10 +113,10 @@ def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) 
 
 
 def _encoded(assembly: Assembly, time_base: Fraction) -> Iterator[tuple[int, AnyPacket]]:
-    """The packets of all pieces with the times of their images.
+    """The packets of all pieces with the presentation times of their frames.
 
-    In its file a piece counts in a finer unit, and from 0 on even when decoding begins before the
-    first image; that one is always the first that is decoded.
+    The file of a piece has a finer time base, and begins at 0 even when decoding begins before the
+    first frame; that one is always the first that is decoded.
     """
     for number, record in enumerate(assembly.records):
         shift: int | None = None

@@ -1,7 +1,4 @@
-"""Owns which file becomes which: folders with their structure, one result for each style, nothing overwritten.
-
-Must not read or write any image or video.
-"""
+"""Owns which file becomes which: folders with their structure, one result for each style, nothing overwritten."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -50,13 +47,13 @@ def find_tasks(inputs: Sequence[str], output: str, styles: Sequence[str], overwr
     if STANDARD in (*inputs, output):
         return [_standard_task(inputs, output, styles, overwrite)]
     files = [found for text in inputs for found in _files_of(Path(text), Path(output))]
-    single = len(inputs) == 1 and not Path(inputs[0]).is_dir() and not _is_folder(output)
+    into_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
+    single = len(inputs) == 1 and not Path(inputs[0]).is_dir() and not into_folder
     tasks = []
     for source, place in files:
-        is_video = _is_video(source)
-        target = Path(output) if single else Path(output) / place
-        if not single:
-            target = target.with_suffix(_writable_suffix(source.suffix.lower(), is_video))
+        suffix = source.suffix.lower()
+        is_video = suffix not in IMAGE_SUFFIXES
+        target = Path(output) if single else (Path(output) / place).with_suffix(_writable_suffix(suffix, is_video))
         _check_suffix(target, is_video)
         tasks.append(FileTask(source, _for_styles(target, styles), is_video))
     _check_targets(tasks, overwrite)
@@ -104,14 +101,6 @@ def _walk(folder: Path, output: Path) -> Iterator[Path]:
         for name in names:
             if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES + READABLE_SUFFIXES:
                 yield Path(parent) / name
-
-
-def _is_video(source: Path) -> bool:
-    return source.suffix.lower() not in IMAGE_SUFFIXES
-
-
-def _is_folder(output: str) -> bool:
-    return output.endswith(("/", os.sep)) or Path(output).is_dir()
 
 
 def _writable_suffix(suffix: str, is_video: bool) -> str:

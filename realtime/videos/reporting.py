@@ -1,60 +1,38 @@
-"""Owns what a run over files tells: lines and a progress bar for people, lines of JSON for scripts.
-
-Must not know how files are stylized.
-"""
+"""Owns what a run over files reports: lines and a progress bar for people, lines of JSON for scripts."""
 
 import json
 import sys
 import time
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _JSON_INTERVAL_S = 1.0
 
+Event = Literal["begin", "progress", "note", "done", "error", "interrupted"]
 
-class Teller(Protocol):
+
+class Reporter(Protocol):
     """Takes what happens, in its order."""
 
-    def began(self, source: str, targets: list[str]) -> None:
-        """A file is begun."""
-        ...
+    def report(self, event: Event, source: str = "", **facts: Any) -> None:
+        """Takes one event.
 
-    def advanced(self, source: str, done: int, total: int) -> None:
-        """So many images of a video are done; a total of 0 is unknown."""
-        ...
-
-    def noted(self, source: str, line: str) -> None:
-        """Something that the user should know, such as what could not be kept."""
-        ...
-
-    def wrote(self, source: str, targets: list[str], facts: dict[str, Any]) -> None:
-        """A file is finished."""
-        ...
-
-    def failed(self, source: str, reason: str) -> None:
-        """A file failed; an empty source is the whole run."""
-        ...
-
-    def interrupted(self) -> None:
-        """The user ended the run."""
-        ...
+        Args:
+            event: its kind.
+            source: the input that it is about; "" is the whole run.
+            facts: of "begin" and "done" `targets`, the files; of "done" also `size`, and of videos `frames`, `fps`,
+                `lost`, `damaged`, `lost_any`; of "progress" `frames` done and the `total`, 0 if unknown; of "note"
+                and "error" `text`, a line for people.
+        """
 
     def close(self) -> None:
-        """Nothing more will be told."""
-        ...
+        """Nothing more will be reported."""
 
 
-class PeopleTeller:
-    """Lines, and on a terminal a progress bar.
+class ConsoleReporter:
+    """Lines for people, and on a terminal a progress bar.
 
     Args:
         to_stderr: keep standard output free for an image.
@@ -64,102 +42,68 @@ class PeopleTeller:
         self._console = Console(stderr=to_stderr, highlight=False, soft_wrap=True, markup=False)
         self._errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
         self._bar: Progress | None = None
-        self._task = TaskID(0)
         self._started_s, self._first = 0.0, 0
 
-    def began(self, source: str, targets: list[str]) -> None:
-        """See `Teller.began`."""
-        self._started_s, self._first = 0.0, 0
-
-    def advanced(self, source: str, done: int, total: int) -> None:
-        """See `Teller.advanced`."""
-        if not self._console.is_terminal:
-            return
-        if self._bar is None:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, TextColumn("{task.fields[fps]:.1f} fps"), console=self._console)
-            self._task = self._bar.add_task(source, total=total or None, fps=0.0)
-            self._bar.start()
-            self._started_s, self._first = time.perf_counter(), done
-        elapsed_s = time.perf_counter() - self._started_s
-        fps = (done - self._first) / elapsed_s if elapsed_s > 0 else 0.0
-        self._bar.update(self._task, completed=done, total=max(total, done) or None, fps=fps)
-
-    def noted(self, source: str, line: str) -> None:
-        """See `Teller.noted`."""
-        self._console.print(f"{source}: {line}")
-
-    def wrote(self, source: str, targets: list[str], facts: dict[str, Any]) -> None:
-        """See `Teller.wrote`."""
-        self._end_bar()
-        told = [f"{facts['frames']} frames, {facts['fps']:.1f} fps"] if "frames" in facts else []
-        told += [facts["size"]] if "size" in facts else []
-        told += [f"lost {facts['lost']} frames, {facts['damaged']} damaged"] if facts.get("lost_any") else []
-        self._console.print(f"wrote {', '.join(targets)}: {', '.join(told)}")
-
-    def failed(self, source: str, reason: str) -> None:
-        """See `Teller.failed`."""
-        self._end_bar()
-        self._errors.print(f"error: {reason}")
-
-    def interrupted(self) -> None:
-        """See `Teller.interrupted`."""
-        self._end_bar()
-        self._errors.print("interrupted")
+    def report(self, event: Event, source: str = "", **facts: Any) -> None:
+        """See `Reporter.report`."""
+        if event == "progress" and self._console.is_terminal:
+            self._show_progress(source, facts["frames"], facts["total"])
+        elif event == "note":
+            self._console.print(f"{source}: {facts['text']}")
+        elif event in ("done", "error", "interrupted"):
+            self.close()
+            if event == "done":
+                self._console.print(_done_line(facts))
+            else:
+                self._errors.print(f"error: {facts['text']}" if event == "error" else "interrupted")
 
     def close(self) -> None:
-        """See `Teller.close`."""
-        self._end_bar()
-
-    def _end_bar(self) -> None:
+        """See `Reporter.close`."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
+    def _show_progress(self, source: str, done: int, total: int) -> None:
+        if self._bar is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, TextColumn("{task.fields[fps]:.1f} fps"), console=self._console)
+            self._bar.add_task(source, total=total or None, fps=0.0)
+            self._bar.start()
+            self._started_s, self._first = time.perf_counter(), done
+        elapsed_s = time.perf_counter() - self._started_s
+        fps = (done - self._first) / elapsed_s if elapsed_s > 0 else 0.0
+        self._bar.update(self._bar.task_ids[0], completed=done, total=max(total, done) or None, fps=fps)
 
-class JsonTeller:
+
+def _done_line(facts: dict[str, Any]) -> str:
+    parts = [f"{facts['frames']} frames, {facts['fps']:.1f} fps"] if "frames" in facts else []
+    parts += [facts["size"]] if "size" in facts else []
+    parts += [f"lost {facts['lost']} frames, {facts['damaged']} damaged"] if facts.get("lost_any") else []
+    return f"wrote {', '.join(facts['targets'])}: {', '.join(parts)}"
+
+
+class JsonReporter:
     """One JSON object a line on standard output, or standard error where that is taken."""
 
     def __init__(self, to_stderr: bool) -> None:
         self._file = sys.stderr if to_stderr else sys.stdout
-        self._told_s = 0.0
+        self._progress_s = 0.0
 
-    def began(self, source: str, targets: list[str]) -> None:
-        """See `Teller.began`."""
-        self._tell("begin", source=source, targets=targets)
-
-    def advanced(self, source: str, done: int, total: int) -> None:
-        """See `Teller.advanced`; at most once a second."""
-        now_s = time.perf_counter()
-        if now_s - self._told_s >= _JSON_INTERVAL_S:
-            self._told_s = now_s
-            self._tell("progress", source=source, frames=done, total=total)
-
-    def noted(self, source: str, line: str) -> None:
-        """See `Teller.noted`."""
-        self._tell("note", source=source, text=line)
-
-    def wrote(self, source: str, targets: list[str], facts: dict[str, Any]) -> None:
-        """See `Teller.wrote`."""
-        self._tell("done", source=source, targets=targets, **facts)
-
-    def failed(self, source: str, reason: str) -> None:
-        """See `Teller.failed`."""
-        self._tell("error", source=source, text=reason)
-
-    def interrupted(self) -> None:
-        """See `Teller.interrupted`."""
-        self._tell("interrupted")
+    def report(self, event: Event, source: str = "", **facts: Any) -> None:
+        """See `Reporter.report`; "progress" at most once a second."""
+        if event == "progress":
+            now_s = time.perf_counter()
+            if now_s - self._progress_s < _JSON_INTERVAL_S:
+                return
+            self._progress_s = now_s
+        about = {} if event == "interrupted" else {"source": source}
+        self._file.write(json.dumps({"event": event, **about, **facts}) + "\n")
+        self._file.flush()
 
     def close(self) -> None:
-        """See `Teller.close`."""
-        self._file.flush()
-
-    def _tell(self, event: str, **facts: Any) -> None:
-        self._file.write(json.dumps({"event": event, **facts}) + "\n")
-        self._file.flush()
+        """See `Reporter.close`."""
 
 
-def make_teller(in_json: bool, to_stderr: bool) -> Teller:
-    """Chooses for people or scripts."""
-    return JsonTeller(to_stderr) if in_json else PeopleTeller(to_stderr)
+def make_reporter(in_json: bool, to_stderr: bool) -> Reporter:
+    """One for scripts or for people."""
+    return JsonReporter(to_stderr) if in_json else ConsoleReporter(to_stderr)

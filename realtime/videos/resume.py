@@ -1,7 +1,4 @@
-"""Owns the hidden folder beside a video in which its pieces grow, and what an interrupted run leaves for the next.
-
-Must not know how videos are read, stylized or encoded.
-"""
+"""Owns the hidden folder beside a video that holds its pieces, and what an interrupted run leaves for the next."""
 
 import glob
 import json
@@ -17,18 +14,18 @@ from realtime.errors import OptionError, SinkError
 from realtime.postprocess import Smoothed
 from realtime.videos.segments import SegmentRecord, finished_segments, segment_paths
 
-_JOB = "job.json"
+_FINGERPRINT = "job.json"
 
 
 class WorkFolder:
     """A folder for the pieces of one video.
 
-    A private one belongs to this process and goes with it. One that is kept has a fixed name and
-    says what it was made with, so that the same command goes on where an earlier one stopped.
+    A private one is removed with the run. One that is kept has a fixed name and holds the fingerprint
+    of its video, so that the same command goes on where an earlier one stopped.
 
     Args:
         target: the video that is made.
-        job: what decides its images, in JSON types; None makes a private folder.
+        fingerprint: what decides its frames, in JSON types; None makes a private folder.
 
     Attributes:
         path: of the folder.
@@ -38,36 +35,35 @@ class WorkFolder:
         SinkError: the folder cannot be made.
     """
 
-    def __init__(self, target: Path, job: dict[str, Any] | None) -> None:
-        self.path = partial_folder(target) if job is None else kept_path(target)
-        self._private = job is None
+    def __init__(self, target: Path, fingerprint: dict[str, Any] | None) -> None:
+        self.path = partial_folder(target) if fingerprint is None else kept_path(target)
+        self._private = fingerprint is None
         _remove_abandoned(target)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if job is not None:
-                self._check_job(job)
+            if fingerprint is not None:
+                self._check_fingerprint(fingerprint)
         except OSError as error:
             raise SinkError(
                 f"video {target}: cannot be written there ({error.strerror}); choose another place"
             ) from error
 
     def finished(self, at_most: int | None = None) -> list[SegmentRecord]:
-        """The pieces to go on from; those after `at_most` and what was begun are removed."""
+        """The pieces to go on from; those after `at_most` and unfinished ones are removed."""
         records = finished_segments(self.path)[:at_most]
-        while records and not (self._state_path(len(records)).is_file()):
+        while records and not self._state_path(len(records)).is_file():
             records.pop()
         wanted = {path.name for number in range(len(records)) for path in segment_paths(self.path, number)}
-        wanted |= {_JOB, self._state_path(len(records)).name}
+        wanted |= {_FINGERPRINT, self._state_path(len(records)).name}
         for path in self.path.iterdir():
             if path.name not in wanted:
                 path.unlink()
         return records
 
     def save_state(self, pieces: int, smoothed: Smoothed | None) -> None:
-        """Keeps what smoothing remembers after so many pieces, before the last of them is finished."""
+        """Keeps what smoothing remembers after so many pieces; called before the last of them is finished."""
         with whole_file(self._state_path(pieces)) as partial:
-            arrays = {} if smoothed is None else vars(smoothed)
-            np.savez(partial, **arrays)
+            np.savez(partial, **({} if smoothed is None else vars(smoothed)))
         for earlier in range(pieces - 2, -1, -1):
             if not self._state_path(earlier).is_file():
                 break
@@ -93,17 +89,18 @@ class WorkFolder:
     def _state_path(self, pieces: int) -> Path:
         return self.path / f"{pieces:05d}.npz"
 
-    def _check_job(self, job: dict[str, Any]) -> None:
-        path = self.path / _JOB
+    def _check_fingerprint(self, fingerprint: dict[str, Any]) -> None:
+        path = self.path / _FINGERPRINT
         if not path.is_file():
             with whole_file(path) as partial:
-                partial.write_text(json.dumps(job, indent=1), encoding="utf-8")
+                partial.write_text(json.dumps(fingerprint, indent=1), encoding="utf-8")
             return
         try:
             earlier = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             earlier = {}
-        other = [name for name in sorted(job.keys() | earlier.keys()) if job.get(name) != earlier.get(name)]
+        names = sorted(fingerprint.keys() | earlier.keys())
+        other = [name for name in names if fingerprint.get(name) != earlier.get(name)]
         if other:
             raise OptionError(
                 f"resume: {self.path} was begun with another {', '.join(other)}; "

@@ -1,7 +1,4 @@
-"""Owns the tracks of a video beside its images: sound, subtitles, covers, fonts; copied wherever possible.
-
-Must not know images, styles or where the video is written.
-"""
+"""Owns the other tracks of a video: sound, subtitles, covers, fonts; copied wherever possible."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -22,7 +19,7 @@ from av.subtitles.stream import SubtitleStream
 Note = Callable[[str], None]
 AnyPacket: TypeAlias = "Packet[Any]"
 Timed: TypeAlias = tuple[float, int, AnyPacket]
-"""Time in s, track (-1 are the images), packet; in the order in which a file should hold them."""
+"""Time in s, track (-1 is the video), packet; in the order in which a file should hold them."""
 
 _Route = Callable[[AnyPacket], Iterator[AnyPacket]]
 _AUDIO_CODECS = {".mp4": "aac", ".mov": "aac", ".mkv": "libopus", ".webm": "libopus"}
@@ -33,7 +30,7 @@ _TEXT_CODECS = {".mp4": "mov_text", ".mov": "mov_text", ".mkv": "subrip", ".webm
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a source that is wanted; where it has a beginning, that becomes time 0.
+    """The part of a source that is wanted; its beginning becomes time 0.
 
     Attributes:
         begin_s: on the source's clock; 0 is from the first packet on.
@@ -52,23 +49,23 @@ class Window:
         return (not self.begin_s or time_s >= self.begin_s) and (self.end_s is None or time_s < self.end_s)
 
     def move(self, packet: AnyPacket) -> None:
-        """Changes a packet's times to those of the part."""
+        """Changes a packet's times so that the part begins at 0."""
         shift = round(self.begin_s / packet.time_base)
         packet.dts = None if packet.dts is None else packet.dts - shift
         packet.pts = None if packet.pts is None else packet.pts - shift
 
 
 class Tracks:
-    """Declares the other tracks of a source in a container that is written, and gives their packets.
+    """Adds the other tracks of a source to a container that is written, and gives their packets.
 
     What the container cannot hold is encoded anew (sound), converted (subtitles of text) or left
-    out, and told.
+    out, and noted.
 
     Args:
-        out: to declare them in; its images are declared already.
+        out: where they are added; its video is there already.
         source: where they are.
         suffix: of the file that is written.
-        note: is told what could not be copied as it is.
+        note: takes lines for people: what could not be copied as it is.
         window: the part that is wanted.
     """
 
@@ -78,7 +75,7 @@ class Tracks:
         shown = next((s for s in source.streams.video if not is_cover(s)), None)
         for stream in source.streams:
             if stream is not shown:
-                self._declare(stream)
+                self._add(stream)
 
     def packets(self) -> Iterator[Timed]:
         """The packets of all tracks that are kept, in the order of the source."""
@@ -101,7 +98,7 @@ class Tracks:
                 latest_s = latest_s if time is None else max(latest_s, float(time * ready.time_base))
                 yield latest_s, packet.stream.index, ready
 
-    def _declare(self, stream: Stream) -> None:
+    def _add(self, stream: Stream) -> None:
         if stream.type == "data" and stream.name == _CHAPTER_DATA and self._source.chapters():
             return  # the names of the chapters, which are kept as such
         what = f"track {stream.index} ({stream.type}"
@@ -111,19 +108,19 @@ class Tracks:
         if isinstance(stream, AudioStream) and codec != "unknown":
             name = _AUDIO_CODECS[self._suffix]
             self._note(f"{what}, {codec}): {self._suffix} cannot hold it; encoded anew as {name}")
-            self._routes[stream.index] = _AudioEncoder(self._out, stream, name, self._window)
+            self._routes[stream.index] = _audio_encoder(self._out, stream, name, self._window)
         elif isinstance(stream, SubtitleStream) and _is_text(stream):
             name = _TEXT_CODECS[self._suffix]
             self._note(f"{what}, {codec}): {self._suffix} cannot hold it; its text is kept as {name}")
-            self._routes[stream.index] = _TextEncoder(self._out, stream, name, self._window)
+            self._routes[stream.index] = _text_encoder(self._out, stream, name, self._window)
         else:
             self._note(f"{what}, {codec}): {self._suffix} cannot hold it, nor what it could become; left out")
 
     def _copy(self, stream: Stream) -> bool:
-        """Declares the same track; False when the container cannot hold it."""
+        """Adds the same track; False when the container cannot hold it."""
         if stream.type == "video" and not is_cover(stream):
             return False
-        try:  # some containers tell only when they are begun
+        try:  # some containers refuse only when writing begins
             with av.open(BytesIO(), "w", format=self._out.format.name) as trial:
                 trial.add_stream_from_template(stream)
                 trial.start_encoding()
@@ -141,60 +138,55 @@ class Tracks:
             yield packet
 
 
-class _TextEncoder:
-    """Turns the subtitles of one track into another kind, with their times."""
+def _text_encoder(out: OutputContainer, stream: SubtitleStream, codec: str, window: Window) -> _Route:
+    """Adds subtitles of another kind; the route turns packets into theirs, with their times."""
+    encoded = out.add_stream(codec)
+    assert isinstance(encoded, SubtitleStream)
+    _describe(encoded, stream)
+    encoded.codec_context.subtitle_header = stream.codec_context.subtitle_header
+    encoded.codec_context.open()
 
-    def __init__(self, out: OutputContainer, stream: SubtitleStream, codec: str, window: Window) -> None:
-        self._source, self._window = stream, window
-        encoded = out.add_stream(codec)
-        assert isinstance(encoded, SubtitleStream)
-        self._stream = encoded
-        _describe(encoded, stream)
-        encoded.codec_context.subtitle_header = stream.codec_context.subtitle_header
-        encoded.codec_context.open()
-
-    def __call__(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+    def encode(packet: AnyPacket) -> Iterator[AnyPacket]:
         if not packet.size:
             return
         try:
-            words = self._source.codec_context.decode2(packet)
+            subtitles = stream.codec_context.decode2(packet)
         except (FFmpegError, OSError):
             return
-        if words is None:  # a pause
+        if subtitles is None:  # a pause
             return
-        encoded: AnyPacket = self._stream.codec_context.encode_subtitle(words)
-        encoded.pts, encoded.dts, encoded.duration = packet.pts, packet.pts, packet.duration
-        encoded.time_base = packet.time_base
-        self._window.move(encoded)
-        encoded.stream = self._stream
-        yield encoded
+        ready: AnyPacket = encoded.codec_context.encode_subtitle(subtitles)
+        ready.pts, ready.dts, ready.duration = packet.pts, packet.pts, packet.duration
+        ready.time_base, ready.stream = packet.time_base, encoded
+        window.move(ready)
+        yield ready
+
+    return encode
 
 
-class _AudioEncoder:
-    """Decodes the packets of one track and encodes them anew, with their times."""
+def _audio_encoder(out: OutputContainer, stream: AudioStream, codec: str, window: Window) -> _Route:
+    """Adds sound of another codec; the route decodes packets and encodes them anew, with their times."""
+    rate = _OPUS_RATE if codec == "libopus" else stream.codec_context.sample_rate
+    encoded = out.add_stream(codec, rate=rate, layout=stream.codec_context.layout)
+    assert isinstance(encoded, AudioStream)
+    _describe(encoded, stream)
+    resampler = av.AudioResampler(encoded.codec_context.format, encoded.layout, rate)
 
-    def __init__(self, out: OutputContainer, stream: AudioStream, codec: str, window: Window) -> None:
-        self._source, self._window = stream, window
-        rate = _OPUS_RATE if codec == "libopus" else stream.codec_context.sample_rate
-        encoded = out.add_stream(codec, rate=rate, layout=stream.codec_context.layout)
-        assert isinstance(encoded, AudioStream)
-        self._stream: AudioStream = encoded
-        _describe(self._stream, stream)
-        self._resampler = av.AudioResampler(self._stream.codec_context.format, self._stream.layout, rate)
-
-    def __call__(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+    def encode(packet: AnyPacket) -> Iterator[AnyPacket]:
         try:
-            sounds = self._source.decode(packet)
+            sounds = stream.decode(packet)
         except (FFmpegError, OSError):
             return
-        if packet.size:
-            for sound in sounds:
-                for resampled in self._resampler.resample(sound):
-                    if resampled.pts is not None and resampled.time_base is not None:
-                        resampled.pts -= round(self._window.begin_s / resampled.time_base)
-                    yield from self._stream.encode(resampled)
-        else:
-            yield from self._stream.encode(None)
+        if not packet.size:
+            yield from encoded.encode(None)
+            return
+        for sound in sounds:
+            for resampled in resampler.resample(sound):
+                if resampled.pts is not None and resampled.time_base is not None:
+                    resampled.pts -= round(window.begin_s / resampled.time_base)
+                yield from encoded.encode(resampled)
+
+    return encode
 
 
 def is_cover(stream: Stream) -> bool:
@@ -203,7 +195,7 @@ def is_cover(stream: Stream) -> bool:
 
 
 def _is_text(stream: SubtitleStream) -> bool:
-    """Whether subtitles are words, and not images of them; words decode with a header of their looks."""
+    """Whether subtitles are text, and not images of it; text decodes with a header of its looks."""
     try:
         stream.codec_context.open()
     except (FFmpegError, ValueError):

@@ -39,7 +39,7 @@ class WebServer:
         threads: hold what ended the server: an engine that hangs on what a visitor sent, or an error of its own.
 
     Raises:
-        SinkError: the address cannot be had, or the certificate is no good.
+        SinkError: the address or the certificate cannot be used.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from realtime.errors import EngineError, OptionError
-from speed.processes import Remote
+from speed.processes import RemoteObject
 
 
 class Adder:
@@ -33,19 +33,19 @@ class Adder:
 
 
 @pytest.fixture
-def adder() -> Iterator[Remote]:
-    remote = Remote("adder", Adder, 5)
+def adder() -> Iterator[RemoteObject]:
+    remote = RemoteObject("adder", Adder, 5)
     yield remote
     remote.close()
 
 
-def test_answers_come_from_another_process(adder: Remote) -> None:
+def test_answers_come_from_another_process(adder: RemoteObject) -> None:
     assert adder.ask("add", 3) == 8
     assert adder.ask("add", 4) == 12
     assert adder.ask("process_id") != os.getpid()
 
 
-def test_an_error_of_a_method_is_raised_here_and_the_process_lives_on(adder: Remote) -> None:
+def test_an_error_of_a_method_is_raised_here_and_the_process_lives_on(adder: RemoteObject) -> None:
     with pytest.raises(OptionError, match="number 101: must be 100 or less"):
         adder.ask("add", 101)
     assert adder.ask("add", 1) == 6
@@ -53,17 +53,17 @@ def test_an_error_of_a_method_is_raised_here_and_the_process_lives_on(adder: Rem
 
 def test_an_error_of_the_making_is_raised_here() -> None:
     with pytest.raises(OptionError, match="first -1"):
-        Remote("adder", Adder, -1)
+        RemoteObject("adder", Adder, -1)
 
 
-def test_a_process_that_dies_is_named(adder: Remote) -> None:
+def test_a_process_that_dies_is_named(adder: RemoteObject) -> None:
     with pytest.raises(EngineError, match=r"adder: its process ended \(status 9\)"):
         adder.ask("die")
     with pytest.raises(EngineError, match="adder"):
         adder.ask("add", 1)
 
 
-def test_a_process_that_hangs_is_an_error_and_is_ended(adder: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_hangs_is_an_error_and_is_ended(adder: RemoteObject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("speed.processes._ANSWER_S", 1.0)
     number = adder.ask("process_id")
     with pytest.raises(EngineError, match=r"adder: did not answer within 1 s"):

@@ -19,16 +19,16 @@ from torch import Tensor, nn
 
 from neural_style.errors import EvaluationError
 from neural_style.judging.evaluate import main
-from neural_style.judging.evaluation import Stylizer
 from neural_style.judging.grid import grid_figures
-from neural_style.judging.judge import Judge
+from neural_style.judging.judge import Judge, compare
 from neural_style.judging.options import EvaluateOptions, parse_arguments
 from neural_style.judging.strokes import stroke_diversity, stroke_fit
 from neural_style.networks.fast_net import FastNet, FastNetShape
+from neural_style.networks.image_stylizer import ImageStylizer
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.weights.checkpoint import StyleCredit, load_checkpoint, save_checkpoint
 from realtime.media.image_file import read_still
-from realtime.media.resize import with_short_side
+from realtime.media.resize import resize, with_short_side
 
 Run = Callable[..., int]
 _FIGURES = {"style_distance", "content_distance", "style_features", "style_patches"} | {
@@ -131,7 +131,7 @@ def _check_strokes(content: dict[str, Any]) -> None:
     photos = [read_still(Path("photos") / name).pixels for name in content["photographs"]]
     diversity, fits, grids = [], [], []
     for photo in photos:
-        stylized = [Stylizer(network, style)(photo) for style in range(2)]
+        stylized = [ImageStylizer(network, style)(photo) for style in range(2)]
         ours = [judge.look(image).strokes for image in stylized]
         aims = [judge.look(with_short_side(image, 64)).strokes for image in style_images]
         diversity.append(stroke_diversity(ours, aims))
@@ -187,7 +187,9 @@ def test_images_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: py
     others = night["others"]
     images = (_image(96, 108, seed=50), _image(64, 72, 10 + 3))
     style_image = read_still(Path("paintings/night.JPG")).pixels
-    expected = Judge().figures(*images, style_image)
+    judge = Judge()
+    sized = resize(images[0], (72, 64)), images[1], with_short_side(style_image, 64)
+    expected = compare(*(judge.look(image) for image in sized))
     assert others["file"] == "theirs.png"
     fit = others["figures"].pop("fit")
     assert others["figures"] == pytest.approx(expected.numbers())
@@ -247,7 +249,7 @@ def test_a_quick_judging_has_no_noise_and_says_so(run: Run, tmp_path: Path, caps
 
 def test_a_stylizer_rounds_and_cuts_off_what_is_outside_of_the_range_of_pixels() -> None:
     network = FastNet(("waves",), FastNetShape(width=8, num_blocks=1, head_width=8))
-    stylizer = Stylizer(network, 0)
+    stylizer = ImageStylizer(network, 0)
     image = _image(64, 72, 0)
     unrounded = stylizer.unrounded(image.astype(np.float32))
     assert unrounded.shape == image.shape
@@ -260,7 +262,11 @@ class _Mirror(nn.Module):
 
     style_names = ("waves",)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: Tensor, style_vectors: Tensor | None = None) -> Tensor:
         return images
 
 

@@ -21,11 +21,10 @@ from neural_style.judging.judge import (
     ImageFigures,
     Judge,
     compare,
-    resized_to,
     structural_similarity,
 )
 from neural_style.judging.judge_network import MIN_SIDE_PX, NUM_LAYERS, STRIDES, TAPPED_BLOCKS, JudgeNetwork
-from realtime.media.resize import with_short_side
+from realtime.media.resize import resize, with_short_side
 
 Image = NDArray[np.uint8]
 
@@ -59,6 +58,13 @@ def state() -> dict[str, Tensor]:
 def judge(state: dict[str, Tensor]) -> Judge:
     """Skips where the state does."""
     return Judge()
+
+
+def _figures(judge: Judge, stylized: Image, photograph: Image, style_image: Image) -> ImageFigures:
+    """The figures of one image, brought to the photograph's size, as its style image is to the shorter side."""
+    height, width = photograph.shape[:2]
+    sized = resize(stylized, (width, height)), photograph, with_short_side(style_image, min(height, width))
+    return compare(*(judge.look(image) for image in sized))
 
 
 def _normalized(state: dict[str, Tensor], name: str, features: Tensor) -> Tensor:
@@ -127,7 +133,7 @@ def test_weights_of_another_network_are_an_error_that_names_the_file(tmp_path: P
 
 def test_a_image_is_at_no_distance_from_itself(judge: Judge) -> None:
     image = _style_image()
-    figures = judge.figures(image, image, image)
+    figures = _figures(judge, image, image, image)
     assert figures.style_features == figures.style_patches == figures.colour == 0.0
     assert figures.content_parts == figures.content_things == 0.0
     assert figures.content_structure == pytest.approx(0.0, abs=1e-12)
@@ -155,14 +161,14 @@ def test_of_a_large_image_the_same_patches_are_taken_each_time(judge: Judge) -> 
 
 
 def test_two_looks_at_a_image_are_equal(judge: Judge) -> None:
-    first = judge.figures(_style_image(seed=2), _photograph(), _style_image())
-    assert Judge().figures(_style_image(seed=2), _photograph(), _style_image()) == first
+    first = _figures(judge, _style_image(seed=2), _photograph(), _style_image())
+    assert _figures(Judge(), _style_image(seed=2), _photograph(), _style_image()) == first
 
 
 def test_a_style_image_by_the_same_hand_is_near_and_a_photograph_far(judge: Judge) -> None:
     style_image, photograph = _style_image(), _photograph()
-    same_hand = judge.figures(_style_image(96, 128, seed=5), photograph, style_image)
-    unchanged = judge.figures(photograph, photograph, style_image)
+    same_hand = _figures(judge, _style_image(96, 128, seed=5), photograph, style_image)
+    unchanged = _figures(judge, photograph, photograph, style_image)
     for name in ("style_features", "style_patches", "colour"):
         assert getattr(same_hand, name) < 0.5 * getattr(unchanged, name), name
     assert same_hand.style_distance < 0.3 * unchanged.style_distance
@@ -188,7 +194,7 @@ def test_style_gets_worse_with_noise_with_blur_and_with_less_of_it(judge: Judge)
 def test_colours_in_other_places_change_features_and_patches_but_not_the_colour_figure(judge: Judge) -> None:
     style_image = _style_image(96, 128)
     shuffled = np.random.default_rng(0).permutation(style_image.reshape(-1, 3)).reshape(style_image.shape)
-    figures = judge.figures(shuffled, _photograph(), style_image)
+    figures = _figures(judge, shuffled, _photograph(), style_image)
     assert figures.colour == pytest.approx(0.0, abs=1e-5)
     assert figures.style_features > 0.3
     assert figures.style_patches > 0.05
@@ -197,7 +203,7 @@ def test_colours_in_other_places_change_features_and_patches_but_not_the_colour_
 def test_colours_are_compared_in_lab(judge: Judge) -> None:
     orange, blue = (np.full((64, 64, 3), colour, np.uint8) for colour in ((250, 140, 20), (30, 60, 200)))
     first, second = (rgb2lab(image)[0, 0] for image in (orange, blue))
-    assert judge.figures(orange, orange, blue).colour == pytest.approx(np.abs(first - second).mean(), rel=1e-2)
+    assert _figures(judge, orange, orange, blue).colour == pytest.approx(np.abs(first - second).mean(), rel=1e-2)
 
 
 def test_one_shifted_channel_of_lab_is_the_mean_distance_over_channels(judge: Judge) -> None:
@@ -205,14 +211,14 @@ def test_one_shifted_channel_of_lab_is_the_mean_distance_over_channels(judge: Ju
     brighter = (grey.astype(np.uint8) + 20).astype(np.uint8)
     first, second = (cv2.cvtColor(p.astype(np.float32) / 255, cv2.COLOR_RGB2LAB) for p in (grey, brighter))
     expected = (second[..., 0] - first[..., 0]).mean() / 3
-    assert judge.figures(brighter, grey, grey).colour == pytest.approx(expected, rel=0.02)
+    assert _figures(judge, brighter, grey, grey).colour == pytest.approx(expected, rel=0.02)
 
 
 def test_content_is_blind_to_contrast_and_sees_shape(judge: Judge) -> None:
     photograph = _photograph()
     pale = (photograph // 2 + 60).astype(np.uint8)
     moved = np.roll(photograph, 24, axis=1)
-    figures = [judge.figures(image, photograph, photograph) for image in (pale, moved)]
+    figures = [_figures(judge, image, photograph, photograph) for image in (pale, moved)]
     assert figures[0].content_parts < 0.4 * figures[1].content_parts
     assert figures[0].content_things < 0.4 * figures[1].content_things
     assert figures[0].content_structure < 0.4 * figures[1].content_structure
@@ -221,13 +227,13 @@ def test_content_is_blind_to_contrast_and_sees_shape(judge: Judge) -> None:
 def test_images_of_other_sizes_are_brought_to_the_photographs(judge: Judge) -> None:
     photograph, style_image = _photograph(), _style_image()
     large = np.asarray(cv2.resize(photograph, (256, 192), interpolation=cv2.INTER_NEAREST), np.uint8)
-    assert judge.figures(large, photograph, style_image) == judge.figures(photograph, photograph, style_image)
+    assert _figures(judge, large, photograph, style_image) == _figures(judge, photograph, photograph, style_image)
     checked = np.indices((192, 256)).sum(0) % 2 * np.uint8(200)
-    assert (resized_to(np.dstack([checked] * 3).astype(np.uint8), (128, 96)) == 100).all()
+    assert (resize(np.dstack([checked] * 3).astype(np.uint8), (128, 96)) == 100).all()
     assert with_short_side(style_image, 192).shape == (224, 192, 3)
     style_image = _style_image(96, 128)
     large_style_image = np.asarray(cv2.resize(style_image, (256, 192), interpolation=cv2.INTER_NEAREST), np.uint8)
-    assert judge.figures(style_image, photograph, large_style_image).style_distance < 1e-6
+    assert _figures(judge, style_image, photograph, large_style_image).style_distance < 1e-6
 
 
 def test_the_style_distance_is_a_geometric_mean_and_the_content_distance_one_of_two_layers() -> None:
@@ -247,7 +253,7 @@ def test_content_is_compared_in_two_layers(judge: Judge) -> None:
         float((F.instance_norm(layers[0][number]) - F.instance_norm(layers[1][number])).square().mean())
         for number in (5, 7)
     ]
-    figures = judge.figures(*images, _style_image())
+    figures = _figures(judge, *images, _style_image())
     assert (figures.content_parts, figures.content_things) == pytest.approx(expected, rel=1e-4)
     assert expected[0] != pytest.approx(expected[1], rel=1e-2)
 
@@ -256,7 +262,7 @@ def test_a_quick_look_leaves_out_the_enlarged_image_and_nothing_else(judge: Judg
     images = _style_image(96, 128, seed=5), _photograph(), _style_image()
     quick, whole = Judge(quick=True), judge
     assert len(quick.look(images[0]).moments) == NUM_LAYERS
-    first, second = quick.figures(*images), whole.figures(*images)
+    first, second = _figures(quick, *images), _figures(whole, *images)
     assert first.style_features != second.style_features
     assert replace(first, style_features=second.style_features) == second
 

@@ -24,12 +24,13 @@ from machines import (
 )
 
 from realtime.engines import open_engine, openvino_engine, runs_on_gpu, selection
+from realtime.engines.autotune import Autotune
 from realtime.engines.torch_engine import TorchEngine
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, FileOptions
 from realtime.style_catalogue import SAVED_MODELS, Catalogue, load_catalogue
 from realtime.videos import job as run
-from realtime.videos.reporting import Teller
+from realtime.videos.reporting import Reporter
 
 pytestmark = pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no styles")
 
@@ -160,8 +161,8 @@ def nothing_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
     monkeypatch.setattr(openvino_engine, "_has_bf16", lambda: True)
-    monkeypatch.setattr(selection, "_cpu_has_bf16", lambda: True)
-    monkeypatch.setattr(selection, "fastest_candidate", lambda candidates, *_: candidates[0])
+    monkeypatch.setattr(selection, "cpu_has_bf16", lambda: True)
+    monkeypatch.setattr(Autotune, "fastest", lambda _, candidates, __: candidates[0])
 
 
 def _opened(catalogue: Catalogue, options: EngineOptions, said: list[str]) -> str:
@@ -222,7 +223,7 @@ def test_a_gpu_that_cannot_be_had_is_refused_with_its_name_the_reason_and_the_re
 
 @pytest.mark.parametrize("engine", ["auto", "torch", "onnx"])
 @pytest.mark.parametrize("machine", ["only a driver", "old driver"])
-def test_a_gpu_that_is_not_used_is_told_with_its_name_the_reason_and_the_remedy(
+def test_a_gpu_that_is_not_used_is_reported_with_its_name_the_reason_and_the_remedy(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, machine: str, engine: Any
 ) -> None:
     MACHINES[machine].take_place(monkeypatch)
@@ -231,7 +232,7 @@ def test_a_gpu_that_is_not_used_is_told_with_its_name_the_reason_and_the_remedy(
     assert said == [f"GPU {GPU_NAME} is not used: {FAULTS[machine][engine == 'onnx']}"]
 
 
-def test_what_only_a_cpu_has_is_told_where_there_is_a_gpu(
+def test_what_only_a_cpu_has_is_reported_where_there_is_a_gpu(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     WHOLE.take_place(monkeypatch)
@@ -282,10 +283,10 @@ def test_what_fails_only_when_tried_counts(
     assert said == [f"GPU {GPU_NAME} is not used: PyTorch finds no CUDA device; restart"]
 
 
-def test_tiles_tell_it_too(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_report_it_too(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     ONLY_A_DRIVER.take_place(monkeypatch)
-    told: list[str] = []
-    teller = SimpleNamespace(noted=lambda _, line: told.append(line))
-    engine = run._open_engine(catalogue, FileOptions(("a.png",), "b.png", tile_px=256), 0, cast(Teller, teller))
+    said: list[str] = []
+    reporter = SimpleNamespace(report=lambda _, __, text: said.append(text))
+    engine = run._open_engine(catalogue, FileOptions(("a.png",), "b.png", tile_px=256), 0, cast(Reporter, reporter))
     assert engine.info.device == "cpu"
-    assert told == [f"GPU {GPU_NAME} is not used: {FOR_CPUS}"]
+    assert said == [f"GPU {GPU_NAME} is not used: {FOR_CPUS}"]

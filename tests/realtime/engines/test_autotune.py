@@ -1,7 +1,4 @@
-"""Tests of finding and remembering the fastest engine; time is a fake's.
-
-Must not measure anything.
-"""
+"""Tests of finding and remembering the fastest engine; time is a fake's."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +9,7 @@ import pytest
 from fakes import IdentityEngine, make_catalogue
 from numpy.typing import NDArray
 
-from realtime.engines.autotune import Candidate, cache_path, fastest_candidate
+from realtime.engines.autotune import Autotune, Candidate, cache_path
 from realtime.errors import EngineError
 from realtime.style_catalogue import Style
 
@@ -48,7 +45,7 @@ class FakeMachine:
         return TimedEngine(self, self.costs_s[candidate])
 
     def fastest(self, refresh: bool = False, size_wh: tuple[int, int] = (64, 48)) -> Candidate:
-        return fastest_candidate([SLOW, FAST, GONE], self.open, STYLE, size_wh, refresh, self.said.append)
+        return Autotune(self.open, STYLE, size_wh, refresh).fastest([SLOW, FAST, GONE], self.said.append)
 
 
 @pytest.fixture
@@ -82,7 +79,7 @@ def test_refresh_measures_again(machine: FakeMachine) -> None:
     assert machine.fastest() == SLOW
 
 
-def test_each_takes_about_a_second_and_the_hopeless_less(machine: FakeMachine) -> None:
+def test_each_takes_about_a_second_and_the_much_slower_less(machine: FakeMachine) -> None:
     machine.costs_s = {SLOW: 0.5, FAST: 0.01}
     machine.fastest()
     assert 1.0 <= machine.now_s <= 1.0 + 2 * 0.52
@@ -104,7 +101,7 @@ def test_a_place_that_cannot_be_written_is_said(machine: FakeMachine, tmp_path: 
     assert "cannot be remembered" in machine.said[-1]
 
 
-def test_where_none_can_be_had_the_first_tells_why(machine: FakeMachine) -> None:
+def test_where_none_can_be_had_the_first_is_opened_and_says_why(machine: FakeMachine) -> None:
     machine.costs_s = {}
     assert machine.fastest() == SLOW
 

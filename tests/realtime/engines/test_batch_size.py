@@ -1,7 +1,4 @@
-"""Tests of finding how many images to stylize together; time is a fake's.
-
-Must not measure anything.
-"""
+"""Tests of finding how many images to stylize together; time is a fake's."""
 
 from collections.abc import Mapping
 

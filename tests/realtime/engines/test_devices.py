@@ -157,7 +157,7 @@ def test_the_remedy_fits_the_gpu_the_driver_and_the_build(
     assert bool(fault) == bool(expected)
 
 
-def test_pytorchs_own_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pytorchs_own_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     def warn() -> bool:
         warnings.warn("CUDA initialization: unknown error\nmore", stacklevel=1)
         return False

@@ -1,7 +1,4 @@
-"""Tests of what `--engine auto` chooses.
-
-Must not depend on the machine.
-"""
+"""Tests of what `--engine auto` chooses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +10,7 @@ import pytest
 from fakes import IdentityEngine
 
 from realtime.engines import open_engine, selection
-from realtime.engines.autotune import Candidate
+from realtime.engines.autotune import Autotune, Candidate
 from realtime.options import EngineOptions
 from realtime.style_catalogue import Catalogue, Style
 
@@ -53,14 +50,14 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
     """Engine and precision that are opened on some machine; the likely fastest comes first in a tie."""
 
     def _choose(machine: Machine, *styles: Style, first: int = 0, **wish: Any) -> str:
-        def fastest(candidates: Sequence[Candidate], *_: object) -> Candidate:
+        def fastest(_: Autotune, candidates: Sequence[Candidate], __: object) -> Candidate:
             return min(candidates, key=lambda candidate: machine.times_ms.get(str(candidate), 99.0))
 
-        monkeypatch.setattr(selection, "_cpu_has_bf16", lambda: machine.has_bf16)
+        monkeypatch.setattr(selection, "cpu_has_bf16", lambda: machine.has_bf16)
         (machines.WHOLE if machine.has_cuda else machines.NO_GPU).take_place(monkeypatch)
         monkeypatch.setattr(selection, "_has_openvino", lambda: machine.has_openvino)
         monkeypatch.setattr(selection, "_is_there", lambda *_: machine.has_int8_files)
-        monkeypatch.setattr(selection, "fastest_candidate", fastest)
+        monkeypatch.setattr(Autotune, "fastest", fastest)
         monkeypatch.setattr(selection, "open_named_engine", lambda _, options: _Opened(options))
         return str(open_engine(Catalogue(styles or (BOTH,)), EngineOptions(**wish, batch_size=1), first))
 
@@ -105,16 +102,14 @@ def test_candidates_are_measured_one_batch_at_a_time_and_the_best_is_opened_as_a
 ) -> None:
     opened: list[EngineOptions] = []
 
-    def measure(
-        candidates: Sequence[Candidate], open_candidate: Callable[[Candidate], object], *_: object
-    ) -> Candidate:
-        open_candidate(candidates[0])
+    def measure(autotune: Autotune, candidates: Sequence[Candidate], _: object) -> Candidate:
+        autotune.open_candidate(candidates[0])
         return candidates[0]
 
     machines.NO_GPU.take_place(monkeypatch)
     monkeypatch.setattr(selection, "_has_openvino", lambda: True)
     monkeypatch.setattr(selection, "_is_there", lambda *_: True)
-    monkeypatch.setattr(selection, "fastest_candidate", measure)
+    monkeypatch.setattr(Autotune, "fastest", measure)
 
     def open_named(_: object, options: EngineOptions) -> IdentityEngine:
         opened.append(options)
@@ -141,18 +136,3 @@ def test_a_style_without_a_model_file_takes_torch(choose: Choose) -> None:
 def test_a_model_file_alone_does_without_torch(choose: Choose) -> None:
     machine = Machine(has_bf16=True, has_int8_files=False, times_ms={"torch bf16": 1.0})
     assert choose(machine, ONLY_MODEL_FILE) == "openvino bf16"
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [("flags : fpu avx512_bf16 sse", True), ("flags : amx_bf16", True), ("flags : avx512f", False), ("", False)],
-)
-def test_the_system_tells_whether_the_cpu_has_bf16(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, expected: bool
-) -> None:
-    cpu_info = tmp_path / "cpuinfo"
-    cpu_info.write_text(content)
-    monkeypatch.setattr(selection, "Path", lambda _: cpu_info)
-    assert selection._cpu_has_bf16() is expected
-    cpu_info.unlink()
-    assert selection._cpu_has_bf16() is False

@@ -1,7 +1,4 @@
-"""Tests of the torch and the onnx engine: the same images, and one line for what cannot be had.
-
-Must not need a GPU; a session that offers another provider is faked.
-"""
+"""Tests of the torch and the onnx engine: the same images, and one line for what cannot be had."""
 
 import os
 import shutil
@@ -243,7 +240,7 @@ def test_a_style_that_lost_its_network_keeps_no_other_from_running(
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
-def test_a_stylized_is_an_array_of_its_own(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
+def test_a_stylized_image_is_an_array_of_its_own(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
     images = noise()[None]
     kept = images.copy()
     first = engines[name].stylize(images, catalogue.styles[0])

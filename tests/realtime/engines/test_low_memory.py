@@ -1,7 +1,4 @@
-"""Tests of what happens when memory is too small: a fake engine whose memory is counted in pixels.
-
-Must not need a GPU.
-"""
+"""Tests of what happens when memory is too small: a fake engine whose memory is counted in pixels."""
 
 import numpy as np
 import pytest
@@ -9,7 +6,7 @@ from fakes import IdentityEngine, make_catalogue, noise
 from numpy.typing import NDArray
 
 from realtime.engines import open_engine, selection
-from realtime.engines.low_memory import SparingEngine
+from realtime.engines.low_memory import LowMemoryEngine
 from realtime.engines.protocol import Engine, EngineInfo, no_memory
 from realtime.errors import EngineError, EngineMemoryError
 from realtime.options import EngineOptions
@@ -57,7 +54,7 @@ def _batch(count: int, size_wh: tuple[int, int] = (40, 30)) -> NDArray[np.uint8]
 def test_batches_are_halved_until_they_fit_and_stay_so() -> None:
     said: list[str] = []
     inner = SmallEngine(2 * 40 * 30)
-    engine = SparingEngine(inner, Tiles(0).open, said.append)
+    engine = LowMemoryEngine(inner, Tiles(0).open, said.append)
     for _ in range(2):
         images = _batch(7)
         assert (engine.stylize(images, STYLE) == 255 - images).all(), "in the same order, none lost"
@@ -69,10 +66,10 @@ def test_batches_are_halved_until_they_fit_and_stay_so() -> None:
     assert len(engine.stylize(_batch(4, (20, 10)), STYLE)) == 4, "a smaller size is not limited"
 
 
-def test_a_image_too_large_for_memory_is_stylized_in_parts_from_then_on() -> None:
+def test_an_image_too_large_for_memory_is_stylized_in_parts_from_then_on() -> None:
     said: list[str] = []
     inner, tiles = SmallEngine(1000), Tiles(600**2)
-    engine = SparingEngine(inner, tiles.open, said.append)
+    engine = LowMemoryEngine(inner, tiles.open, said.append)
     images = _batch(1, (3000, 1100))
     for _ in range(2):
         assert (engine.stylize(images, STYLE) == 255 - images).all()
@@ -87,17 +84,17 @@ def test_a_image_too_large_for_memory_is_stylized_in_parts_from_then_on() -> Non
 
 
 def test_memory_too_small_for_the_smallest_part_is_an_error() -> None:
-    engine = SparingEngine(SmallEngine(1000), Tiles(0).open, print)
+    engine = LowMemoryEngine(SmallEngine(1000), Tiles(0).open, print)
     with pytest.raises(EngineMemoryError, match=r"cuda:0: its memory is too small for 1 frames of 3000x1100"):
         engine.stylize(_batch(1, (3000, 1100)), STYLE)
 
 
-def test_a_style_without_weights_for_parts_tells_what_is_missing_memory() -> None:
+def test_a_style_without_weights_for_tiles_reports_the_missing_memory() -> None:
     def refuse(_: int) -> Engine:
         raise EngineError("engine torch: no style has a checkpoint")
 
     with pytest.raises(EngineMemoryError):
-        SparingEngine(SmallEngine(10), refuse, print).stylize(_batch(1, (3000, 1100)), STYLE)
+        LowMemoryEngine(SmallEngine(10), refuse, print).stylize(_batch(1, (3000, 1100)), STYLE)
 
 
 def test_other_failures_pass_through() -> None:
@@ -106,7 +103,7 @@ def test_other_failures_pass_through() -> None:
             raise EngineError("boom")
 
     with pytest.raises(EngineError, match="boom"):
-        SparingEngine(Broken(0), Tiles(0).open, print).stylize(_batch(2), STYLE)
+        LowMemoryEngine(Broken(0), Tiles(0).open, print).stylize(_batch(2), STYLE)
 
 
 @pytest.mark.parametrize("batch_size", [None, 1])

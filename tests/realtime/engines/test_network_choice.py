@@ -10,8 +10,9 @@ from style_files import write_network
 
 from realtime import style_catalogue as styles
 from realtime.engines import network_choice
-from realtime.engines.autotune import Candidate, frame_time_ms
+from realtime.engines.autotune import Autotune, Candidate
 from realtime.engines.network_choice import LiveRate, choose_live_network
+from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, StyleError
 from realtime.options import EngineOptions
 from realtime.style_catalogue import has_network, load_catalogue, open_style_list, open_styles
@@ -34,7 +35,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_fine_is_taken_where_the_loop_holds_the_rate_with_it(
     models: Path, monkeypatch: pytest.MonkeyPatch, time_ms: float, network: str
 ) -> None:
-    monkeypatch.setattr(network_choice, "frame_time_ms", lambda *_: time_ms)
+    monkeypatch.setattr(Autotune, "frame_time_ms", lambda *_: time_ms)
     said: list[str] = []
     assert choose_live_network("candy", NAMED, SOURCE, said.append) == (network, NAMED)
     assert bool(said) == (network == "fast" and not math.isinf(time_ms))
@@ -45,7 +46,7 @@ def test_fine_is_taken_where_the_loop_holds_the_rate_with_it(
 def test_what_has_no_fine_network_runs_in_its_own(
     models: Path, monkeypatch: pytest.MonkeyPatch, missing: str | None
 ) -> None:
-    monkeypatch.setattr(network_choice, "frame_time_ms", lambda *_: pytest.fail("nothing to measure"))
+    monkeypatch.setattr(Autotune, "frame_time_ms", lambda *_: pytest.fail("nothing to measure"))
     style = "candy"
     if missing:
         (models / missing).unlink()
@@ -70,16 +71,17 @@ def test_a_time_is_measured_once_and_remembered(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("realtime.engines.autotune.cache_path", lambda: tmp_path / "engines.json")
     measured: list[int] = []
 
-    def measure(candidates: list[Candidate], *_: object) -> dict[Candidate, float]:
+    def measure(_: Autotune, candidates: list[Candidate]) -> dict[Candidate, float]:
         measured.append(1)
         return {candidates[0]: 12.345}
 
-    monkeypatch.setattr("realtime.engines.autotune._measured", measure)
+    monkeypatch.setattr(Autotune, "_measured", measure)
     style, candidate = make_catalogue("a").styles[0], Candidate("onnx", "int8")
 
-    def cannot(_: Candidate) -> None:
+    def cannot(_: Candidate) -> Engine:
         raise EngineError("is a fake")
 
     for refresh, count in ((False, 1), (False, 1), (True, 2)):
-        assert frame_time_ms(candidate, cannot, style, (64, 48), refresh) == pytest.approx(12.345, abs=0.01)  # type: ignore[arg-type]
+        autotune = Autotune(cannot, style, (64, 48), refresh)
+        assert autotune.frame_time_ms(candidate) == pytest.approx(12.345, abs=0.01)
         assert len(measured) == count

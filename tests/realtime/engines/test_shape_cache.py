@@ -99,7 +99,7 @@ def test_a_cleared_cache_makes_anew() -> None:
     assert maker.made == ["a", "a"]
 
 
-def test_every_worker_runs_once_before_it_is_lent_and_the_slowest_time_is_told() -> None:
+def test_every_worker_runs_once_before_it_is_lent_and_the_slowest_time_is_returned() -> None:
     ran: list[object] = []
 
     def warm_up(_: str, worker: object) -> None:

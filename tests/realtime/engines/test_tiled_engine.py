@@ -1,7 +1,4 @@
-"""Tests of stylizing in parts: the image is that of the whole.
-
-Must not need a file of its own: the styles of the repository do.
-"""
+"""Tests of stylizing in parts: the image is that of the whole."""
 
 import numpy as np
 import pytest

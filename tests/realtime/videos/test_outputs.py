@@ -93,7 +93,7 @@ def test_what_cannot_be_is_one_line(inputs: list[str], output: str, said: str, f
         _tasks(folder, *inputs, output=output)
 
 
-def test_an_empty_folder_is_told(folder: Path) -> None:
+def test_an_empty_folder_is_an_error(folder: Path) -> None:
     (folder / "empty").mkdir()
     with pytest.raises(SourceError, match="no image and no video"):
         _tasks(folder, "empty")

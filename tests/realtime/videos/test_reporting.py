@@ -1,7 +1,4 @@
-"""Tests of what a run tells people and scripts.
-
-Must not stylize anything.
-"""
+"""Tests of what a run over files reports to people and scripts."""
 
 import io
 import json
@@ -9,60 +6,60 @@ import json
 import pytest
 from rich.console import Console
 
-from realtime.videos.reporting import JsonTeller, PeopleTeller, make_teller
+from realtime.videos.reporting import ConsoleReporter, JsonReporter, make_reporter
 
 FACTS = {"frames": 8, "fps": 12.34, "size": "64x48", "lost": 1, "damaged": 2, "lost_any": True}
 
 
-def test_people_are_told_in_lines_and_see_no_bar_where_there_is_no_terminal(
+def test_people_read_lines_and_see_no_bar_without_a_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    teller = make_teller(in_json=False, to_stderr=False)
-    teller.began("a.mp4", ["b.mp4"])
-    teller.advanced("a.mp4", 4, 8)
-    teller.noted("a.mp4", "[track] 1: left out")
-    teller.wrote("a.mp4", ["b.mp4"], FACTS)
-    teller.failed("c.mp4", "video c.mp4: cannot be read")
-    teller.close()
-    told = capsys.readouterr()
-    assert told.out == (
+    reporter = make_reporter(in_json=False, to_stderr=False)
+    reporter.report("begin", "a.mp4", targets=["b.mp4"])
+    reporter.report("progress", "a.mp4", frames=4, total=8)
+    reporter.report("note", "a.mp4", text="[track] 1: left out")
+    reporter.report("done", "a.mp4", targets=["b.mp4"], **FACTS)
+    reporter.report("error", "c.mp4", text="video c.mp4: cannot be read")
+    reporter.close()
+    shown = capsys.readouterr()
+    assert shown.out == (
         "a.mp4: [track] 1: left out\nwrote b.mp4: 8 frames, 12.3 fps, 64x48, lost 1 frames, 2 damaged\n"
     )
-    assert told.err == "error: video c.mp4: cannot be read\n"
+    assert shown.err == "error: video c.mp4: cannot be read\n"
 
 
 def test_a_terminal_shows_file_frames_speed_and_time_left() -> None:
-    teller, screen = PeopleTeller(to_stderr=False), io.StringIO()
-    teller._console = Console(file=screen, force_terminal=True, width=100)
+    reporter, screen = ConsoleReporter(to_stderr=False), io.StringIO()
+    reporter._console = Console(file=screen, force_terminal=True, width=100)
     for done in range(0, 101, 50):
-        teller.advanced("a.mp4", done, 100)
-    teller.close()
+        reporter.report("progress", "a.mp4", frames=done, total=100)
+    reporter.close()
     shown = screen.getvalue()
     assert "a.mp4" in shown
     assert "100/100" in shown
     assert " fps" in shown
 
 
-def test_a_image_has_standard_output_for_itself(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_image_has_standard_output_for_itself(capsys: pytest.CaptureFixture[str]) -> None:
     for in_json in (False, True):
-        teller = make_teller(in_json, to_stderr=True)
-        teller.wrote("standard input", ["standard output"], {"size": "64x48"})
-        teller.close()
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "wrote standard output: 64x48" in told.err
+        reporter = make_reporter(in_json, to_stderr=True)
+        reporter.report("done", "standard input", targets=["standard output"], size="64x48")
+        reporter.close()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "wrote standard output: 64x48" in shown.err
 
 
-def test_scripts_are_told_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    teller = JsonTeller(to_stderr=False)
-    teller.began("a.mp4", ["b.mp4"])
+def test_scripts_read_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    reporter = JsonReporter(to_stderr=False)
+    reporter.report("begin", "a.mp4", targets=["b.mp4"])
     for done in range(100):
-        teller.advanced("a.mp4", done, 100)
-    teller.noted("a.mp4", "size")
-    teller.wrote("a.mp4", ["b.mp4"], FACTS)
-    teller.failed("", "no such style")
-    teller.interrupted()
-    teller.close()
+        reporter.report("progress", "a.mp4", frames=done, total=100)
+    reporter.report("note", "a.mp4", text="size")
+    reporter.report("done", "a.mp4", targets=["b.mp4"], **FACTS)
+    reporter.report("error", "", text="no such style")
+    reporter.report("interrupted")
+    reporter.close()
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [event["event"] for event in events] == ["begin", "progress", "note", "done", "error", "interrupted"]
     assert events[1] == {"event": "progress", "source": "a.mp4", "frames": 0, "total": 100}

@@ -1,7 +1,4 @@
-"""Tests of the folder beside a video: private or kept, and what another run finds in it.
-
-Must not encode anything.
-"""
+"""Tests of the folder beside a video: private or kept, and what another run finds in it."""
 
 import json
 from pathlib import Path

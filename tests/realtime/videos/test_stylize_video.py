@@ -138,7 +138,7 @@ def test_pixels_that_are_not_square_become_square(tmp_path: Path) -> None:
     assert take_apart(tmp_path / "out.mp4").images[0].shape == (48, 88, 3)
 
 
-def test_an_odd_size_is_told_and_only_its_edge_repeated(tmp_path: Path) -> None:
+def test_an_odd_size_is_noted_and_only_its_edge_repeated(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in", KINDS["odd size"])
     _, notes = run(make_job(source, tmp_path / "out.mkv"))
     assert any("even sides" in note and "64x48" in note for note in notes)

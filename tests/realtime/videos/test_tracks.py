@@ -1,7 +1,4 @@
-"""Tests of the other tracks: copied as they are, converted where the container needs it, and told.
-
-Must not look at images.
-"""
+"""Tests of the other tracks: copied as they are, converted where the container needs it, and noted."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -128,7 +125,7 @@ def test_mp4_keeps_subtitles_chapters_and_creation_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "mov_text"), (".mov", "mov_text"), (".webm", "webvtt")])
-def test_subtitles_that_a_container_cannot_hold_are_converted_and_told(suffix: str, codec: str, tmp_path: Path) -> None:
+def test_subtitles_that_do_not_fit_a_container_are_converted_and_noted(suffix: str, codec: str, tmp_path: Path) -> None:
     video = make_video(tmp_path / "video", VideoKind(".mkv", count=20, time_base=Fraction(1, 1000)))
     source = with_more(video, tmp_path / "in.mkv", "subrip", WORDS)
     (note,) = stylize(source, tmp_path / f"out{suffix}")
@@ -138,7 +135,7 @@ def test_subtitles_that_a_container_cannot_hold_are_converted_and_told(suffix: s
     assert found[1] == (WORDS if codec == "webvtt" else {time: boxed(text) for time, text in WORDS.items()})
 
 
-def test_sound_that_a_container_cannot_hold_is_encoded_anew_and_told(tmp_path: Path) -> None:
+def test_sound_that_does_not_fit_a_container_is_encoded_anew_and_noted(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in", VideoKind(count=20, sound_s=0.8))
     (note,) = stylize(source, tmp_path / "out.webm")
     assert "aac): .webm cannot hold it; encoded anew as libopus" in note

@@ -1,4 +1,4 @@
-"""Tests of who may talk to the server, and of requests that wish it ill; all sent from this machine to itself."""
+"""Tests of who may talk to the server, and of hostile requests; all are sent from this machine to itself."""
 
 import asyncio
 import io

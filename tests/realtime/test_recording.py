@@ -11,8 +11,8 @@ import pytest
 from fakes import RED, make_frame, noise, solid
 
 from realtime.errors import SinkError
+from realtime.recording import write_snapshot
 from realtime.sinks.protocol import StylizedFrame
-from realtime.sinks.snapshot import write_snapshot
 
 
 def test_input_and_output_are_written_without_loss_or_overlay(tmp_path: Path) -> None:
