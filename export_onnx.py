@@ -6,63 +6,72 @@ if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a tra
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
-from functools import partial
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import TYPE_CHECKING, NoReturn, get_args
 
-from export.exporter import ExportError, ExportOptions, Precision, Runtime, export_checkpoint
-from export.torchscript import export_torchscript
+from export.options import Precision, Runtime, StyleExport
 from neural_style.errors import CheckpointError
-from realtime.cli import run_main, run_script
-from realtime.style_catalogue import Catalogue, Style, open_styles
+from realtime import cli
+
+if TYPE_CHECKING:
+    from realtime.style_catalogue import Style
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit status."""
+def make_parser() -> argparse.ArgumentParser:
+    """The command line; defaults are those of `StyleExport`."""
     parser = argparse.ArgumentParser(description="Export the network of a style to ONNX and compare it with PyTorch.")
-    add = parser.add_argument
+    add, default = parser.add_argument, " (default %(default)s)"
     add("--style", required=True, help="a name (the file gets all styles of its network), or a .safetensors, .pth file")
-    add("--network", choices=("fast", "fine"), default="fast", help="that a name means (default %(default)s)")
+    add("--network", choices=("fast", "fine"), default=StyleExport.network, help=f"that a name means{default}")
     add("-o", "--output", type=Path, help="file to write (default: beside the checkpoint)")
     add("--baked", action="store_true", help="only this style or blend, as part of the file; needs --output")
-    add(
-        "--float", action="store_true", help="float32 (N, 3, H, W), 0..1, instead of uint8 (N, H, W, 3); needs --output"
-    )
-    add("--precision", choices=get_args(Precision), default="fp32", help="of convolutions (default %(default)s)")
-    add("--runtime", choices=get_args(Runtime), default="openvino", help="that int8 is for (default %(default)s)")
+    floats = "float32 (N, 3, H, W), 0..1, instead of uint8 (N, H, W, 3); needs --output"
+    add("--float", dest="floats", action="store_true", help=floats)
+    precisions, runtimes = get_args(Precision), get_args(Runtime)
+    add("--precision", choices=precisions, default=StyleExport.precision, help=f"of convolutions{default}")
+    add("--runtime", choices=runtimes, default=StyleExport.runtime, help=f"that int8 is for{default}")
     add("--photo-dir", type=Path, metavar="DIR", help="photographs to calibrate int8 with (default: scikit-image's)")
     add("--torchscript", action="store_true", help="write TorchScript, .pt, instead; needs --output")
-    chosen = parser.parse_args(arguments)
-    return run_main(partial(_export, chosen))
+    return parser
 
 
-def _export(chosen: argparse.Namespace) -> int:
-    """Exports as the command line says, and tells what came out."""
-    catalogue, index = open_styles(chosen.style, chosen.network)
-    style = catalogue.styles[index]
-    checkpoint = _checkpoint(style, chosen.baked)
-    if chosen.output is None and (chosen.baked or chosen.float or chosen.torchscript):
-        raise CheckpointError(
-            f"style {chosen.style}: engines use the file beside its network as it is; name an --output"
-        )
-    try:
-        print(_written(chosen, catalogue, style, checkpoint))
-    except OSError as error:
-        name = chosen.output or error.filename
-        raise ExportError(f"output {name}: {error.strerror}; give another --output") from error
+def run(chosen: argparse.Namespace) -> int:
+    """Does what the command line says, and returns the exit status."""
+    cli.say(export_style(cli.read_options(StyleExport, chosen)))
     return 0
 
 
-def _written(chosen: argparse.Namespace, catalogue: Catalogue, style: Style, checkpoint: Path) -> str:
-    """Writes the file, and says what came out."""
-    if chosen.torchscript:
-        return export_torchscript(checkpoint, chosen.output)
-    options = ExportOptions(
-        chosen.precision, chosen.runtime, chosen.float, style.vector if chosen.baked else None, chosen.photo_dir
-    )
-    target, parity = export_checkpoint(checkpoint, chosen.output, options)
+def export_style(asked: StyleExport) -> str:
+    """Writes the file, and gives a line that says what is in it.
+
+    Raises:
+        StyleError: there is no such style.
+        CheckpointError: the style cannot be exported in this way.
+        ExportError: the file's images differ from PyTorch's, or it cannot be written.
+        MissingPackageError: int8 has no photographs to calibrate with.
+    """
+    from export.exporter import ExportError, ExportOptions, export_checkpoint
+    from export.torchscript import export_torchscript
+    from realtime.style_catalogue import open_styles
+
+    catalogue, place = open_styles(asked.style, asked.network)
+    style = catalogue.styles[place]
+    checkpoint = _checkpoint(style, asked.baked)
     names = [other.name for other in catalogue.styles if other.checkpoint == checkpoint and other.file is None]
-    held = style.name if chosen.baked else ", ".join(name for name in names if "+" not in name)
+    held = style.name if asked.baked else ", ".join(name for name in names if "+" not in name)
+    if asked.output is None and (asked.baked or asked.floats or asked.torchscript):
+        raise CheckpointError(
+            f"style {asked.style}: engines use the file beside its network as it is; name an --output"
+        )
+    try:
+        if asked.torchscript and asked.output is not None:
+            return export_torchscript(checkpoint, asked.output)
+        vector = style.vector if asked.baked else None
+        options = ExportOptions(asked.precision, asked.runtime, asked.floats, vector, asked.photo_dir)
+        target, parity = export_checkpoint(checkpoint, asked.output, options)
+    except OSError as error:
+        name = asked.output or error.filename
+        raise ExportError(f"output {name}: {error.strerror}; give another --output") from error
     return (
         f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB) with {held}; run by {parity.provider} it "
         f"differs from PyTorch by {parity.mean_difference:.4f} of 255 on average, {parity.max_difference:.0f} at most "
@@ -70,7 +79,7 @@ def _written(chosen: argparse.Namespace, catalogue: Catalogue, style: Style, che
     )
 
 
-def _checkpoint(style: Style, baked: bool) -> Path:
+def _checkpoint(style: "Style", baked: bool) -> Path:
     """The weights of a style's network.
 
     Raises:
@@ -94,9 +103,15 @@ def _checkpoint(style: Style, baked: bool) -> Path:
     return style.checkpoint
 
 
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit status."""
+    chosen = make_parser().parse_args(arguments)
+    return cli.run_main(lambda: run(chosen))
+
+
 def command() -> NoReturn:
     """Runs the command as a process of its own."""
-    run_script(main)
+    cli.run_script(main)
 
 
 if __name__ == "__main__":

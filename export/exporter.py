@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.graph import OPSET, GraphForm, Weights, build_model
+from export.options import Precision, Runtime
 from export.quantization import to_fp16, to_int8
 from neural_style.atomic_file import whole_file
 from neural_style.errors import StylizationError
@@ -45,8 +46,6 @@ _CALIBRATION_IMAGES = 24
 _CALIBRATION_FEEDS = 36
 """Pairs of an image and a style; with each round through the images they are paired with other styles."""
 
-Precision = Literal["fp32", "fp16", "int8"]
-Runtime = Literal["openvino", "onnxruntime"]
 Frames = NDArray[np.uint8]
 
 

@@ -1,29 +1,92 @@
-"""Owns what all scripts share: how signals, errors and hanging parts become an end and an exit status."""
+"""What all scripts share: arguments, and how signals and errors become an exit status."""
 
-import os
+import argparse
 import signal
-import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import NoReturn
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, NoReturn, TypeVar
 
-import psutil
-
-from neural_style.atomic_file import remove_partials
 from neural_style.packages import optional_packages
-from realtime.errors import StylizationError
+from realtime.errors import OptionError, StylizationError
+from realtime.interrupts import INTERRUPTED, SIGNALS, leave, watch_signals
+from realtime.options import ENGINE_NAMES, NETWORKS, PRECISIONS, PROVIDERS, EngineOptions, LookOptions
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C or a polite kill."""
+Options = TypeVar("Options")
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_LEFT_AFTER_S = 2.4
-"""A process is gone 3 s after a signal, and ending takes a moment."""
 
-_WRITTEN_WITHIN_S = 0.1
+def add_look_arguments(parser: argparse.ArgumentParser, style: str, smoothing: str) -> None:
+    """Adds what decides how images look; the texts say what `--style` takes, and what smoothing is by default."""
+    add = parser.add_argument
+    add("--style", help=style)
+    add("--strength", type=float, default=LookOptions.strength, help="0 to 1 (default %(default)s)")
+    add("--keep-colors", action="store_true", help="keep the colours of the original")
+    add("--smoothing", type=float, help=f"0 to 1, against flicker (default {smoothing})")
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser, network: str, batch: str) -> None:
+    """Adds what decides which network runs on what; the texts say what "auto" is for the two."""
+    add, defaults = parser.add_argument, EngineOptions
+    add("--network", choices=NETWORKS, default="auto", help=f"size of the network (default auto: {network})")
+    add("--engine", choices=ENGINE_NAMES, default=defaults.engine, help="what runs it (default %(default)s)")
+    add("--refresh", action="store_true", help="with --engine auto, measure again what is fastest here")
+    add("--device", default=defaults.device, help="auto, cpu, cuda, cuda:N or mps (default %(default)s)")
+    add("--provider", choices=PROVIDERS, default=defaults.provider, help="of ONNX Runtime on a GPU")
+    add("--precision", default=defaults.precision, help=f"{', '.join(PRECISIONS)} (default %(default)s)")
+    add("--batch-size", type=_batch_size, metavar="N", help=f"frames stylized together (default auto: {batch})")
+
+
+def _batch_size(text: str) -> int | None:
+    return None if text == "auto" else int(text)
+
+
+def read_options(kind: type[Options], chosen: argparse.Namespace, **others: Any) -> Options:
+    """Makes an options dataclass of the arguments that are named like its fields.
+
+    Args:
+        kind: the dataclass. Fields without an argument, and those whose argument was left out, keep their defaults.
+        chosen: the parsed command line.
+        others: fields that are read in another way.
+
+    Raises:
+        OptionError: a value is not allowed.
+    """
+    same = {field.name: getattr(chosen, field.name, None) for field in fields(kind)}  # type: ignore[arg-type]
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in same.items()}
+    return kind(**{name: value for name, value in given.items() if value is not None} | others)
+
+
+def parse_size_wh(text: str) -> tuple[int, int]:
+    """Reads "640x480" as (width, height) in px.
+
+    Raises:
+        OptionError: it is written differently.
+    """
+    width, separator, height = text.lower().partition("x")
+    if not (separator and width.isdecimal() and height.isdecimal()):
+        raise OptionError(f"size {text!r}: write WIDTHxHEIGHT in px, for example 640x480")
+    return int(width), int(height)
+
+
+def parse_time_s(text: str) -> float:
+    """Reads "90", "1:30" or "0:01:30.5" as seconds.
+
+    Raises:
+        OptionError: it is written differently.
+    """
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or not all(0 <= part < float("inf") for part in parts):
+        raise OptionError(f"time {text!r}: write seconds, MM:SS or HH:MM:SS, for example 90 or 1:30.5")
+    return float(sum(part * 60**place for place, part in enumerate(reversed(parts))))
+
+
+def say(line: str) -> None:
+    """Prints a line for people at once."""
+    print(line, flush=True)
 
 
 def run_script(main: Callable[[], int]) -> NoReturn:
@@ -32,8 +95,8 @@ def run_script(main: Callable[[], int]) -> NoReturn:
     After SIGINT or SIGTERM the process ends within 3 s, also when a native library or a driver hangs: files
     that are not whole by then are removed. Nor does a thread that hangs keep the process after `main`.
     """
-    _watch_signals()
-    _leave(main())
+    watch_signals()
+    leave(main())
 
 
 def run_main(
@@ -55,7 +118,7 @@ def run_main(
         asked.set()
         raise KeyboardInterrupt
 
-    for number in _SIGNALS:  # SIGINT, too: a shell's background jobs start with it ignored
+    for number in SIGNALS:  # SIGINT, too: a shell's background jobs start with it ignored
         signal.signal(number, interrupt)
     try:
         with optional_packages():
@@ -83,74 +146,3 @@ def _print_error(line: str) -> None:
 
 def _print_interrupted() -> None:
     print("interrupted", file=sys.stderr)
-
-
-@contextmanager
-def signals_noted(note: Callable[[], None]) -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM are noted and interrupt nothing: a run ends between two frames, and files are closed.
-
-    Args:
-        note: called for each signal. Threads but the main one are left as they are, for Python sends them none.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = [signal.signal(number, lambda *_: note()) for number in _SIGNALS]
-    try:
-        yield
-    finally:
-        for number, handler in zip(_SIGNALS, before, strict=True):
-            signal.signal(number, handler)
-
-
-def _watch_signals() -> None:
-    """Starts the thread that ends the process when a signal has not done so in time.
-
-    Python runs signal handlers in the main thread only, and never while that waits in a native library.
-    The number of a signal is written to a socket at once, in whichever thread it comes.
-    """
-    receiver, sender = socket.socketpair()
-    sender.setblocking(False)
-    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-    # The sender lives as long as the process: the thread never returns.
-    threading.Thread(target=_end_in_time, args=(receiver, sender), name="signal watch", daemon=True).start()
-
-
-def _end_in_time(receiver: socket.socket, _: socket.socket) -> None:
-    while receiver.recv(1)[0] not in _SIGNALS:
-        pass
-    time.sleep(_LEFT_AFTER_S)
-    names = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
-    line = f"interrupted; what did not end in time was left: {', '.join(names)}"
-    _try_briefly(lambda: print(line, file=sys.stderr))
-    _leave(INTERRUPTED)
-
-
-def _leave(status: int) -> NoReturn:
-    """Ends the process at once, with its children and without half-written files.
-
-    Python's own end would wait for threads that hang, and take down native libraries under threads that run in them.
-    """
-    remove_partials()
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-    _try_briefly(_flush)
-    os._exit(status)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # as under pythonw, and where a shell closed it
-            stream.flush()
-
-
-def _try_briefly(write: Callable[[], None]) -> None:
-    """Writes to streams that may be closed, or full and read by nobody."""
-
-    def attempt() -> None:
-        with suppress(OSError, ValueError):
-            write()
-
-    thread = threading.Thread(target=attempt, daemon=True)
-    thread.start()
-    thread.join(_WRITTEN_WITHIN_S)

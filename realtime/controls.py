@@ -1,19 +1,20 @@
-"""Owns the commands, the keys that mean them, and the settings they change.
-
-Must not know windows, web pages or pipelines: whoever shows frames turns keys into
-commands, and tests send commands without any window.
-"""
+"""The commands, the keys that mean them, and the settings they change."""
 
 import threading
+import time
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
+from typing import Any
 
 from realtime.errors import StyleError
+from realtime.look import Look
 from realtime.options import LookOptions
-from realtime.style_catalogue import Catalogue, Style, find_style
+from realtime.style_catalogue import Catalogue, find_style
 from realtime.style_list import list_lines, matching
 
 STRENGTH_STEP = 0.1
+_MESSAGE_S = 2.0
+"""How long a message is shown."""
 
 
 class Action(Enum):
@@ -76,60 +77,37 @@ class ChangeLook:
 
 Command = Action | SelectStyle | TypeStyle | ChangeLook
 
-KEYS: dict[str, Action] = {
-    "n": Action.NEXT_STYLE,
-    "right": Action.NEXT_STYLE,
-    "p": Action.PREVIOUS_STYLE,
-    "left": Action.PREVIOUS_STYLE,
-    "l": Action.LIST,
-    "]": Action.STRENGTH_UP,
-    "[": Action.STRENGTH_DOWN,
-    "c": Action.KEEP_COLORS,
-    "m": Action.MIRROR,
-    "h": Action.HELP,
-    "o": Action.OVERLAY,
-    "s": Action.SNAPSHOT,
-    "r": Action.RECORD,
-    "space": Action.FREEZE,
-    "f": Action.FULL_SCREEN,
-    "q": Action.QUIT,
-    "escape": Action.QUIT,
+KEYS: dict[Action, tuple[str, ...]] = {
+    Action.NEXT_STYLE: ("n", "right"),
+    Action.PREVIOUS_STYLE: ("p", "left"),
+    Action.LIST: ("l",),
+    Action.STRENGTH_UP: ("]",),
+    Action.STRENGTH_DOWN: ("[",),
+    Action.KEEP_COLORS: ("c",),
+    Action.MIRROR: ("m",),
+    Action.HELP: ("h",),
+    Action.OVERLAY: ("o",),
+    Action.SNAPSHOT: ("s",),
+    Action.RECORD: ("r",),
+    Action.FREEZE: ("space",),
+    Action.FULL_SCREEN: ("f",),
+    Action.QUIT: ("q", "escape"),
 }
+_ACTIONS = {key: action for action, keys in KEYS.items() for key in keys}
+_LOOK_SWITCHES = {Action.KEEP_COLORS: "keep_colors", Action.MIRROR: "mirror"}
+_PANEL_SWITCHES = {Action.HELP: "help", Action.OVERLAY: "overlay", Action.FREEZE: "frozen"}
 
 
 def command_for_key(key: str) -> Command | None:
     """What a key means: a character, or "left", "right", "space", "escape"; None when nothing."""
     if len(key) == 1 and key in "123456789":
         return SelectStyle(int(key))
-    return KEYS.get(key.lower())
+    return _ACTIONS.get(key.lower())
 
 
 def help_lines() -> list[str]:
     """The keys, a line for each meaning."""
-    lines = ["1-9  style by number"]
-    for action in Action:
-        keys = " ".join(key for key, meaning in KEYS.items() if meaning is action)
-        lines.append(f"{keys}  {action.value}")
-    return lines
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the next image looks like.
-
-    Attributes:
-        style: whose network and vector.
-        strength: 0 is the camera's image, 1 the stylized image.
-        keep_colors: stylize with the colours of the camera's image.
-        smoothing: 0..1, see `realtime.postprocess`.
-        mirror: swap left and right.
-    """
-
-    style: Style
-    strength: float
-    keep_colors: bool
-    smoothing: float
-    mirror: bool = False
+    return ["1-9  style by number", *(f"{' '.join(keys)}  {action.value}" for action, keys in KEYS.items())]
 
 
 @dataclass(frozen=True)
@@ -164,6 +142,7 @@ class Controls:
         self._lock = threading.Lock()
         self._look = Look(catalogue.styles[first_style], look.strength, look.keep_colors, look.smoothing)
         self._panel = Panel()
+        self._message, self._message_until_s = "", 0.0
 
     @property
     def look(self) -> Look:
@@ -185,6 +164,16 @@ class Controls:
                 return list_lines(self._catalogue.names, self._panel.typed, self._look.style.name)
             return help_lines() if self._panel.help else []
 
+    @property
+    def message(self) -> str:
+        """What was said in the last seconds, or ""."""
+        return self._message if time.perf_counter() < self._message_until_s else ""
+
+    def say(self, message: str) -> None:
+        """Shows a few words for a moment; "" leaves what is shown."""
+        if message:
+            self._message, self._message_until_s = message, time.perf_counter() + _MESSAGE_S
+
     def apply(self, command: Command) -> str | None:
         """Carries out a command that changes a setting.
 
@@ -192,17 +181,25 @@ class Controls:
             A few words to show, "" where the change shows itself, or None when the command changes no setting.
         """
         with self._lock:
-            if isinstance(command, SelectStyle):
-                return self._select(command.number - 1)
-            if isinstance(command, TypeStyle):
-                return self._type(command)
-            if isinstance(command, ChangeLook):
-                return self._set(command)
-            if command is Action.NEXT_STYLE:
-                return self._select((self._style_index + 1) % len(self._catalogue))
-            if command is Action.PREVIOUS_STYLE:
-                return self._select((self._style_index - 1) % len(self._catalogue))
-            return self._change_look(command) or self._change_panel(command)
+            match command:
+                case SelectStyle():
+                    said: str | None = self._select(command.number - 1)
+                case TypeStyle():
+                    said = self._type(command)
+                case ChangeLook():
+                    said = self._set(command)
+                case Action.LIST:
+                    said = self._type(TypeStyle(""))
+                case Action.NEXT_STYLE | Action.PREVIOUS_STYLE:
+                    step = 1 if command is Action.NEXT_STYLE else -1
+                    said = self._select((self._style_index + step) % len(self._catalogue))
+                case Action.STRENGTH_UP | Action.STRENGTH_DOWN:
+                    step = 1 if command is Action.STRENGTH_UP else -1
+                    strength = round(self._look.strength + step * STRENGTH_STEP, 2)
+                    said = self._set(ChangeLook(strength=min(1.0, max(0.0, strength))))
+                case _:
+                    said = self._switch(command)
+            return said
 
     def _select(self, index: int) -> str:
         if not 0 <= index < len(self._catalogue):
@@ -231,36 +228,13 @@ class Controls:
         self._look = replace(self._look, **values)
         return ", ".join(f"{name.replace('_', ' ')} {getattr(value, 'name', value)}" for name, value in values.items())
 
-    def _change_look(self, action: Action) -> str | None:
-        look = self._look
-        if action in (Action.STRENGTH_UP, Action.STRENGTH_DOWN):
-            step = STRENGTH_STEP if action is Action.STRENGTH_UP else -STRENGTH_STEP
-            self._look = replace(look, strength=min(1.0, max(0.0, round(look.strength + step, 2))))
-            return f"strength {self._look.strength:.1f}"
-        if action is Action.KEEP_COLORS:
-            self._look = replace(look, keep_colors=not look.keep_colors)
-            return f"original colours {_on_off(self._look.keep_colors)}"
-        if action is Action.MIRROR:
-            self._look = replace(look, mirror=not look.mirror)
-            return f"mirror {_on_off(self._look.mirror)}"
-        return None
-
-    def _change_panel(self, action: Action) -> str | None:
-        panel = self._panel
-        if action is Action.LIST:
-            self._panel = replace(panel, typed="")
-            return ""
-        if action is Action.HELP:
-            self._panel = replace(panel, help=not panel.help)
-            return f"help {_on_off(self._panel.help)}"
-        if action is Action.OVERLAY:
-            self._panel = replace(panel, overlay=not panel.overlay)
-            return f"overlay {_on_off(self._panel.overlay)}"
-        if action is Action.FREEZE:
-            self._panel = replace(panel, frozen=not panel.frozen)
-            return f"freeze {_on_off(self._panel.frozen)}"
-        return None
-
-
-def _on_off(value: bool) -> str:
-    return "on" if value else "off"
+    def _switch(self, action: Action) -> str | None:
+        """Turns a setting of the look or of the panel on or off, if the action means one."""
+        on: dict[str, Any] = {}
+        if name := _LOOK_SWITCHES.get(action):
+            on = {name: not getattr(self._look, name)}
+            self._look = replace(self._look, **on)
+        elif name := _PANEL_SWITCHES.get(action):
+            on = {name: not getattr(self._panel, name)}
+            self._panel = replace(self._panel, **on)
+        return f"{action.value} {'on' if all(on.values()) else 'off'}" if on else None

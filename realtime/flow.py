@@ -1,10 +1,9 @@
-"""Owns how stages run: guarded threads, and the one engine stage."""
+"""How stages run: guarded threads, and the one engine stage."""
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -12,27 +11,25 @@ from numpy.typing import NDArray
 
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, EngineTimeoutError
-from realtime.mailbox import MailboxClosedError
-from realtime.stats import Stats
+from realtime.mailbox import BoundedMailbox, MailboxClosedError
+from realtime.stats import RecentMean, Stats
 from realtime.style_catalogue import Style
 
 FRAME_LIMIT_S = 10.0
-"""What an engine may take at least for a batch that it has prepared."""
+"""The time limit of a small batch whose shape is prepared."""
 
 _LIMIT_PER_MEGAPIXEL_S = 20.0
-"""What it may take for large batches: the slowest network needs 3 s a megapixel on two cores."""
+"""The time limit of large batches: the slowest network needs 3 s a megapixel on two cores."""
 
 _SLOWEST_TO_FIRST = 20.0
-"""How many times as long as the first run of a shape a later one may take, where that is more."""
+"""A shape whose first run was slow may take this many times as long."""
 
 _PREPARE_LIMIT_S, _GPU_PREPARE_LIMIT_S = 120.0, 900.0
-"""What it may take at least to prepare a shape: TensorRT builds an engine for minutes."""
-
-_NEWEST_SHARE = 0.3
-"""Of the newest time in a running mean of times."""
+"""The time limit of preparing a shape: TensorRT builds an engine for minutes."""
 
 _SAID_AFTER_S = 3.0
-_TICK_S = 0.25
+_TICK_S = 0.1
+"""How often somebody who waits for the engine looks whether the run was ended."""
 
 Item = TypeVar("Item")
 Given = TypeVar("Given")
@@ -95,12 +92,12 @@ Job = tuple[Style, float]
 
 
 class _Call(Generic[Item]):
-    """A batch on its way through the engine."""
+    """A batch on its way through the engine, and how long that may take: at first with the preparing of its shape."""
 
     def __init__(self, item: Item, shape: tuple[int, ...], limit_s: float) -> None:
         self.item, self.shape = item, shape
-        self.future: Future[list[NDArray[np.uint8]]] = Future()
         self.limit_s, self.prepares = limit_s, True
+        self.future: Future[list[NDArray[np.uint8]]]
 
 
 class EngineStage(Generic[Item]):
@@ -114,10 +111,7 @@ class EngineStage(Generic[Item]):
         report: takes lines for people.
         ahead: batches that may be taken beyond those that the engine works on; 0 for live frames.
         prepares: False for single images: a shape that comes once is not worth a run of its own.
-        limit_s: what a batch of one frame may take; large ones, and engines that were slow at first, may take more.
-
-    Attributes:
-        typical_s: what the engine took for a batch lately.
+        limit_s: time limit of a batch of one frame; large batches, and engines that were slow at first, have more.
     """
 
     def __init__(
@@ -135,11 +129,9 @@ class EngineStage(Generic[Item]):
         self._prepares, self._limit_s = prepares, FRAME_LIMIT_S if limit_s is None else limit_s
         self._prepare_limit_s = _PREPARE_LIMIT_S if engine.info.device == "cpu" else _GPU_PREPARE_LIMIT_S
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="engine")
-        self._most = parallel + ahead
-        self._calls: deque[_Call[Item]] = deque()
-        self._changed = threading.Condition()
-        self._closed = self._aborted = False
-        self.typical_s = 0.0
+        self._calls: BoundedMailbox[_Call[Item]] = BoundedMailbox(parallel + ahead)
+        self._aborted = False
+        self._recent = RecentMean()
 
     def __enter__(self) -> "EngineStage[Item]":
         return self
@@ -150,18 +142,20 @@ class EngineStage(Generic[Item]):
     @property
     def under_way(self) -> int:
         """How many batches were put in and not yet given back."""
-        return len(self._calls)
+        return self._calls.waiting
+
+    @property
+    def typical_s(self) -> float:
+        """What the engine took for a batch lately."""
+        return self._recent.seconds
 
     def wait_for_room(self) -> None:
         """Waits until `put` would not wait; a writer that waits before it takes a frame takes a fresh one.
 
         Raises:
-            MailboxClosedError: the stage was aborted.
+            MailboxClosedError: the stage was closed or aborted.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._calls) < self._most or self._aborted)
-            if self._aborted:
-                raise MailboxClosedError
+        self._calls.wait_for_room()
 
     def put(self, item: Item, pixels: NDArray[np.uint8], jobs: Sequence[Job]) -> None:
         """Begins to stylize a batch, waiting for room.
@@ -175,23 +169,16 @@ class EngineStage(Generic[Item]):
             MailboxClosedError: the stage was aborted.
         """
         self.wait_for_room()
-        call = self._new_call(item, pixels)
-        with self._changed:
-            self._calls.append(call)
-            self._changed.notify_all()
-        self._threads.submit(self._work, call, pixels, jobs)
+        self._calls.put(self._begin(item, pixels, jobs))
 
     def close(self) -> None:
         """Takes no more batches; `results` ends after those that are under way."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._calls.close()
 
     def abort(self) -> None:
         """Ends `put` and `results` at once; a call that the engine works on is left to itself."""
-        with self._changed:
-            self._aborted = True
-            self._changed.notify_all()
+        self._aborted = True
+        self._calls.abort()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def results(self) -> Iterator[tuple[Item, "Future[list[NDArray[np.uint8]]]"]]:
@@ -205,19 +192,16 @@ class EngineStage(Generic[Item]):
             EngineTimeoutError: the engine has not given a batch back in time.
         """
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._calls or self._closed or self._aborted)
+            try:
+                call = self._calls.peek()
+            except MailboxClosedError:
                 if self._aborted:
-                    raise MailboxClosedError
-                if not self._calls:
-                    self._threads.shutdown(wait=False)
-                    return
-                call = self._calls[0]
+                    raise
+                self._threads.shutdown(wait=False)
+                return
             self._wait_for(call)
             yield call.item, call.future
-            with self._changed:
-                self._calls.popleft()
-                self._changed.notify_all()
+            self._calls.get()
 
     def stylize(self, pixels: NDArray[np.uint8], style: Style, strength: float) -> NDArray[np.uint8]:
         """Stylizes one batch and waits for it; not beside `results`.
@@ -233,35 +217,34 @@ class EngineStage(Generic[Item]):
         Raises:
             EngineError: as the engine raised it, EngineTimeoutError, or the stage was aborted.
         """
-        call = self._new_call(None, pixels)
         try:
-            self._threads.submit(self._work, call, pixels, [(style, strength)])
+            call = self._begin(None, pixels, [(style, strength)])
             self._wait_for(call)
-        except (MailboxClosedError, RuntimeError) as error:  # the latter from the pool, which was shut down
+        except MailboxClosedError as error:
             raise EngineError("engine: takes no more work, because the run is ending") from error
         return call.future.result()[0]
 
-    def _new_call(self, item: Given, pixels: NDArray[np.uint8]) -> "_Call[Given]":
-        return _Call(item, pixels.shape, self._prepare_limit_s + _limit_s(pixels))
-
-    def _work(self, call: "_Call[Any]", pixels: NDArray[np.uint8], jobs: Sequence[Job]) -> None:
-        """Runs in one of the stage's threads."""
+    def _begin(self, item: Given, pixels: NDArray[np.uint8], jobs: Sequence[Job]) -> "_Call[Given]":
+        call = _Call(item, pixels.shape, self._prepare_limit_s + _limit_s(pixels))
         try:
-            if self._prepares:
-                once_s = self._engine.prepare(pixels.shape, jobs[0][0])
-                call.limit_s = len(jobs) * max(self._limit_s, _SLOWEST_TO_FIRST * once_s, _limit_s(pixels))
-                call.prepares = False
-            call.future.set_result([self._stylized(pixels, style, strength) for style, strength in jobs])
-        except BaseException as error:  # noqa: BLE001
-            call.future.set_exception(error)
-        with self._changed:
-            self._changed.notify_all()
+            call.future = self._threads.submit(self._work, call, pixels, jobs)
+        except RuntimeError as error:  # the stage was aborted
+            raise MailboxClosedError from error
+        return call
+
+    def _work(self, call: "_Call[Any]", pixels: NDArray[np.uint8], jobs: Sequence[Job]) -> list[NDArray[np.uint8]]:
+        """Runs in one of the stage's threads."""
+        if self._prepares:
+            once_s = self._engine.prepare(pixels.shape, jobs[0][0])
+            call.limit_s = len(jobs) * max(self._limit_s, _SLOWEST_TO_FIRST * once_s, _limit_s(pixels))
+            call.prepares = False
+        return [self._stylized(pixels, style, strength) for style, strength in jobs]
 
     def _stylized(self, pixels: NDArray[np.uint8], style: Style, strength: float) -> NDArray[np.uint8]:
         start_s = time.perf_counter()
         with self._stats.stage("engine"):
             stylized = self._engine.stylize(pixels, style, strength)
-        self.typical_s += _NEWEST_SHARE * (time.perf_counter() - start_s - self.typical_s)
+        self._recent.add(time.perf_counter() - start_s)
         if stylized.shape != pixels.shape:
             raise EngineError(f"engine: gave shape {stylized.shape} for {pixels.shape}; they must be equal")
         return stylized
@@ -273,32 +256,35 @@ class EngineStage(Generic[Item]):
         that slept, is not an engine that hangs.
         """
         waited_s, prepares, said = 0.0, True, False
-        while True:
-            with self._changed:
-                if self._changed.wait_for(lambda: call.future.done() or self._aborted, _TICK_S):
-                    break
+        while not self._is_done_within_a_tick(call):
             waited_s = _TICK_S if prepares and not call.prepares else waited_s + _TICK_S
             prepares = call.prepares
             if waited_s > call.limit_s:
-                raise EngineTimeoutError(self._overdue(call))
+                raise EngineTimeoutError(
+                    f"{self._described(call)} did not come back within {call.limit_s:.0f} s, so the run was ended; "
+                    "try another --engine, or a smaller --size"
+                )
             if prepares and waited_s > _SAID_AFTER_S and not said and self._report is not None:
                 said = True
                 self._report(
                     f"{self._described(call)}: prepares for this size, which may take up to {call.limit_s:.0f} s"
                 )
-        if not call.future.done():
-            raise MailboxClosedError
+
+    def _is_done_within_a_tick(self, call: "_Call[Any]") -> bool:
+        try:
+            call.future.exception(_TICK_S)
+        except TimeoutError:
+            if self._aborted:
+                raise MailboxClosedError from None
+            return False
+        except CancelledError:
+            raise MailboxClosedError from None
+        return True
 
     def _described(self, call: "_Call[Any]") -> str:
         info, (count, height, width) = self._engine.info, call.shape[:3]
         frames = "a frame" if count == 1 else f"{count} frames"
         return f"engine {info.engine} on {info.device} in {info.precision}: {frames} of {width}x{height}"
-
-    def _overdue(self, call: "_Call[Any]") -> str:
-        return (
-            f"{self._described(call)} did not come back within {call.limit_s:.0f} s, so the run was ended; "
-            "try another --engine, or a smaller --size"
-        )
 
 
 def _limit_s(pixels: NDArray[np.uint8]) -> float:

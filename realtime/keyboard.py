@@ -1,7 +1,4 @@
-"""Owns what keys mean one after another: commands, or while the list of styles is open, the letters of a name.
-
-Must not know windows.
-"""
+"""What keys mean one after another: commands, or while the list of styles is open, the letters of a name."""
 
 from realtime.controls import Action, Command, TypeStyle, command_for_key
 

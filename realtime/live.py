@@ -1,4 +1,4 @@
-"""Owns the live flow `source -> mailbox -> batcher -> engine stage -> postprocess -> sinks`: threads and shutdown."""
+"""The live flow `source -> mailbox -> batcher -> engine stage -> postprocess -> sinks`: threads and shutdown."""
 
 import queue
 import threading
@@ -7,42 +7,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from realtime.batcher import Batcher
-from realtime.cli import signals_noted
-from realtime.controls import Action, Command, Controls, Look
+from realtime.controls import Action, Command, Controls
 from realtime.engines.protocol import Engine
-from realtime.errors import SinkError
-from realtime.finish import Finisher
 from realtime.flow import EngineStage, StageThreads
 from realtime.frame import Frame, Image
-from realtime.mailbox import BoundedMailbox, LatestMailbox, Mailbox
+from realtime.interrupts import signals_noted
+from realtime.look import Look
+from realtime.mailbox import BoundedMailbox, LatestMailbox
 from realtime.options import RunOptions
-from realtime.overlay import draw_help, draw_overlay, overlay_fields
-from realtime.postprocess import mirror
-from realtime.recording import Keepsakes
+from realtime.overlay import draw_controls, overlay_fields
+from realtime.postprocess import Finisher, mirror
+from realtime.recording import Recorder
 from realtime.sinks.protocol import Display, Sink, StylizedFrame
 from realtime.sources.protocol import Source
-from realtime.stats import Stats, StatsReport
+from realtime.stats import RecentMean, Stats, StatsReport
 
 UNWATCHED_FPS = 5
 """Frames a second that are taken while nobody watches."""
 
 _POLL_S = 0.02
 _DRAIN_S = 0.5
-"""How long frames that are under way may still come out at the end."""
+"""At the end, frames that are under way are still shown for so long."""
 
 _JOIN_S = 0.5
 _EARLY_S = 0.01
-"""A frame is ready so long before the sinks are: engines and sinks are not always as fast as usual."""
+"""Live frames are taken this much earlier than slow sinks need them, because an engine may take longer than usual."""
 
 _LONGEST_WAIT_S = 1.0
-_NEWEST_SHARE = 0.3
-"""Of the newest time in a running mean of times."""
-
-_MESSAGE_S = 2.0
-
-
-def _watched() -> bool:
-    return True
 
 
 @dataclass(frozen=True)
@@ -63,7 +54,7 @@ class Stages:
     controls: Controls
     sinks: list[Sink]
     display: Display | None = None
-    watched: Callable[[], bool] = _watched
+    watched: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True)
@@ -83,7 +74,7 @@ class Pipeline:
 
     Capturing, feeding the engine and collecting from it run in threads of their own. Live, at most one
     frame (or batch) waits in front of the engine and one behind it, and newer ones replace them:
-    what is slow costs frames, and never delay. Unpaced, who is early waits, and nothing is dropped.
+    a slow stage costs frames, and never delay. Unpaced, the faster stage waits, and nothing is dropped.
 
     Args:
         stages: opened by the caller; the pipeline closes source and sinks, not the engine.
@@ -93,13 +84,13 @@ class Pipeline:
 
     def __init__(self, stages: Stages, options: RunOptions, report: Callable[[str], None]) -> None:
         self._stages, self._options, self._report = stages, options, report
-        batch_size = options.engine.batch_size
-        self._captured: Mailbox[Frame] = BoundedMailbox(batch_size) if options.unpaced else LatestMailbox()
-        self._stylized: Mailbox[_Stylized] = BoundedMailbox(1) if options.unpaced else LatestMailbox()
+        batch_size = options.engine.batch_size or 1
+        self._captured: BoundedMailbox[Frame] = BoundedMailbox(batch_size) if options.unpaced else LatestMailbox()
+        self._stylized: BoundedMailbox[_Stylized] = BoundedMailbox(1) if options.unpaced else LatestMailbox()
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._stop_by_s, self._closing_source = 0.0, False
-        self._show_s, self._free_s = 0.0, 0.0
+        self._show_time, self._free_s = RecentMean(), 0.0
         self._stats = Stats()
         self._engine: EngineStage[_Taken] = EngineStage(
             stages.engine, self._stats, report, ahead=1 if options.unpaced else 0
@@ -107,10 +98,9 @@ class Pipeline:
         self._threads = StageThreads(self._abort)
         self._batcher = Batcher(self._captured, batch_size, options.engine.max_wait_ms)
         self._sinks = list(stages.sinks)
-        self._keepsakes = Keepsakes(self._sinks, stages.source.info.rate_fps, report)
+        self._recorder = Recorder(self._sinks, stages.source.info.rate_fps, report)
         self._last: StylizedFrame | None = None
         self._finisher = Finisher()
-        self._message, self._message_until_s = "", 0.0
         self.interrupted = False
 
     def send(self, command: Command) -> None:
@@ -196,7 +186,7 @@ class Pipeline:
         self._captured.close()
 
     def _leaves_out(self, frame: Frame, put_s: float) -> bool:
-        """Whether a live frame comes too soon after the last for nobody to watch; it does not count as captured."""
+        """Whether a live frame is left out, because nobody watches and the last was a moment ago; it counts nowhere."""
         too_soon = frame.capture_time_s - put_s < 1 / UNWATCHED_FPS
         return too_soon and not self._options.unpaced and not self._stages.watched()
 
@@ -209,19 +199,20 @@ class Pipeline:
                     self._stopped.wait(self._too_early_s())
                 batch = self._batcher.next_batch()
                 look = self._stages.controls.look
-                frames = tuple(_mirrored(frame) for frame in batch.frames) if look.mirror else batch.frames
-                pixels = replace(batch, frames=frames).stacked()
-                self._engine.put((frames, look), pixels, [(look.style, look.strength)])
+                if look.mirror:
+                    frames = tuple(replace(frame, pixels=mirror(frame.pixels)) for frame in batch.frames)
+                    batch = replace(batch, frames=frames)
+                self._engine.put((batch.frames, look), batch.stacked(), [(look.style, look.strength)])
         finally:
             self._engine.close()
 
     def _too_early_s(self) -> float:
-        """How long a live frame that is taken now would wait for slow sinks, behind the engine.
+        """How long a live frame that is taken now would wait behind the engine, because the sinks are slow.
 
-        Taken that much later it is newer when it is shown, and the engine does not work for frames that nobody sees.
+        Taken that much later, it is newer when it is shown, and the engine stylizes no frame that is never shown.
         """
         before = self._engine.under_way + self._stylized.waiting  # each of them is shown first
-        begin_s = self._free_s + before * self._show_s - self._engine.typical_s - _EARLY_S
+        begin_s = self._free_s + before * self._show_time.seconds - self._engine.typical_s - _EARLY_S
         return min(_LONGEST_WAIT_S, max(0.0, begin_s - time.perf_counter()))
 
     def _collect(self) -> None:
@@ -249,60 +240,44 @@ class Pipeline:
     def _show_batch(self, batch: _Stylized) -> None:
         """Shows the frames of a batch; live ones only until a newer batch is there."""
         begin_s = time.perf_counter()
-        self._free_s = begin_s + self._show_s
+        self._free_s = begin_s + self._show_time.seconds
         for frame, pixels in zip(batch.frames, batch.pixels, strict=True):
             self._show(frame, pixels, batch.look)
             if self._is_over() or (self._stylized.waiting and not self._options.unpaced):
                 break
         self._free_s = time.perf_counter()
-        self._show_s += _NEWEST_SHARE * (self._free_s - begin_s - self._show_s)
+        self._show_time.add(self._free_s - begin_s)
 
     def _show(self, frame: Frame, pixels: Image, look: Look) -> None:
+        stages = self._stages
         with self._stats.stage("postprocess"):
-            pixels = self._finisher.finish(pixels, frame.pixels, look)
-            shown = self._decorated(pixels, look) if self._stages.display is not None else pixels
-        stylized = StylizedFrame(frame, pixels, shown)
+            pixels = shown = self._finisher.finish(pixels, frame.pixels, look)
+            if stages.display is not None:
+                shown = draw_controls(
+                    pixels, stages.controls, overlay_fields(pixels, look, self._stats, stages.engine.info)
+                )
+        self._last = StylizedFrame(frame, pixels, shown)
         with self._stats.stage("sinks"):
             for sink in self._sinks:
-                sink.write(stylized)
-        self._last = stylized
-        self._stats.frame_out(frame.capture_time_s, self._stages.watched())
+                sink.write(self._last)
+        self._stats.frame_out(frame.capture_time_s, stages.watched())
         self._stats.frames_dropped = frame.index + 1 - self._stats.frames_out
 
-    def _decorated(self, pixels: Image, look: Look) -> Image:
-        """Draws the list of styles or the help, or else the overlay with the last message."""
-        panel = self._stages.controls.panel
-        if lines := self._stages.controls.lines:
-            return draw_help(pixels, lines)
-        message = self._message if time.perf_counter() < self._message_until_s else ""
-        if panel.overlay:
-            return draw_overlay(pixels, overlay_fields(pixels, look, self._stats, self._stages.engine.info), message)
-        return draw_overlay(pixels, [message]) if message else pixels
-
     def _carry_out_commands(self) -> None:
-        asked = self._stages.display.commands() if self._stages.display is not None else []
+        controls, display = self._stages.controls, self._stages.display
+        asked = display.commands() if display is not None else []
         while not self._commands.empty():
             asked.append(self._commands.get())
         for command in asked:
-            message = self._stages.controls.apply(command) or self._carry_out(command)
-            if message:
-                self._message, self._message_until_s = message, time.perf_counter() + _MESSAGE_S
+            controls.say(controls.apply(command) or self._carry_out(command))
 
     def _carry_out(self, command: Command) -> str:
-        """Does what changes no setting; a snapshot or recording that fails is told, and the show goes on."""
-        try:
-            if command is Action.SNAPSHOT and self._last is not None:
-                return self._keepsakes.keep_snapshot(self._last)
-            if command is Action.RECORD:
-                return self._keepsakes.toggle_recording()
-        except SinkError as error:
-            self._report(str(error))
-            return str(error)
+        """Does what changes no setting, and gives a few words to show."""
         if command is Action.FULL_SCREEN and self._stages.display is not None:
             self._stages.display.toggle_full_screen()
         if command is Action.QUIT:
             self._stop()
-        return ""
+        return self._recorder.carry_out(command, self._last)
 
     def _close_sinks(self) -> None:
         """Closes every sink, also when one of them fails."""
@@ -322,7 +297,3 @@ class Pipeline:
             [self._stages.controls.look.style],
             (last.pixels.shape[1], last.pixels.shape[0]) if last is not None else None,
         )
-
-
-def _mirrored(frame: Frame) -> Frame:
-    return replace(frame, pixels=mirror(frame.pixels))

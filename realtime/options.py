@@ -1,11 +1,8 @@
-"""Owns the options of the live loop: their defaults, and what is allowed.
-
-Must not know the command line's parser or what the options switch on.
-"""
+"""The options of the live loop and of runs over files: their defaults, and what is allowed."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from realtime.errors import OptionError
 
@@ -16,11 +13,12 @@ ProviderName = Literal["auto", "cuda", "tensorrt"]
 SinkName = Literal["window", "web", "virtual", "null"]
 CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "h264_nvenc", "hevc_nvenc", "av1_nvenc"]
 
-ENGINE_NAMES: tuple[EngineName, ...] = ("auto", "torch", "onnx", "openvino")
-NETWORKS: tuple[NetworkName, ...] = ("auto", "fast", "fine")
-PRECISIONS: tuple[Precision, ...] = ("auto", "fp32", "fp16", "bf16", "int8")
-PROVIDERS: tuple[ProviderName, ...] = ("auto", "cuda", "tensorrt")
-SINK_NAMES: tuple[SinkName, ...] = ("window", "web", "virtual", "null")
+ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
+NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+PROVIDERS: tuple[ProviderName, ...] = get_args(ProviderName)
+CODEC_NAMES: tuple[CodecName, ...] = get_args(CodecName)
+SINK_NAMES: tuple[SinkName, ...] = get_args(SinkName)
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
 MAX_SIDE_PX = 16384
 PARALLEL_BATCHES = 2
@@ -35,12 +33,11 @@ class EngineOptions:
         engine: "auto" chooses and says what.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         precision: number format of weights and features.
-        batch_size: frames stylized together.
+        batch_size: frames stylized together; None is what is fastest, and fewer where a GPU's memory is too small
+            for it or for a whole image, which is said.
         max_wait_ms: how long an incomplete batch waits for its next frame.
         refresh: with "auto", measure again what is fastest.
         provider: what ONNX Runtime runs on a GPU with; "auto" is CUDA.
-        shrinks: where a GPU's memory is too small, stylize fewer frames together or images in parts, and say so;
-            not where the user said how many.
         parallel_batches: how many the caller will ask for at once; an engine that can do it takes
             longer for each, and less for all.
     """
@@ -48,11 +45,10 @@ class EngineOptions:
     engine: EngineName = "auto"
     device: str = "auto"
     precision: Precision = "auto"
-    batch_size: int = 1
+    batch_size: int | None = None
     max_wait_ms: float = 50.0
     refresh: bool = False
     provider: ProviderName = "auto"
-    shrinks: bool = True
     parallel_batches: int = 1
 
     def __post_init__(self) -> None:
@@ -66,8 +62,7 @@ class EngineOptions:
             ":" in self.device and not (kind == "cuda" and number.isdecimal())
         ):
             raise OptionError(f"device {self.device!r}: unknown; allowed: auto, cpu, cuda, cuda:N, mps")
-        if not 1 <= self.batch_size <= 256:
-            raise OptionError(f"batch-size {self.batch_size}: must be 1 to 256")
+        _check_range("batch-size", self.batch_size, (1, 256))
 
 
 @dataclass(frozen=True)
@@ -87,9 +82,8 @@ class LookOptions:
     smoothing: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("strength", "smoothing"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise OptionError(f"{name} {getattr(self, name)}: must be 0 to 1")
+        _check_range("strength", self.strength, (0, 1))
+        _check_range("smoothing", self.smoothing, (0, 1))
 
 
 @dataclass(frozen=True)
@@ -109,8 +103,7 @@ class WebOptions:
     tls_key: Path | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise OptionError(f"port {self.port}: must be 0 to 65535")
+        _check_range("port", self.port, (0, 65535))
         if (self.tls_cert is None) != (self.tls_key is None):
             raise OptionError("tls-cert and tls-key: give both or none")
         for name, path in (("tls-cert", self.tls_cert), ("tls-key", self.tls_key)):
@@ -177,7 +170,6 @@ class FileOptions:
         max_side_px: larger images and videos are shrunk to it.
         stroke: how large strokes are, 0.5 to 4; in images relative to the image, in videos in pixels.
         tile_px: side of the parts in which images are stylized; None is in one.
-        batch_size: frames stylized together; None finds out what is fastest.
         sheet: one contact sheet of all styles for each image.
         resume: keep unfinished videos, and go on with those of an earlier run.
         overwrite: replace files that are there.
@@ -198,7 +190,6 @@ class FileOptions:
     max_side_px: int | None = None
     stroke: float = 1.0
     tile_px: int | None = None
-    batch_size: int | None = None
     sheet: bool = False
     resume: bool = False
     overwrite: bool = False
@@ -209,56 +200,20 @@ class FileOptions:
 
     def __post_init__(self) -> None:
         _check_choice("network", self.network, NETWORKS)
-        if self.smoothing is not None and not 0.0 <= self.smoothing <= 1.0:
-            raise OptionError(f"smoothing {self.smoothing}: must be 0 to 1")
+        _check_range("smoothing", self.smoothing, (0, 1))
         if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):
             raise OptionError(f"start {self.start_s} s, end {self.end_s} s: the end must be later than the start")
-        if self.max_side_px is not None and not 16 <= self.max_side_px <= MAX_SIDE_PX:
-            raise OptionError(f"max-side {self.max_side_px}: must be 16 to {MAX_SIDE_PX} px")
-        if not 0.5 <= self.stroke <= 4.0:
-            raise OptionError(f"stroke {self.stroke}: must be 0.5 to 4")
-        if self.tile_px is not None and not 128 <= self.tile_px <= MAX_SIDE_PX:
-            raise OptionError(f"tile {self.tile_px}: must be 128 to {MAX_SIDE_PX} px")
-        if self.batch_size is not None and not 1 <= self.batch_size <= 256:
-            raise OptionError(f"batch-size {self.batch_size}: must be auto or 1 to 256")
-
-
-def parse_time_s(text: str) -> float:
-    """Reads "90", "1:30" or "0:01:30.5" as seconds.
-
-    Raises:
-        OptionError: it is written differently.
-    """
-    try:
-        parts = [float(part) for part in text.split(":")]
-    except ValueError:
-        parts = []
-    if not 1 <= len(parts) <= 3 or not all(0 <= part < float("inf") for part in parts):
-        raise OptionError(f"time {text!r}: write seconds, MM:SS or HH:MM:SS, for example 90 or 1:30.5")
-    return float(sum(part * 60**place for place, part in enumerate(reversed(parts))))
-
-
-def batch_size(text: str) -> int | None:
-    """Reads "auto" as None, or a number.
-
-    Raises:
-        ValueError: it is written differently.
-    """
-    return None if text == "auto" else int(text)
-
-
-def parse_size_wh(text: str) -> tuple[int, int]:
-    """Reads "640x480" as (width, height) in px.
-
-    Raises:
-        OptionError: it is written differently.
-    """
-    width, separator, height = text.lower().partition("x")
-    if not (separator and width.isdecimal() and height.isdecimal()):
-        raise OptionError(f"size {text!r}: write WIDTHxHEIGHT in px, for example 640x480")
-    return int(width), int(height)
+        _check_range("max-side", self.max_side_px, (16, MAX_SIDE_PX), " px")
+        _check_range("stroke", self.stroke, (0.5, 4))
+        _check_range("tile", self.tile_px, (128, MAX_SIDE_PX), " px")
 
 
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise OptionError(f"{name} {value!r}: unknown; allowed: {', '.join(allowed)}")
+
+
+def _check_range(name: str, value: float | None, allowed: tuple[float, float], unit: str = "") -> None:
+    """Checks a number; None is a value that was left out."""
+    if value is not None and not allowed[0] <= value <= allowed[1]:
+        raise OptionError(f"{name} {value}: must be {allowed[0]} to {allowed[1]}{unit}")

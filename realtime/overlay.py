@@ -1,15 +1,33 @@
-"""Owns what is drawn over a frame: figures, help and short messages."""
+"""What is drawn over a frame: figures, help and short messages."""
 
 import cv2
 
-from realtime.controls import Look
+from realtime.controls import Controls
 from realtime.engines.protocol import EngineInfo
 from realtime.frame import Image
+from realtime.look import Look
 from realtime.stats import Stats
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TEXT_COLOUR = (255, 255, 255)
 _DARKENED = 0.3
+
+
+def draw_controls(pixels: Image, controls: Controls, fields: list[str]) -> Image:
+    """Draws what the controls say is shown: the list of styles or the help, or else fields and the last message.
+
+    Args:
+        pixels: uint8 (H, W, 3) RGB.
+        controls: the settings.
+        fields: of the overlay, if it is on.
+
+    Returns:
+        uint8 (H, W, 3) RGB, the same where there is nothing to draw.
+    """
+    if lines := controls.lines:
+        return draw_help(pixels, lines)
+    fields, message = fields if controls.panel.overlay else [], controls.message
+    return draw_overlay(pixels, fields, message) if fields or message else pixels
 
 
 def draw_overlay(pixels: Image, fields: list[str], message: str = "") -> Image:

@@ -1,7 +1,4 @@
-"""Owns what happens to a stylized image before it is shown: pure functions of pixels.
-
-Must not know engines, styles or sinks.
-"""
+"""What happens to a stylized image before it is shown: smoothing, original colours, fading, mirroring."""
 
 from dataclasses import dataclass
 
@@ -10,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.frame import Image
+from realtime.look import Look
 
 SCENE_CUT_DIFFERENCE = 30.0
 """Mean difference of two inputs (0..255) above which they are of different scenes."""
@@ -107,3 +105,39 @@ def _is_cut(original: Image, previous: Image) -> bool:
 def mirror(pixels: Image) -> Image:
     """Swaps left and right of uint8 (H, W, 3)."""
     return np.asarray(cv2.flip(pixels, 1), np.uint8)
+
+
+class Finisher:
+    """Smooths, keeps colours and fades stylized images of one video or camera, as a look asks for.
+
+    Attributes:
+        smoothed: what smoothing remembers of the last stylized image; None where it begins anew.
+    """
+
+    def __init__(self) -> None:
+        self.smoothed: Smoothed | None = None
+        self._look: tuple[object, ...] = ()
+
+    def go_on(self, smoothed: Smoothed | None, look: Look) -> None:
+        """Sets what is remembered, as if the stylized image before had come through here."""
+        self.smoothed, self._look = smoothed, _kept(look)
+
+    def finish(self, pixels: Image, original: Image, look: Look) -> Image:
+        """Gives the image to show.
+
+        Args:
+            pixels: uint8 (H, W, 3) RGB, the stylized image as the engine gave it.
+            original: uint8 (H, W, 3) RGB, what it was made from.
+            look: what it was made with; another style, strength or side begins the smoothing anew.
+        """
+        if look.smoothing > 0.0:
+            previous = self.smoothed if _kept(look) == self._look else None
+            self.smoothed = smooth(pixels, original, look.smoothing, previous)
+            self._look, pixels = _kept(look), self.smoothed.pixels
+        if look.keep_colors:
+            pixels = keep_colors(original, pixels)
+        return pixels if look.style.fades_by_vector else fade(original, pixels, look.strength)
+
+
+def _kept(look: Look) -> tuple[object, ...]:
+    return look.style, look.strength, look.mirror

@@ -1,15 +1,18 @@
-"""Owns what a person keeps of a running show: recordings begun and ended by key, and snapshots."""
+"""Recordings that keys begin and end, and snapshots, in the current folder and named after the time."""
 
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from realtime.controls import Action, Command
+from realtime.errors import SinkError
+from realtime.media.image_file import StillImage, write_still
 from realtime.sinks.protocol import Sink, StylizedFrame
 from realtime.sinks.video_file import VideoFileSink
 
 
-class Keepsakes:
-    """Writes recordings and snapshots into the current folder, named after the time.
+class Recorder:
+    """Writes what a person asks for while frames are shown.
 
     Args:
         sinks: where frames leave; a recording is one of them while it runs.
@@ -21,33 +24,38 @@ class Keepsakes:
         self._sinks, self._rate_fps, self._report = sinks, rate_fps, report
         self._recording: VideoFileSink | None = None
 
-    def toggle_recording(self) -> str:
-        """Begins a recording, or ends the one that runs; says so.
+    def carry_out(self, command: Command, last: StylizedFrame | None) -> str:
+        """Begins or ends a recording, or writes the input and output of a frame as PNG.
 
-        Raises:
-            SinkError: the file cannot be written.
+        Args:
+            command: others than RECORD and SNAPSHOT do nothing.
+            last: the frame that was shown last.
+
+        Returns:
+            What came of it, which was reported, or "" for nothing. A file that cannot be written ends no run.
         """
+        line = ""
+        try:
+            if command is Action.RECORD:
+                line = self._toggle_recording()
+            elif command is Action.SNAPSHOT and last is not None:
+                paths = write_snapshot(last, Path(f"snapshot_{_time_stamp()}"))
+                line = f"wrote {paths[0]} and {paths[1]}"
+        except SinkError as error:
+            line = str(error)
+        if line:
+            self._report(line)
+        return line
+
+    def _toggle_recording(self) -> str:
         if self._recording is not None:
             recording, self._recording = self._recording, None
             self._sinks.remove(recording)
-            return self._told(recording.close() or "nothing was recorded")
+            return recording.close() or "nothing was recorded"
         path = Path(f"recording_{_time_stamp()}.mp4")
         self._recording = VideoFileSink(path, self._rate_fps)
         self._sinks.append(self._recording)
-        return self._told(f"recording to {path}")
-
-    def keep_snapshot(self, stylized: StylizedFrame) -> str:
-        """Writes a frame's input and output as PNG; says so.
-
-        Raises:
-            SinkError: a file cannot be written.
-        """
-        paths = write_snapshot(stylized, Path(f"snapshot_{_time_stamp()}"))
-        return self._told(f"wrote {paths[0]} and {paths[1]}")
-
-    def _told(self, line: str) -> str:
-        self._report(line)
-        return line
+        return f"recording to {path}"
 
 
 def write_snapshot(stylized: StylizedFrame, stem: Path) -> tuple[Path, Path]:
@@ -59,8 +67,6 @@ def write_snapshot(stylized: StylizedFrame, stem: Path) -> tuple[Path, Path]:
     Raises:
         SinkError: a file cannot be written.
     """
-    from realtime.media.image_file import StillImage, write_still  # Pillow, which would slow every start
-
     paths = stem.with_name(f"{stem.name}_input.png"), stem.with_name(f"{stem.name}_output.png")
     for path, pixels in zip(paths, (stylized.frame.pixels, stylized.pixels), strict=True):
         write_still(path, StillImage(pixels))

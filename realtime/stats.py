@@ -1,4 +1,4 @@
-"""Owns what a run measures: latency, throughput, drops, and time per stage."""
+"""What a run measures: latency, throughput, drops, and time per stage."""
 
 import json
 import threading
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,22 @@ from realtime.style_catalogue import Style
 NOT_WATCHED = " (nobody watched)"
 _KEPT = 16384
 _RECENT = 30
+_NEWEST_SHARE = 0.3
+
+
+class RecentMean:
+    """A running mean of durations that follows a change within a few of them: the newest counts three tenths.
+
+    Attributes:
+        seconds: the mean; 0 at first.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Adds the newest."""
+        self.seconds += _NEWEST_SHARE * (seconds - self.seconds)
 
 
 class _Samples:
@@ -34,12 +51,12 @@ class _Samples:
         self._count += 1
         self.max = max(self.max, value)
 
-    def percentile(self, percent: float) -> float:
-        return _percentile(self._values[: min(self._count, _KEPT)], percent)
+    def percentiles(self) -> dict[str, float]:
+        return _percentiles(self._values[: self._count])
 
 
 class _Output:
-    """Latencies and rate of frames that came out, without the pauses between stretches of them."""
+    """Latencies and rate of frames that came out; pauses do not count."""
 
     def __init__(self) -> None:
         self.latency_ms = _Samples()
@@ -113,16 +130,9 @@ class StatsReport:
 
     def of(self, info: EngineInfo, styles: Sequence[Style], size_wh: tuple[int, int] | None) -> "StatsReport":
         """The same figures, with what really ran, the styles, and the frames' width and height in px, None for none."""
-        return replace(
-            self,
-            engine=info.engine,
-            device=info.device,
-            precision=info.precision,
-            provider=info.provider,
-            network=styles[0].network,
-            style=",".join(style.name for style in styles),
-            size="{}x{}".format(*size_wh) if size_wh is not None else "",
-        )
+        ran: dict[str, Any] = {name: getattr(info, name) for name in ("engine", "device", "precision", "provider")}
+        names, size = ",".join(style.name for style in styles), "x".join(map(str, size_wh or ()))
+        return replace(self, network=styles[0].network, style=names, size=size, **ran)
 
     def write(self, path: Path) -> None:
         """Writes JSON; the file appears only when whole.
@@ -174,7 +184,7 @@ class Stats:
 
         Args:
             capture_time_s: the `time.perf_counter()` at which it was captured.
-            watched: whether anybody saw it; others count in no figure of speed, unless there are no watched ones.
+            watched: whether anybody saw it; if any frame was watched, figures of speed are of watched frames only.
         """
         now_s = time.perf_counter()
         latency_ms = (now_s - capture_time_s) * 1000
@@ -188,43 +198,27 @@ class Stats:
     def live(self) -> LiveFigures:
         """The figures of the last thirty frames."""
         with self._lock:
-            recent = np.array(self._recent_latency_ms)
-            return LiveFigures(
-                _rate_fps(len(self._out_times_s), self._out_times_s),
-                _percentile(recent, 50),
-                _percentile(recent, 95),
-                self.frames_dropped,
-            )
+            latency = _percentiles(np.array(self._recent_latency_ms))
+            times_s = self._out_times_s
+            elapsed_s = times_s[-1] - times_s[0] if times_s else 0.0
+            fps = (len(times_s) - 1) / elapsed_s if elapsed_s > 0 else 0.0
+            return LiveFigures(fps, latency["p50"], latency["p95"], self.frames_dropped)
 
     def report(self) -> StatsReport:
         """The figures of the whole run; who and what ran is left empty."""
         with self._lock:
             seen = self._watched if self._watched.frames else self._unwatched
-            latency = {
-                "p50": seen.latency_ms.percentile(50),
-                "p95": seen.latency_ms.percentile(95),
-                "max": seen.latency_ms.max,
-            }
-            stages = {
-                name: {"p50": samples.percentile(50), "p95": samples.percentile(95)}
-                for name, samples in self._stages.items()
-            }
             return StatsReport(
                 self.frames_in,
                 self.frames_out,
                 self.frames_dropped,
                 self._watched.frames,
                 seen.fps,
-                latency,
-                stages,
+                seen.latency_ms.percentiles() | {"max": seen.latency_ms.max},
+                {name: samples.percentiles() for name, samples in self._stages.items()},
             )
 
 
-def _percentile(values: NDArray[np.float64], percent: float) -> float:
-    return float(np.percentile(values, percent)) if values.size else 0.0
-
-
-def _rate_fps(count: int, times_s: "deque[float] | list[float]") -> float:
-    """N frames bound N - 1 intervals: (N - 1) / elapsed."""
-    elapsed_s = times_s[-1] - times_s[0] if count > 1 else 0.0
-    return (count - 1) / elapsed_s if elapsed_s > 0 else 0.0
+def _percentiles(values: NDArray[np.float64]) -> dict[str, float]:
+    p50, p95 = np.percentile(values, (50, 95)) if values.size else (0.0, 0.0)
+    return {"p50": float(p50), "p95": float(p95)}

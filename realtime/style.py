@@ -1,6 +1,6 @@
-"""Owns what a style is, and how styles are read from weights files and model files.
+"""What a style is, and how styles are read from weights files and model files.
 
-Must not know catalogues or engines, and imports no torch: it reads headers and style vectors only.
+Imports no PyTorch: only headers and style vectors are read.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""Owns the catalogue of styles, and what a command line's `--style` asks of it: names, blends, lists, files.
-
-Must not know engines, and imports no torch.
-"""
+"""The catalogue of styles, and what `--style` asks of it: names, blends, lists, files. Imports no PyTorch."""
 
 import difflib
 import math
@@ -47,6 +44,16 @@ class Catalogue:
     def names(self) -> tuple[str, ...]:
         """All names, in order."""
         return tuple(style.name for style in self.styles)
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for people for each style: its number and file, or why it cannot be used."""
+        lines = []
+        for number, style in enumerate(self.styles, start=1):
+            file = style.file or style.checkpoint
+            said = f"{style.name}  ({style.family}, {file.name if file else ''})"
+            lines.append(f"-  {said}  cannot be used: {style.fault}" if style.fault else f"{number}  {said}")
+        return lines
 
     def runnable_by(self, engine: str, first: str) -> "Catalogue":
         """The styles whose files an engine can run, so that no key leads to one that it cannot.

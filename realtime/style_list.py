@@ -1,7 +1,4 @@
-"""Owns the list of styles that a person types into: what matches, and the lines that show it.
-
-Must not know keys or how lines are drawn.
-"""
+"""The list of styles that a person types into: what matches, and the lines that show it."""
 
 from collections.abc import Sequence
 

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.controls import Look
 from realtime.engines import TYPICAL_SIZE_WH, Engine, EngineInfo, open_engine
 from realtime.errors import FrameError, OptionError
-from realtime.finish import Finisher
 from realtime.flow import EngineStage
 from realtime.frame import Image, check_image
+from realtime.look import Look
 from realtime.media.codecs import find_encoder
 from realtime.options import (
     PARALLEL_BATCHES,
@@ -26,6 +25,7 @@ from realtime.options import (
     NetworkName,
     Precision,
 )
+from realtime.postprocess import Finisher
 from realtime.stroke_size import StrokeEngine
 from realtime.style_catalogue import find_style, open_styles
 from realtime.videos.outputs import find_tasks

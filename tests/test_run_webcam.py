@@ -13,6 +13,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,12 @@ from fakes import ClipFormat, IdentityEngine, difference, make_catalogue, noise,
 from style_files import write_network, write_style
 
 import run_webcam
-from realtime.controls import Look
+from realtime import live_session
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import SinkError
 from realtime.frame import resize_to_fit
+from realtime.look import Look
+from realtime.options import RunOptions
 from realtime.sources.protocol import SourceInfo
 from realtime.style_catalogue import SAVED_MODELS, load_catalogue
 
@@ -47,16 +51,36 @@ def _command(*arguments: str | Path) -> list[str]:
     return [sys.executable, str(ROOT / "run_webcam.py"), *map(str, arguments)]
 
 
-def _run(folder: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        _command(*arguments),
-        cwd=folder,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=HANGS_AFTER_S,
-        check=False,
-    )
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it said."""
+
+    returncode: int | str | None
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command in this process, in `folder`, on a machine without a screen."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["run_webcam.py"])
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.setenv(name, "")
+
+    def call(*arguments: str | Path) -> Done:
+        status: int | str | None
+        try:
+            status = run_webcam.main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            status = end.code
+        said = capsys.readouterr()
+        return Done(status, said.out, said.err)
+
+    return call
 
 
 @pytest.fixture
@@ -76,11 +100,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("engine", ["onnx", "torch"])
-def test_a_clip_becomes_a_stylized_clip_with_statistics(folder: Path, clip: Path, engine: str) -> None:
+def test_a_clip_becomes_a_stylized_clip_with_statistics(run: Run, folder: Path, clip: Path, engine: str) -> None:
     limits = ["--max-frames", "12", "--stats", "s.json", "--engine", engine, "--device", "cpu"]
-    done = _run(
-        folder, "--source", clip, "--unpaced", "--sink", "null", "--record", "out.mp4", "--style", "candy", *limits
-    )
+    done = run("--source", clip, "--unpaced", "--sink", "null", "--record", "out.mp4", "--style", "candy", *limits)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in folder.iterdir()) == ["out.mp4", "s.json"]
 
@@ -111,9 +133,9 @@ def test_a_clip_becomes_a_stylized_clip_with_statistics(folder: Path, clip: Path
     assert len(lines) == 3
 
 
-def test_style_strength_size_and_batches_are_used(folder: Path, clip: Path) -> None:
+def test_style_strength_size_and_batches_are_used(run: Run, folder: Path, clip: Path) -> None:
     look = ["--style", "mosaic", "--strength", "0", "--size", "48x48", "--batch-size", "4", "--precision", "fp32"]
-    done = _run(folder, "--source", clip, "--unpaced", "--sink", "null", "--record", "out.mkv", *look, *QUICK)
+    done = run("--source", clip, "--unpaced", "--sink", "null", "--record", "out.mkv", *look, *QUICK)
     assert done.returncode == 0
     assert "style mosaic" in done.stdout
     assert done.stdout.splitlines()[0].endswith("size 48x32")
@@ -127,8 +149,8 @@ def test_style_strength_size_and_batches_are_used(folder: Path, clip: Path) -> N
 
 
 @NO_CAMERA
-def test_the_bare_command_plays_the_sample_on_a_web_page(folder: Path) -> None:
-    done = _run(folder, "--max-frames", "5", "--port", "0")
+def test_the_bare_command_plays_the_sample_on_a_web_page(run: Run, folder: Path) -> None:
+    done = run("--max-frames", "5", "--port", "0")
     assert (done.returncode, done.stderr) == (0, "")
     assert not list(folder.iterdir())
     *measured, first, camera, display, page, idle, summary = done.stdout.splitlines()
@@ -146,23 +168,48 @@ def test_the_bare_command_plays_the_sample_on_a_web_page(folder: Path) -> None:
     assert re.match(r"5 frames out, (\d+) in, \d+ dropped, .* \(nobody watched\)$", summary)
 
 
-def test_only_an_unpaced_gpu_gets_a_batch_size_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(run_webcam, "fastest_batch_size", lambda *_: 4)
+def test_only_an_unpaced_gpu_gets_a_batch_size_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_session, "fastest_batch_size", lambda *_: 4)
     engine, look = IdentityEngine(), Look(make_catalogue("a").styles[0], 1.0, keep_colors=False, smoothing=0.0)
 
-    def chosen(device: str, *arguments: str) -> int:
+    said: list[str] = []
+
+    def chosen(device: str, *arguments: str) -> int | None:
         engine.info = EngineInfo("torch", device, "fp16")
         options = run_webcam.read_options(run_webcam.make_parser().parse_args(list(arguments)))
-        return run_webcam._with_batch_size(options, engine, look, (64, 48)).engine.batch_size
+        return live_session._with_batch_size(options, engine, look, (64, 48), said.append).engine.batch_size
 
     assert chosen("cuda:0", "--unpaced") == 4
-    assert capsys.readouterr().out == "batch size 4\n"
-    assert chosen("cuda:0") == 1
-    assert chosen("cpu", "--unpaced") == 1
+    assert said == ["batch size 4"]
+    assert chosen("cuda:0") is None
+    assert chosen("cpu", "--unpaced") is None
     assert chosen("cuda:0", "--unpaced", "--batch-size", "2") == 2
-    assert capsys.readouterr().out == ""
+    assert len(said) == 1
+
+
+def test_without_arguments_the_options_are_their_defaults() -> None:
+    options = run_webcam.read_options(run_webcam.make_parser().parse_args([]))
+    assert options == RunOptions()
+    assert (options.look.style, options.look.strength, options.network) == ("candy", 1.0, "auto")
+
+
+@pytest.mark.parametrize(
+    ("display", "options", "sinks"),
+    [
+        (True, RunOptions(), ("window",)),
+        (True, RunOptions(record=Path("a.mp4")), ("window",)),
+        (True, RunOptions(sinks=("null", "web")), ("null", "web")),
+        (False, RunOptions(), ("web",)),
+        (False, RunOptions(record=Path("a.mp4")), ()),
+    ],
+)
+def test_frames_are_shown_where_they_can_be_seen(
+    display: bool, options: RunOptions, sinks: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_session, "display_is_available", lambda: display)
+    wanted, notice = live_session._wanted_sinks(options)
+    assert wanted == sinks
+    assert bool(notice) == (sinks == ("web",)), "only what nobody would expect is said"
 
 
 @pytest.mark.parametrize(
@@ -173,19 +220,18 @@ def test_only_an_unpaced_gpu_gets_a_batch_size_of_its_own(
     ],
     ids=["address", "virtual camera"],
 )
-def test_a_sink_that_cannot_be_had_is_told_in_one_line(folder: Path, sink: list[str], words: list[str]) -> None:
-    done = _run(folder, "--source", "pattern", "--size", "64x48", *sink, *QUICK)
+def test_a_sink_that_cannot_be_had_is_told_in_one_line(run: Run, sink: list[str], words: list[str]) -> None:
+    done = run("--source", "pattern", "--size", "64x48", *sink, *QUICK)
     assert done.returncode == 1
     assert re.fullmatch(r"error: [^\n]+\n", done.stderr), done.stderr
     for word in words:
         assert word in done.stderr
 
 
-def test_a_page_without_a_port_leaves_no_half_recording(folder: Path) -> None:
+def test_a_page_without_a_port_leaves_no_half_recording(run: Run, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = _run(
-            folder,
+        done = run(
             "--source",
             "pattern",
             "--size",
@@ -248,13 +294,13 @@ def test_what_was_opened_is_closed_when_a_later_stage_cannot_be(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(run_webcam, "open_source", lambda *_: _Opened("source", closed))
-    monkeypatch.setattr(run_webcam, "open_engine", lambda *_: Engine())
-    monkeypatch.setattr(run_webcam, "NullSink", lambda: _Opened("null", closed))
-    monkeypatch.setattr(run_webcam, "VideoFileSink", lambda *_: _Opened("recording", closed))
+    monkeypatch.setattr(live_session, "open_source", lambda *_: _Opened("source", closed))
+    monkeypatch.setattr(live_session, "open_engine", lambda *_: Engine())
+    monkeypatch.setattr(live_session, "NullSink", lambda: _Opened("null", closed))
+    monkeypatch.setattr(live_session, "VideoFileSink", lambda *_: _Opened("recording", closed))
     if fails:
-        monkeypatch.setattr(run_webcam, fails, fail)
-    status = run_webcam.main(["--source", "noise", "--sink", "null", "--record", "out.mp4"])
+        monkeypatch.setattr(live_session, fails, fail)
+    status = run_webcam.main(["--source", "noise", "--sink", "null", "--record", "out.mp4", "--network", "fast"])
     assert status == (0 if not fails else 130 if isinstance(error, KeyboardInterrupt) else 1)
     assert sorted(closed) == expected
     assert "Traceback" not in capsys.readouterr().err
@@ -339,7 +385,7 @@ CASES = [
 
 @pytest.mark.parametrize(("wish", "parts"), CASES)
 def test_bad_input_is_one_line_and_leaves_nothing(
-    folder: Path, tmp_path: Path, wish: list[str], parts: list[str]
+    run: Run, folder: Path, tmp_path: Path, wish: list[str], parts: list[str]
 ) -> None:
     broken = _broken_clip(tmp_path)
     (folder / "taken.mp4").mkdir()
@@ -348,7 +394,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     for option, value in usual.items():
         if option not in arguments:
             arguments += [option, value]
-    done = _run(folder, *arguments)
+    done = run(*arguments)
     assert done.returncode == 1
     assert re.fullmatch(r"error: [^\n]+\n", done.stderr), done.stderr
     for part in parts:
@@ -360,24 +406,25 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 @pytest.mark.parametrize(
     "wish", [["--colour", "red"], ["--engine", "keras"], ["--sink", "printer"], ["--batch-size", "two"], ["--source"]]
 )
-def test_a_wrong_command_line_ends_with_status_2_and_the_usage(folder: Path, wish: list[str]) -> None:
-    done = _run(folder, *wish)
+def test_a_wrong_command_line_ends_with_status_2_and_the_usage(run: Run, wish: list[str]) -> None:
+    done = run(*wish)
     assert done.returncode == 2
     assert done.stderr.startswith("usage: run_webcam.py")
     assert wish[-1] in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_help_names_every_option(folder: Path) -> None:
-    done = _run(folder, "--help")
-    assert done.returncode == 0
-    options = "source style strength keep-colors smoothing size unpaced engine device precision batch-size sink record"
-    for option in [*options.split(), "max-frames", "stats", "list-cameras", "list-styles"]:
-        assert f"--{option}" in done.stdout
+def test_help_names_every_option(run: Run) -> None:
+    done = run("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    options = "source style strength keep-colors smoothing size unpaced sink record max-frames stats list-cameras "
+    options += "list-styles network engine refresh device provider precision batch-size host port tls-cert tls-key help"
+    described = re.findall(r"^  (?:-\w, )?--([\w-]+)", done.stdout, re.MULTILINE)
+    assert sorted(described) == sorted(options.split())
 
 
-def test_styles_are_listed_with_the_numbers_of_their_keys(folder: Path) -> None:
-    done = _run(folder, "--list-styles")
+def test_styles_are_listed_with_the_numbers_of_their_keys(run: Run) -> None:
+    done = run("--list-styles")
     assert (done.returncode, done.stderr) == (0, "")
     listed = [line.split()[:3] for line in done.stdout.splitlines() if not line.startswith("-")]
     usable = [style for style in load_catalogue().styles if not style.fault]
@@ -390,7 +437,7 @@ def test_styles_of_their_own_are_listed_by_their_files_and_what_is_wrong_with_th
     write_network(tmp_path / "fast.safetensors", ["candy", "mosaic"])
     write_style(tmp_path / "cat.safetensors", "cat", 1)
     write_style(tmp_path / "bad.safetensors", "bad", 1, trunk_hash="of another")
-    monkeypatch.setattr(run_webcam, "load_catalogue", lambda: load_catalogue(tmp_path))
+    monkeypatch.setattr("realtime.style_catalogue.load_catalogue", lambda: load_catalogue(tmp_path))
     assert run_webcam.main(["--list-styles"]) == 0
     *usable, unusable = capsys.readouterr().out.splitlines()
     assert usable == [
@@ -402,10 +449,9 @@ def test_styles_of_their_own_are_listed_by_their_files_and_what_is_wrong_with_th
     assert "trained for another network" in unusable
 
 
-def test_a_blend_is_stylized_and_named(folder: Path, clip: Path) -> None:
+def test_a_blend_is_stylized_and_named(run: Run, folder: Path, clip: Path) -> None:
     wish = ["--style", "candy+mosaic:3", "--strength", "0.7", "--smoothing", "0.5", "--max-frames", "4"]
-    done = _run(
-        folder,
+    done = run(
         "--source",
         clip,
         "--unpaced",
@@ -426,8 +472,8 @@ def test_a_blend_is_stylized_and_named(folder: Path, clip: Path) -> None:
 
 
 @NO_CAMERA
-def test_no_camera_to_list_is_said(folder: Path) -> None:
-    done = _run(folder, "--list-cameras")
+def test_no_camera_to_list_is_said(run: Run) -> None:
+    done = run("--list-cameras")
     assert (done.returncode, done.stdout, done.stderr) == (0, "no camera was found\n", "")
 
 
@@ -466,24 +512,22 @@ def _wait_until_something_is_recorded(folder: Path) -> None:
     raise AssertionError("nothing was recorded")
 
 
-def test_a_clip_that_breaks_in_the_middle_keeps_what_was_stylized(folder: Path, tmp_path: Path) -> None:
+def test_a_clip_that_breaks_in_the_middle_keeps_what_was_stylized(run: Run, folder: Path, tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mkv", [noise((96, 64), seed) for seed in range(30)])
     content = bytearray(whole.read_bytes())
     middle = len(content) // 2
     content[middle:] = bytes(len(content) - middle)
     (tmp_path / "broken.mkv").write_bytes(bytes(content))
-    done = _run(
-        folder, "--source", tmp_path / "broken.mkv", "--unpaced", "--sink", "null", "--record", "out.mp4", *QUICK
-    )
+    done = run("--source", tmp_path / "broken.mkv", "--unpaced", "--sink", "null", "--record", "out.mp4", *QUICK)
     assert "Traceback" not in done.stderr
     names = [path.name for path in folder.iterdir()]
     assert names == (["out.mp4"] if done.returncode == 0 else ["out.incomplete.mp4"])
     assert len(read_clip(folder / names[0]).images) >= 5
 
 
-def test_a_recording_never_replaces_its_own_source(folder: Path, clip: Path) -> None:
+def test_a_recording_never_replaces_its_own_source(run: Run, clip: Path) -> None:
     before = clip.read_bytes()
-    done = _run(folder, "--source", str(clip), "--unpaced", "--sink", "null", "--record", str(clip))
+    done = run("--source", str(clip), "--unpaced", "--sink", "null", "--record", str(clip))
     assert done.returncode == 1
     assert "is the source itself" in done.stderr
     assert clip.read_bytes() == before

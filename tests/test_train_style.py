@@ -22,9 +22,15 @@ from neural_style.networks.fast_net import FastNet, FastNetShape
 from neural_style.training.options import TrainOptions
 from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint
 from realtime.style_catalogue import SAVED_MODELS, load_catalogue
-from train_style import main, parse_arguments
+from train_style import main, make_parser, read_options
 
 Run = Callable[..., int]
+
+
+def parse_arguments(arguments: list[str]) -> tuple[TrainOptions, bool]:
+    """The options of a command line, and whether it resumes."""
+    chosen = make_parser().parse_args(arguments)
+    return read_options(chosen), chosen.resume
 
 
 @pytest.fixture
@@ -96,7 +102,7 @@ MINIMAL = ["--style-image", "a.png", "--name", "waves", "--content-dir", "photos
 
 
 def test_defaults_are_those_of_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train_style.usable_cores", lambda: 1)
+    monkeypatch.setattr("neural_style.training.machine.usable_cores", lambda: 1)
     monkeypatch.setenv("TORCH_HOME", "nowhere")
     options, resume = parse_arguments(MINIMAL)
     assert not resume
@@ -118,7 +124,7 @@ def test_whole_networks_are_trained_longer_than_a_style() -> None:
 def test_a_batch_is_shared_evenly_by_as_many_processes_as_there_are_cores(
     batch_size: int, cores: int, processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("train_style.usable_cores", lambda: cores)
+    monkeypatch.setattr("neural_style.training.machine.usable_cores", lambda: cores)
     assert parse_arguments([*MINIMAL, "--batch-size", str(batch_size)])[0].processes == processes
 
 
@@ -226,7 +232,7 @@ def saved_models(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     catalogue = folder / "saved_models"
     catalogue.mkdir()
     monkeypatch.setattr(train_style, "SAVED_MODELS", catalogue)
-    monkeypatch.setattr(train_style, "load_catalogue", lambda: load_catalogue(catalogue))
+    monkeypatch.setattr("realtime.style_catalogue.load_catalogue", lambda: load_catalogue(catalogue))
     return catalogue
 
 
@@ -252,7 +258,7 @@ def test_a_name_of_the_trunk_or_of_a_style_beside_it_is_refused_before_training(
     assert load_catalogue(saved_models).names == ("x", "y", "waves")
     assert run(*first, "--resume", network="style") == 0, "its own name is no clash"
     capsys.readouterr()
-    monkeypatch.setattr(train_style, "train", lambda *arguments: pytest.fail("trained for nothing"))
+    monkeypatch.setattr("neural_style.training.run.run_training", lambda *arguments: pytest.fail("trained for nothing"))
     for name, holder in (("x", "fast.safetensors"), ("waves", "waves.safetensors")):
         arguments = ["--style-image", "b.png", "--name", name, "-o", str(saved_models / "new.safetensors"), *trunk]
         assert run(*arguments, network="style") == 1
@@ -326,7 +332,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_style, "train", interrupt)
+    monkeypatch.setattr("neural_style.training.run.run_training", interrupt)
     assert run("--style-image", "a.png", "--name", "waves") == 130
     assert "--resume" in capsys.readouterr().err
 

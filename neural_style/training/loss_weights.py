@@ -1,7 +1,6 @@
 """Owns the choice of the loss network and the source of its weights."""
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,12 +8,9 @@ from torch import Tensor
 from neural_style.errors import MissingPackageError, TrainingError
 from neural_style.networks.efficientnet import packaged_weights
 from neural_style.training.loss_network import EfficientNetLoss, LossNetwork
-from neural_style.training.losses import LossWeights
+from neural_style.training.options import LOSS_NETWORK_NAMES, LossNetworkName, LossWeights
 from neural_style.training.vgg_loss import DISTILLED_LAYERS, VGG16_LAYERS, VGG19_LAYERS, VggLayers, VggLoss
 from neural_style.weights.state_dict import first_reason, read_state
-
-LossNetworkName = Literal["vgg19", "distilled", "vgg16", "efficientnet"]
-LOSS_NETWORK_NAMES: tuple[LossNetworkName, ...] = ("vgg19", "distilled", "vgg16", "efficientnet")
 
 _VGG_LAYERS: dict[LossNetworkName, VggLayers] = {
     "vgg19": VGG19_LAYERS,

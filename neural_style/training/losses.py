@@ -1,7 +1,6 @@
 """Owns the training losses: content, style, strokes, colour, contrast, smoothness, grid and range."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +15,7 @@ from neural_style.training.image_statistics import (
     standardized_luminance,
 )
 from neural_style.training.loss_network import Features, LossNetwork
+from neural_style.training.options import LossWeights
 
 _CLOSE_UP_SHARE = 0.5
 """Side of the part that is looked at enlarged, as a share of the image's side."""
@@ -25,35 +25,6 @@ _NO_FEATURES = 1e-12
 
 _FLAT = 1e-5
 """Mean square contrast, pixels 0..1, below which an image counts as flat."""
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """How much each term counts.
-
-    Attributes:
-        content: low stylizes over the content, high leaves the photograph.
-        style: weight of the statistics of all style layers together.
-        colour: match of the distribution of colours.
-        contrast: match of the distribution of what differs within small patches; without it a
-            network learns to be steady by stylizing with less contrast.
-        smoothness: total variation.
-        grid: patterns in step with the cells that a network computes on, see `grid_power`.
-        range: pixels outside of 0..255, which a screen would cut off.
-        steadiness: images that move with what they show (`neural_style.training.steadiness`).
-        strokes: match of the covariances of features in images without colour and of equal contrast;
-            without it much of a style's statistics come from its palette alone.
-    """
-
-    content: float = 0.45
-    style: float = 1.0
-    colour: float = 50.0
-    contrast: float = 1.5
-    smoothness: float = 0.5
-    grid: float = 0.0
-    range: float = 20.0
-    steadiness: float = 12.0
-    strokes: float = 0.0
 
 
 class PerceptualLoss:

@@ -1,16 +1,49 @@
-"""Owns the options of a training: their defaults, and what is allowed."""
+"""The options of a training: their defaults, and what is allowed. Importing them imports no PyTorch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from neural_style.errors import TrainingError
-from neural_style.training.loss_weights import LossNetworkName
-from neural_style.training.losses import LossWeights
-from neural_style.weights.checkpoint import StyleCredit
+
+if TYPE_CHECKING:
+    from neural_style.weights.checkpoint import StyleCredit
 
 NetworkKind = Literal["style", "fast", "fine", "transformer"]
-NETWORK_KINDS: tuple[NetworkKind, ...] = ("style", "fast", "fine", "transformer")
+LossNetworkName = Literal["vgg19", "distilled", "vgg16", "efficientnet"]
+NETWORK_KINDS: tuple[NetworkKind, ...] = get_args(NetworkKind)
+LOSS_NETWORK_NAMES: tuple[LossNetworkName, ...] = get_args(LossNetworkName)
+STEPS: dict[NetworkKind, int] = {"style": 500, "fast": 4500, "fine": 4500, "transformer": 4500}
+"""How long each kind is trained when nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each term counts.
+
+    Attributes:
+        content: low stylizes over the content, high leaves the photograph.
+        style: weight of the statistics of all style layers together.
+        colour: match of the distribution of colours.
+        contrast: match of the distribution of what differs within small patches; without it a
+            network learns to be steady by stylizing with less contrast.
+        smoothness: total variation.
+        grid: patterns in step with the cells that a network computes on, see `grid_power`.
+        range: pixels outside of 0..255, which a screen would cut off.
+        steadiness: images that move with what they show (`neural_style.training.steadiness`).
+        strokes: match of the covariances of features in images without colour and of equal contrast;
+            without it much of a style's statistics come from its palette alone.
+    """
+
+    content: float = 0.45
+    style: float = 1.0
+    colour: float = 50.0
+    contrast: float = 1.5
+    smoothness: float = 0.5
+    grid: float = 0.0
+    range: float = 20.0
+    steadiness: float = 12.0
+    strokes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,12 +79,12 @@ class TrainOptions:
     """
 
     style_images: tuple[Path, ...]
-    credits: tuple[StyleCredit, ...]
+    credits: "tuple[StyleCredit, ...]"
     content_dir: Path | None
     output: Path
     network: NetworkKind = "style"
     trunk: Path | None = None
-    steps: int = 500
+    steps: int = STEPS["style"]
     batch_size: int = 4
     crop_px: int = 256
     style_size_px: int = 480

@@ -6,10 +6,10 @@ from statistics import median
 
 import numpy as np
 
-from realtime.controls import Look
 from realtime.engines.protocol import Engine
 from realtime.flow import EngineStage
 from realtime.frame import Image
+from realtime.look import Look
 
 _SIZES = (1, 2, 4)
 _RUNS = 3

@@ -49,7 +49,7 @@ def open_engine(
         if options.engine != "openvino":
             _report_unused_gpu(options.engine, options, say)
         return engine
-    if not options.shrinks:
+    if options.batch_size is not None:
         return engine
 
     def open_tiled(tile_px: int) -> Engine:

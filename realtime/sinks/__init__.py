@@ -1,7 +1,4 @@
-"""Owns the sinks: where frames leave.
-
-Must not know sources, engines or mailboxes.
-"""
+"""The sinks: where frames leave."""
 
 from realtime.sinks.protocol import Display, Sink, StylizedFrame
 

@@ -1,12 +1,9 @@
-"""Owns the sink that throws frames away, for measuring.
+"""The sink that throws frames away, for measuring."""
 
-Must not know why.
-"""
-
-from realtime.sinks.protocol import StylizedFrame
+from realtime.sinks.protocol import Sink, StylizedFrame
 
 
-class NullSink:
+class NullSink(Sink):
     """Takes every frame and keeps none."""
 
     def write(self, stylized: StylizedFrame) -> None:
@@ -14,8 +11,4 @@ class NullSink:
 
     def close(self) -> str:
         """See `Sink.close`."""
-        return ""
-
-    def abandon(self) -> str:
-        """See `Sink.abandon`."""
         return ""

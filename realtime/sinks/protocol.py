@@ -1,7 +1,4 @@
-"""Owns what every sink promises.
-
-Must not know any sink.
-"""
+"""What every sink promises."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -46,7 +43,7 @@ class Sink(Protocol):
 
     def abandon(self) -> str:
         """Ends after an error, leaving nothing under the asked name; returns a line like `close`."""
-        ...
+        return self.close()
 
 
 class Display(Sink, Protocol):

@@ -1,7 +1,4 @@
-"""Owns the virtual camera: other programs, such as video calls, see the stylized images as a webcam.
-
-Must not know which programs, nor how the driver works.
-"""
+"""The virtual camera: other programs, such as video calls, see the stylized images as a webcam."""
 
 import sys
 from typing import Any
@@ -11,7 +8,7 @@ import numpy as np
 
 from neural_style.packages import optional_packages
 from realtime.errors import SinkError
-from realtime.sinks.protocol import StylizedFrame
+from realtime.sinks.protocol import Sink, StylizedFrame
 
 _DRIVERS = {
     "linux": "install v4l2loopback: sudo apt install v4l2loopback-dkms && sudo modprobe v4l2loopback devices=1 "
@@ -21,7 +18,7 @@ _DRIVERS = {
 }
 
 
-class VirtualCameraSink:
+class VirtualCameraSink(Sink):
     """A camera for other programs. The size is that of the first frame; later ones are fitted into it.
 
     Args:
@@ -58,10 +55,6 @@ class VirtualCameraSink:
         camera, self._camera = self._camera, None
         camera.close()
         return f"virtual camera {camera.device}: closed"
-
-    def abandon(self) -> str:
-        """See `Sink.abandon`."""
-        return self.close()
 
     def _opened(self, width: int, height: int) -> Any:
         try:

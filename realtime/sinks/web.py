@@ -7,11 +7,11 @@ from neural_style.packages import optional_packages
 from realtime.controls import Command, Controls
 from realtime.engines.protocol import Engine
 from realtime.options import LookOptions, WebOptions
-from realtime.sinks.protocol import StylizedFrame
+from realtime.sinks.protocol import Sink, StylizedFrame
 from realtime.style_catalogue import Catalogue
 
 
-class WebSink:
+class WebSink(Sink):
     """A page for any number of viewers, who may also send their own cameras and images.
 
     Args:
@@ -63,7 +63,3 @@ class WebSink:
         if self._server is not None:
             self._server.close()
         return ""
-
-    def abandon(self) -> str:
-        """See `Sink.abandon`."""
-        return self.close()

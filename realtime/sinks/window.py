@@ -1,7 +1,4 @@
-"""Owns the window: shows frames, and turns its keys into commands.
-
-Must not know what the commands do.
-"""
+"""The window: shows frames, and turns its keys into commands."""
 
 import os
 import socket
@@ -13,28 +10,21 @@ from realtime.controls import Action, Command
 from realtime.errors import SinkError
 from realtime.frame import to_bgr
 from realtime.keyboard import Keyboard
-from realtime.sinks.protocol import StylizedFrame
+from realtime.sinks.protocol import Display, StylizedFrame
 
 TITLE = "Neural style"
 
-_KEY_NAMES = {
-    8: "backspace",
-    10: "enter",
-    13: "enter",
-    27: "escape",
-    32: "space",
-    127: "backspace",
-    65288: "backspace",
-    65293: "enter",
-    65421: "enter",
-    65361: "left",
-    65363: "right",
-    2424832: "left",
-    2555904: "right",
-    63234: "left",
-    63235: "right",
+_KEY_CODES = {
+    "backspace": (8, 127, 65288),
+    "enter": (10, 13, 65293, 65421),
+    "escape": (27,),
+    "space": (32,),
+    "left": (65361, 2424832, 63234),
+    "right": (65363, 2555904, 63235),
 }
-"""Codes of the keys that are no characters: X11, then Windows, then macOS."""
+"""Codes of the keys that are no characters: of all systems, then of X11, Windows and macOS."""
+
+_KEY_NAMES = {code: name for name, codes in _KEY_CODES.items() for code in codes}
 
 
 def display_is_available() -> bool:
@@ -54,7 +44,7 @@ def display_is_available() -> bool:
     return False
 
 
-class WindowSink:
+class WindowSink(Display):
     """A resizable window. Use it from the main thread only.
 
     Raises:
@@ -102,10 +92,6 @@ class WindowSink:
             cv2.destroyWindow(TITLE)
             self._opened = False
         return ""
-
-    def abandon(self) -> str:
-        """See `Sink.abandon`."""
-        return self.close()
 
     def _open(self, stylized: StylizedFrame) -> None:
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)

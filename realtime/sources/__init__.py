@@ -1,7 +1,4 @@
-"""Owns the sources: where frames enter.
-
-Must not know mailboxes, engines or sinks.
-"""
+"""The sources: where frames enter."""
 
 from realtime.sources.protocol import Source, SourceInfo
 from realtime.sources.selection import open_default_source, open_source

@@ -1,12 +1,10 @@
-"""Owns cameras and network streams: sources that go on whether somebody reads or not.
-
-Must not know engines or sinks.
-"""
+"""Cameras and network streams: sources that go on whether somebody reads or not."""
 
 import logging
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,7 +53,7 @@ class CameraSource:
 
     Args:
         name: for people.
-        open_capture: opens the device; called again for every new try.
+        open_capture: opens the device, or raises SourceError; called again for every new try.
         size_wh: frames are resized to fit inside; None keeps their own size.
         silent_after_s: how long without a frame counts as silent.
         give_up_after_s: how long reconnecting is tried.
@@ -67,7 +65,7 @@ class CameraSource:
     def __init__(
         self,
         name: str,
-        open_capture: "CaptureOpener",
+        open_capture: Callable[[], Capture],
         size_wh: tuple[int, int] | None = None,
         silent_after_s: float = SILENT_AFTER_S,
         give_up_after_s: float = GIVE_UP_AFTER_S,
@@ -166,14 +164,6 @@ class CameraSource:
         ) from self._failure
 
 
-class CaptureOpener(Protocol):
-    """Opens a device, or raises `SourceError`."""
-
-    def __call__(self) -> Capture:
-        """Returns the opened device."""
-        ...
-
-
 def _with_format(name: str, capture: Capture) -> str:
     """Adds the pixel format that the device really gives: "camera 0 (MJPG)"."""
     code = int(capture.get(cv2.CAP_PROP_FOURCC))
@@ -226,8 +216,7 @@ def list_cameras() -> list[str]:
     """Names the cameras of this machine, as `--source` takes them."""
     if sys.platform == "linux":
         nodes = sorted(Path("/dev").glob("video*"), key=lambda path: (len(path.name), path.name))
-        paths = [path for path in nodes if _gives_images(path)]
-        return [_describe(path) for path in paths]
+        return [f"{node}  {_about(node, 'name')}".rstrip() for node in nodes if _about(node, "index") in ("", "0")]
     found = []
     for number in range(10):
         capture = cv2.VideoCapture(number)
@@ -237,22 +226,20 @@ def list_cameras() -> list[str]:
     return found
 
 
-def _gives_images(node: Path) -> bool:
-    """Many cameras have a second node for metadata; the first has index 0."""
-    index = Path("/sys/class/video4linux") / node.name / "index"
-    return not index.is_file() or index.read_text().strip() == "0"
-
-
-def _describe(path: Path) -> str:
-    label = Path("/sys/class/video4linux") / path.name / "name"
-    return f"{path}  {label.read_text().strip()}" if label.is_file() else str(path)
+def _about(node: Path, what: str) -> str:
+    """What Linux says of a camera, or "". Many cameras have a second node, for metadata; the first has index 0."""
+    file = Path("/sys/class/video4linux") / node.name / what
+    return file.read_text().strip() if file.is_file() else ""
 
 
 def _check_device_file(device: int | str) -> None:
     """Linux says without opening the driver whether there is a camera, so ask first."""
-    path = Path(f"/dev/video{device}" if isinstance(device, int) else device)
-    if sys.platform == "linux" and not path.exists():
+    if sys.platform == "linux" and not _node(device).exists():
         raise SourceError(f"camera {device}: does not open; {_likely_cause(device)}")
+
+
+def _node(device: int | str) -> Path:
+    return Path(f"/dev/video{device}" if isinstance(device, int) else device)
 
 
 def _likely_cause(device: int | str) -> str:
@@ -260,7 +247,7 @@ def _likely_cause(device: int | str) -> str:
         return "allow this terminal to use the camera in System Settings, Privacy & Security, or close other programs"
     if sys.platform == "win32":
         return "allow desktop apps to use the camera in Settings, Privacy, or close other programs that use it"
-    path = Path(f"/dev/video{device}" if isinstance(device, int) else device)
+    path = _node(device)
     if not path.exists():
         others = ", ".join(list_cameras())
         return f"there is no {path} on this machine; " + (f"there is {others}" if others else "no camera is connected")

@@ -1,7 +1,4 @@
-"""Owns pacing: frames of a file come when they are due.
-
-Must not know files.
-"""
+"""Pacing: frames of a file come when they are due."""
 
 import threading
 import time
@@ -10,8 +7,8 @@ import time
 class Pacer:
     """Waits until a media time is due, counted from the first one it was asked about.
 
-    A reader that is late is not made to hurry through what it missed: when it is more
-    than half a second behind (after a pause, say), the clock starts again.
+    When a reader is more than half a second late, after a pause for example, the clock starts again,
+    so that it does not hurry through what it missed.
     """
 
     _LATE_S = 0.5
@@ -28,5 +25,5 @@ class Pacer:
         self._stopped.wait(max(0.0, self._start_s + media_time_s - now_s))
 
     def stop(self) -> None:
-        """Wakes who waits, and lets nobody wait again."""
+        """Ends waiting, now and later."""
         self._stopped.set()

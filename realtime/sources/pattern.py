@@ -1,7 +1,4 @@
-"""Owns the moving test pattern: a source that needs no camera and no file.
-
-Must not know who looks at it.
-"""
+"""The moving test pattern: a source that needs no camera and no file."""
 
 import time
 

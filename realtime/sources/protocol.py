@@ -1,7 +1,4 @@
-"""Owns what every source promises.
-
-Must not know any source.
-"""
+"""What every source promises."""
 
 from dataclasses import dataclass
 from typing import Protocol

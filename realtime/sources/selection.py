@@ -1,7 +1,4 @@
-"""Owns what `--source` means.
-
-Must not know how a source works.
-"""
+"""What `--source` means."""
 
 from pathlib import Path
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from neural_style.atomic_file import whole_file
-from realtime.controls import Look
 from realtime.engines import TYPICAL_SIZE_WH, Engine, open_engine
 from realtime.engines.devices import unused_gpu
 from realtime.errors import EngineError, EngineTimeoutError, OptionError, StylizationError
+from realtime.look import Look
 from realtime.media.codecs import find_encoder
 from realtime.media.video_reader import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
@@ -136,7 +136,7 @@ class _Run:
             encoder=find_encoder(options.codec, task.targets[0].suffix.lower()),
             cut=Cut(options.start_s, options.end_s) if is_cut else None,
             max_side_px=options.max_side_px,
-            batch_size=1 if options.resume and options.batch_size is None else options.batch_size,
+            batch_size=options.engine.batch_size or (1 if options.resume else None),
             fingerprint=self._fingerprint(task.source, looks) if options.resume else None,
         )
         if not options.resume and kept.is_dir():
@@ -179,7 +179,7 @@ class _Run:
             "end": self._options.end_s,
             "max-side": self._options.max_side_px,
             "stroke": self._options.stroke,
-            "batch-size": self._options.batch_size or 1,
+            "batch-size": self._options.engine.batch_size or 1,
             "engine": [info.engine, info.device, info.precision],
             "images in a piece": SEGMENT_FRAMES,
         }

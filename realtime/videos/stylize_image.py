@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from neural_style.contact_sheet import draw_sheet, make_cell
-from realtime.controls import Look
 from realtime.engines import Engine
-from realtime.finish import Finisher
 from realtime.flow import EngineStage
+from realtime.look import Look
 from realtime.media.image_file import StillImage, read_still, write_still
 from realtime.options import FileOptions
+from realtime.postprocess import Finisher
 from realtime.stroke_size import StrokeEngine, resized_for_stylizing
 from realtime.videos.outputs import FileTask
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from realtime.controls import Look
 from realtime.engines.batch_size import fastest_batch_size
 from realtime.engines.protocol import Engine
 from realtime.errors import SinkError
 from realtime.flow import EngineStage, StageThreads
+from realtime.look import Look
 from realtime.mailbox import BoundedMailbox
 from realtime.media.codecs import Encoder
 from realtime.media.video_reader import Cut, VideoFrame, VideoReader

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from realtime.controls import Look
-from realtime.finish import Finisher
 from realtime.frame import Image
+from realtime.look import Look
 from realtime.mailbox import BoundedMailbox, MailboxClosedError
 from realtime.media.codecs import Encoder, VideoFormat
 from realtime.media.video_reader import VideoFrame
-from realtime.postprocess import Smoothed
+from realtime.postprocess import Finisher, Smoothed
 from realtime.stats import Stats
 from realtime.videos.resume import WorkFolder
 from realtime.videos.segments import SegmentWriter

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from realtime.controls import Action, ChangeLook, Command, Controls, Look, SelectStyle
+from realtime.controls import Action, ChangeLook, Command, Controls, SelectStyle
+from realtime.look import Look
 from realtime.stats import Stats
 from realtime.style_catalogue import Catalogue
 

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from realtime.controls import Look
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, EngineTimeoutError, SourceError, StyleError
 from realtime.flow import EngineStage
+from realtime.look import Look
 from realtime.stroke_size import StrokeEngine
 from realtime.style_catalogue import Catalogue, find_style
 from realtime.web.guard import problem

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from realtime.controls import Controls, Look
+from realtime.controls import Controls
 from realtime.engines.protocol import Engine
 from realtime.errors import StylizationError
-from realtime.finish import Finisher
 from realtime.flow import EngineStage, StageThreads
 from realtime.frame import Frame, Image
-from realtime.postprocess import mirror
+from realtime.look import Look
+from realtime.postprocess import Finisher, mirror
 from realtime.sinks.protocol import StylizedFrame
 from realtime.style_catalogue import Style, together
 

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from functools import cache
 
-from realtime.controls import Look
-from realtime.finish import Finisher
 from realtime.flow import EngineStage
 from realtime.frame import Image
+from realtime.look import Look
 from realtime.media.image_file import ImageLimits, StillImage, decode_still, encode_still
 from realtime.media.resize import resize
 from realtime.media.video_reader import VideoReader
+from realtime.postprocess import Finisher
 from realtime.sources.selection import SAMPLE_CLIP
 from realtime.style_catalogue import Style
 

@@ -59,13 +59,6 @@ def test_another_size_ends_the_batch_and_begins_the_next() -> None:
         batcher.next_batch()
 
 
-def test_a_limit_makes_a_batch_smaller_but_never_larger() -> None:
-    batcher = Batcher(_mailbox(*[(4, 4)] * 7), 3, LONG_MS)
-    assert _indices(batcher.next_batch(limit=2)) == [0, 1]
-    assert _indices(batcher.next_batch(limit=1)) == [2]
-    assert _indices(batcher.next_batch(limit=100)) == [3, 4, 5]
-
-
 def test_a_frame_held_back_comes_before_the_end() -> None:
     batcher = Batcher(_mailbox((4, 4), (8, 4)), 2, LONG_MS)
     assert _indices(batcher.next_batch()) == [0]

@@ -17,8 +17,6 @@ from realtime.options import (
     FileOptions,
     LookOptions,
     RunOptions,
-    parse_size_wh,
-    parse_time_s,
 )
 
 
@@ -73,36 +71,9 @@ def test_limits_themselves_are_taken() -> None:
         assert RunOptions(record=Path(name)).record == Path(name)
 
 
-def test_defaults_are_a_window_and_candy_at_full_strength() -> None:
-    options = RunOptions()
-    assert (options.source, options.sinks, options.record) == (None, (), None)
-    assert (options.look.style, options.look.strength) == ("candy", 1.0)
-    assert (options.engine.engine, options.engine.device, options.engine.batch_size) == ("auto", "auto", 1)
-
-
 def test_options_cannot_be_changed_afterwards() -> None:
     with pytest.raises(FrozenInstanceError):
         RunOptions().unpaced = True  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("text", "size_wh"), [("640x480", (640, 480)), ("1280X720", (1280, 720)), ("1x1", (1, 1)), ("0x0", (0, 0))]
-)
-def test_a_size_is_width_times_height(text: str, size_wh: tuple[int, int]) -> None:
-    assert parse_size_wh(text) == size_wh
-
-
-@pytest.mark.parametrize("text", ["abc", "", "x", "640", "640x", "x480", "640x480x3", "-1x5", "6.4x4", "640 x 480"])
-def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(OptionError) as refused:
-        parse_size_wh(text)
-    assert repr(text) in str(refused.value)
-    assert "640x480" in str(refused.value)
-
-
-def test_a_size_in_superscripts_is_refused_too() -> None:
-    with pytest.raises(OptionError):
-        parse_size_wh("\N{SUPERSCRIPT TWO}x2")
 
 
 def test_a_device_number_in_superscripts_is_refused_too() -> None:
@@ -117,20 +88,9 @@ def test_a_device_number_in_superscripts_is_refused_too() -> None:
         ({"start_s": 5.0, "end_s": 5.0}, "the end must be later"),
         ({"max_side_px": 8}, "max-side 8: must be 16"),
         ({"tile_px": 64}, "tile 64: must be 128"),
-        ({"batch_size": 0}, "batch-size 0: must be auto or 1 to 256"),
+        ({"stroke": 5.0}, "stroke 5.0: must be 0.5 to 4"),
     ],
 )
 def test_options_of_files_are_checked(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(OptionError, match=said):
         FileOptions(("in.mp4",), "out.mp4", **changes)
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90", 90.0), ("1:30", 90.0), ("1:00:00.5", 3600.5), ("0", 0.0)])
-def test_times_are_read(text: str, seconds: float) -> None:
-    assert parse_time_s(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "x", "1:2:3:4", "-5", "nan", "inf", "1:-3"])
-def test_times_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(OptionError, match="write seconds, MM:SS or HH:MM:SS"):
-        parse_time_s(text)

@@ -271,10 +271,10 @@ def test_the_styles_that_come_along_are_those_of_the_public_example() -> None:
 def test_starting_does_not_import_torch() -> None:
     program = """
 import json, sys
-import run_webcam
+import realtime.live_session
 from realtime.options import EngineOptions
 from realtime.engines import open_engine
-catalogue, first = run_webcam.open_styles("candy:0.6+udnie:0.4")
+catalogue, first = realtime.live_session.open_styles("candy:0.6+udnie:0.4")
 engine = open_engine(catalogue, EngineOptions(engine="onnx"), first)
 print(json.dumps([engine.info.engine, "torch" in sys.modules]))
 """

@@ -19,6 +19,7 @@ from realtime.sources.selection import SAMPLE_CLIP
 from realtime.style_catalogue import SAVED_MODELS
 from speed import gpu
 from speed.acceptance import GpuReport, GpuResult, Requirement, gpu_table, requirement_table
+from speed.benchmark import accept
 from speed.gpu import FULL_HD, UHD, GpuAcceptance, speed_requirements
 
 SIZES_WH = ((32, 24), (24, 16))
@@ -177,4 +178,4 @@ def test_events_of_the_gpu_measure_time() -> None:
 def test_an_engine_error_is_what_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EngineError):
-        benchmark.accept(None, None)
+        accept(None, None)

@@ -14,8 +14,7 @@ from export.exporter import export_checkpoint
 from neural_style.contact_sheet import CELL_WH
 from neural_style.judging.model_card import main, training_command
 from neural_style.networks.fast_net import FastNet
-from neural_style.training.losses import LossWeights
-from neural_style.training.options import TrainOptions
+from neural_style.training.options import LossWeights, TrainOptions
 from neural_style.training.trainer import Trainer
 from neural_style.weights.checkpoint import StyleCredit, save_checkpoint
 
@@ -103,7 +102,7 @@ def test_its_command_gives_the_options_of_the_training(tmp_path: Path, monkeypat
     header = train_header(options.output)
     words = shlex.split(training_command(header, "out.safetensors").replace("\\\n", " "))
     assert words[:2] == ["python", "train_style.py"]
-    again, _ = train_style.parse_arguments(words[2:])
+    again = train_style.read_options(train_style.make_parser().parse_args(words[2:]))
     for name in ("network", "steps", "batch_size", "crop_px", "style_size_px", "learning_rate", "seed", "processes"):
         assert getattr(again, name) == getattr(options, name), name
     assert again.weights == weights

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from neural_style.errors import MissingPackageError, TrainingError
 from neural_style.training.image_statistics import gram
 from neural_style.training.loss_network import EfficientNetLoss, LossNetwork
-from neural_style.training.loss_weights import LossNetworkName, best_loss_network, described, load_loss_network
+from neural_style.training.loss_weights import best_loss_network, described, load_loss_network
+from neural_style.training.options import LossNetworkName
 from neural_style.training.vgg_loss import DISTILLED_LAYERS, VGG19_LAYERS, VggLayers
 
 # The stem and blocks before the third pad nothing, so that no frame is seen; the others reflect.

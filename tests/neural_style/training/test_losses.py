@@ -20,7 +20,8 @@ from neural_style.training.image_statistics import (
     standardized_luminance,
 )
 from neural_style.training.loss_network import Features, LossNetwork
-from neural_style.training.losses import LossWeights, PerceptualLoss
+from neural_style.training.losses import PerceptualLoss
+from neural_style.training.options import LossWeights
 
 ALONE = LossWeights(content=1.0, style=1.0, colour=1.0, contrast=1.0, smoothness=1.0, range=1.0)
 TERMS = ["content", "style", "colour", "contrast", "smoothness", "range"]

@@ -23,8 +23,7 @@ from neural_style.networks.fast_net import FINE, FastNet, FastNetShape
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.training.dataset import read_style_image
 from neural_style.training.distributed import Member
-from neural_style.training.losses import LossWeights
-from neural_style.training.options import NetworkKind, TrainOptions
+from neural_style.training.options import LossWeights, NetworkKind, TrainOptions
 from neural_style.training.starting_point import new_network, parameter_groups
 from neural_style.training.trainer import Progress, Trainer
 from neural_style.weights.checkpoint import StyleCredit, load_checkpoint, save_checkpoint

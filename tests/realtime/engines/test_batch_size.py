@@ -7,8 +7,8 @@ import pytest
 from fakes import IdentityEngine, UnevenEngine, make_catalogue, noise
 from numpy.typing import NDArray
 
-from realtime.controls import Look
 from realtime.engines.batch_size import fastest_batch_size
+from realtime.look import Look
 from realtime.style_catalogue import Style
 
 LOOK = Look(make_catalogue("a").styles[0], 1.0, keep_colors=False, smoothing=0.0)

@@ -61,7 +61,7 @@ def choose(monkeypatch: pytest.MonkeyPatch) -> Choose:
         monkeypatch.setattr(selection, "_is_there", lambda *_: machine.has_int8_files)
         monkeypatch.setattr(Autotune, "fastest", fastest)
         monkeypatch.setattr(selection, "open_named_engine", lambda _, options: _Opened(options))
-        return str(open_engine(Catalogue(styles or (BOTH,)), EngineOptions(**wish, shrinks=False), first))
+        return str(open_engine(Catalogue(styles or (BOTH,)), EngineOptions(**wish, batch_size=1), first))
 
     return _choose
 

@@ -10,10 +10,10 @@ import pytest
 from fakes import FailingEngine, IdentityEngine, InvertingEngine, UnevenEngine, difference, make_catalogue
 from video_corpus import VideoKind, images_of, make_video, take_apart
 
-from realtime.controls import Look
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, EngineTimeoutError, SinkError, SourceError
 from realtime.frame import Image
+from realtime.look import Look
 from realtime.media.codecs import find_encoder
 from realtime.media.colour import ColourTags
 from realtime.media.video_reader import Cut

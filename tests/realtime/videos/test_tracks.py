@@ -13,7 +13,7 @@ from fakes import IdentityEngine, make_catalogue, noise
 from PIL import Image as Pillow
 from video_corpus import VideoKind, make_video, take_apart
 
-from realtime.controls import Look
+from realtime.look import Look
 from realtime.media.codecs import find_encoder
 from realtime.media.video_reader import Cut
 from realtime.videos.stylize_video import VideoJob, make_videos

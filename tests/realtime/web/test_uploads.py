@@ -11,9 +11,9 @@ from fakes import IdentityEngine, difference, make_catalogue, noise
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from realtime.controls import Look
 from realtime.errors import SourceError
 from realtime.flow import EngineStage
+from realtime.look import Look
 from realtime.stroke_size import StrokeEngine
 from realtime.style_catalogue import Style
 from realtime.web.uploads import stylize_upload
