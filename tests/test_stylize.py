@@ -59,6 +59,7 @@ def test_one_file_for_each_style(photo: Path) -> None:
     assert photo.with_name("out_udnie.jpg").is_file()
 
 
+@pytest.mark.slow
 def test_a_sheet_of_a_large_image_shows_the_strokes_of_the_whole_image(tmp_path: Path) -> None:
     Pillow.fromarray(noise((2400, 1800))).save(tmp_path / "a.png")
     assert run(tmp_path / "a.png", "-o", tmp_path / "candy.png") == 0
@@ -79,6 +80,7 @@ def test_the_longer_side_is_limited(photo: Path) -> None:
     assert image(photo.with_name("out.png")).shape == (40, 48, 3)
 
 
+@pytest.mark.slow
 def test_parts_give_the_same_image(tmp_path: Path) -> None:
     Pillow.fromarray(noise((400, 300))).save(tmp_path / "a.png")
     for name, extra in (("whole", []), ("parts", ["--tile", "128"])):

