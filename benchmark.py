@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from realtime import cli
+from realtime.interrupts import ended_by_signals
 from realtime.options import ENGINE_NAMES, PRECISIONS
 from speed.options import BenchmarkOptions
 
@@ -80,7 +81,8 @@ def _parts(text: str) -> tuple[str, ...]:
 def run(chosen: argparse.Namespace) -> int:
     """Does what the command line says, and returns the exit status."""
     options = None if chosen.gpu_acceptance else read_options(chosen)
-    from speed.benchmark import accept, run_benchmark  # not above: every measured process imports this file
+    with ended_by_signals():
+        from speed.benchmark import accept, run_benchmark  # not above: every measured process imports this file
 
     return accept(chosen.clip, chosen.json) if options is None else run_benchmark(options)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, get_args
 from export.options import Precision, Runtime, StyleExport
 from neural_style.errors import CheckpointError
 from realtime import cli
+from realtime.interrupts import ended_by_signals
 
 if TYPE_CHECKING:
     from realtime.style_catalogue import Style
@@ -50,9 +51,10 @@ def export_style(asked: StyleExport) -> str:
         ExportError: the file's images differ from PyTorch's, or it cannot be written.
         MissingPackageError: int8 has no photographs to calibrate with.
     """
-    from export.exporter import ExportError, ExportOptions, export_checkpoint
-    from export.torchscript import export_torchscript
-    from realtime.style_catalogue import open_styles
+    with ended_by_signals():
+        from export.exporter import ExportError, ExportOptions, export_checkpoint
+        from export.torchscript import export_torchscript
+        from realtime.style_catalogue import open_styles
 
     catalogue, place = open_styles(asked.style, asked.network)
     style = catalogue.styles[place]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from realtime import cli
+from realtime.interrupts import ended_by_signals
 from realtime.options import SINK_NAMES, EngineOptions, LookOptions, RunOptions, WebOptions
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
@@ -73,7 +74,8 @@ def run(chosen: argparse.Namespace) -> int:
         cli.say("\n".join(list_cameras()) or "no camera was found")
         return 0
     options = read_options(chosen)
-    from realtime.live_session import run_live
+    with ended_by_signals():
+        from realtime.live_session import run_live
 
     return run_live(options, cli.say)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from realtime import cli
+from realtime.interrupts import ended_by_signals
 from realtime.options import CODEC_NAMES, EngineOptions, FileOptions, LookOptions
 
 if TYPE_CHECKING:
@@ -72,9 +73,10 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
 def run(chosen: argparse.Namespace, reporter: "Reporter") -> int:
     """Does what the command line says, and returns the exit status."""
     options = read_options(chosen)
-    import cv2
+    with ended_by_signals():
+        import cv2
 
-    from realtime.videos.job import run_files
+        from realtime.videos.job import run_files
 
     cv2.setNumThreads(1)  # the engine has the cores; OpenCV only resizes and mixes
     result = run_files(options, reporter)

@@ -15,6 +15,7 @@ from typing import NoReturn
 from neural_style.training.options import LOSS_NETWORK_NAMES, NETWORK_KINDS, STEPS, LossWeights, TrainOptions
 from neural_style.weights import SAVED_MODELS
 from realtime import cli
+from realtime.interrupts import ended_by_signals
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -97,10 +98,12 @@ def read_options(chosen: argparse.Namespace) -> TrainOptions:
 
 def run(chosen: argparse.Namespace) -> int:
     """Does what the command line says, and returns the exit status."""
+    with ended_by_signals():
+        from export.exporter import export_checkpoint
+        from neural_style.training.checks import check_output
+        from neural_style.training.run import run_training
+
     options = read_options(chosen)
-    from export.exporter import export_checkpoint
-    from neural_style.training.checks import check_output
-    from neural_style.training.run import run_training
 
     logging.basicConfig(format="%(message)s")
     check_output(options, chosen.resume, _taken_names(options.output.parent))

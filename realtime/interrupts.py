@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import NoReturn
 
 import psutil
@@ -34,12 +35,29 @@ def signals_noted(note: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = [signal.signal(number, lambda *_: note()) for number in SIGNALS]
+    with _handled_by(lambda *_: note()):
+        yield
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Inside, SIGINT and SIGTERM end the process at once.
+
+    For imports of native libraries at the start of a command: one that is interrupted half-way may crash
+    the process, and there is nothing yet to close or to remove.
+    """
+    with _handled_by(signal.SIG_DFL):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> Iterator[None]:
+    before = [signal.signal(number, handler) for number in SIGNALS]
     try:
         yield
     finally:
-        for number, handler in zip(SIGNALS, before, strict=True):
-            signal.signal(number, handler)
+        for number, former in zip(SIGNALS, before, strict=True):
+            signal.signal(number, former)
 
 
 def watch_signals() -> None:
