@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -29,6 +30,8 @@ from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint, sa
 from neural_style.weights.state_dict import first_reason
 from realtime.media.image_file import StillImage, readable_images, write_still
 from realtime.media.resize import resize
+
+_log = logging.getLogger(__name__)
 
 _WEAK_SHARE = 0.15
 """Share of the images that are trained at a random strength below 1."""
@@ -183,8 +186,11 @@ class Trainer:
             )
         self._optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._trained.parameters(), 1.0)
-        self._optimizer.step()
+        norm = nn.utils.clip_grad_norm_(self._trained.parameters(), 1.0)
+        if torch.isfinite(norm):
+            self._optimizer.step()
+        else:  # one such gradient would make all weights NaN, and the next checkpoint useless
+            _log.warning("step %d: left out, its gradient is %s", self.step, norm.item())
         self._schedule.step()
         self._follow_average()
         return {name: term.item() for name, term in terms.items()}

@@ -49,4 +49,4 @@ def test_no_part_is_larger_than_asked_for_and_its_surroundings(monkeypatch: pyte
     assert isinstance(network, FastNet)
     network.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].shape[2:]))
     stylize_in_tiles(network, noise((900, 500)), network.style_vectors[:1], 128)
-    assert max(max(size) for size in seen) == 128 + 2 * 96
+    assert max(max(size) for size in seen) == 128 + 2 * HALO_PX

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from numpy.typing import NDArray
 from safetensors import safe_open
 from small_training import FakeLossNetwork, small_options, write_trunk
@@ -530,6 +531,24 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_no_weights(
     with pytest.raises(TrainingError, match="the loss is nan"):
         trainer.run(lambda progress: None)
     assert not options.output.exists()
+
+
+def test_a_gradient_that_is_not_a_number_is_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = Trainer(small_options(folder))
+    losses = trainer._losses
+
+    def broken_once(photographs: Tensor) -> dict[str, Tensor]:
+        terms = losses(photographs)
+        if trainer.step == 2:  # 0 forward, and 0 * inf backward
+            terms["style"] = terms["style"] + (terms["style"] * 0).sqrt()
+        return terms
+
+    monkeypatch.setattr(trainer, "_losses", broken_once)
+    trainer.run(lambda progress: None)
+    assert all(torch.isfinite(weight).all() for weight in trainer.network.state_dict().values())
+    assert [record.getMessage() for record in caplog.records] == ["step 2: left out, its gradient is nan"]
 
 
 def test_a_loss_that_is_not_a_number_leaves_the_last_good_checkpoint(
