@@ -4,7 +4,7 @@ import torch
 from fakes import noise
 
 from neural_style.networks.fast_net import FastNet
-from neural_style.networks.tiles import stylize_in_tiles
+from neural_style.networks.tiles import HALO_PX, stylize_in_tiles
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.weights.checkpoint import StyleNetwork
 

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from numpy.typing import NDArray
 from safetensors import safe_open
 from small_training import FakeLossNetwork, small_options, write_trunk
+from torch import Tensor
 
 from neural_style.contact_sheet import CELL_WH
 from neural_style.errors import CheckpointError, TrainingError
