@@ -103,19 +103,7 @@ ENCODERS: dict[str, Encoder] = {
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 """The containers that videos are written in."""
 
-READABLE_SUFFIXES = (
-    *VIDEO_SUFFIXES,
-    ".m4v",
-    ".avi",
-    ".mpg",
-    ".mpeg",
-    ".ts",
-    ".m2ts",
-    ".wmv",
-    ".flv",
-    ".gif",
-    ".3gp",
-)
+READABLE_SUFFIXES = (*VIDEO_SUFFIXES, ".m4v", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".gif", ".3gp")
 """What is taken for a video in a folder."""
 
 

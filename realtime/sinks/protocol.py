@@ -31,7 +31,6 @@ class Sink(Protocol):
         Raises:
             SinkError: it cannot be taken.
         """
-        ...
 
     def close(self) -> str:
         """Ends well; returns a line for people ("wrote out.mp4 ..."), or "" when there is nothing to say.
@@ -39,7 +38,6 @@ class Sink(Protocol):
         Raises:
             SinkError: the output could not be completed.
         """
-        ...
 
     def abandon(self) -> str:
         """Ends after an error, leaving nothing under the asked name; returns a line like `close`."""
@@ -51,8 +49,6 @@ class Display(Sink, Protocol):
 
     def commands(self) -> list[Command]:
         """What the person asked for since the last call; keeps the display alive, so call it often."""
-        ...
 
     def toggle_full_screen(self) -> None:
         """Fills the screen, or goes back."""
-        ...

@@ -30,19 +30,15 @@ class Capture(Protocol):
 
     def read(self) -> tuple[bool, Any]:
         """Whether an image came, and the image, uint8 (H, W, 3) BGR (OpenCV promises no dtype)."""
-        ...
 
     def isOpened(self) -> bool:  # noqa: N802
         """Whether the device answers."""
-        ...
 
     def get(self, prop: int) -> float:
         """A property of the device."""
-        ...
 
     def release(self) -> None:
         """Lets go of the device."""
-        ...
 
 
 class CameraSource:
@@ -57,6 +53,9 @@ class CameraSource:
         size_wh: frames are resized to fit inside; None keeps their own size.
         silent_after_s: how long without a frame counts as silent.
         give_up_after_s: how long reconnecting is tried.
+
+    Attributes:
+        info: see `Source.info`.
 
     Raises:
         SourceError: the device does not open, or gives no image.
@@ -83,17 +82,12 @@ class CameraSource:
             self.close()
             raise SourceError(f"{name}: opened, but gives no image; another program may be using it")
         rate_fps = capture.get(cv2.CAP_PROP_FPS) or 30.0
-        self._info = SourceInfo(
+        self.info = SourceInfo(
             _with_format(name, capture),
             self._waiting.size_wh,
             rate_fps if 1 <= rate_fps <= 1000 else 30.0,
             can_pause=False,
         )
-
-    @property
-    def info(self) -> SourceInfo:
-        """See `Source.info`."""
-        return self._info
 
     def read(self) -> Frame | None:
         """See `Source.read`; reconnects when the device has fallen silent."""
@@ -179,9 +173,10 @@ def open_camera(device: int | str, size_wh: tuple[int, int]) -> CameraSource:
     """
 
     def open_capture() -> Capture:
-        _check_device_file(device)
-        capture = cv2.VideoCapture(device)
-        if not capture.isOpened():
+        # Linux says without opening the driver whether there is a camera, so ask first.
+        is_there = sys.platform != "linux" or _node(device).exists()
+        capture = cv2.VideoCapture(device) if is_there else None
+        if capture is None or not capture.isOpened():
             raise SourceError(f"camera {device}: does not open; {_likely_cause(device)}")
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, size_wh[0])
@@ -230,12 +225,6 @@ def _about(node: Path, what: str) -> str:
     """What Linux says of a camera, or "". Many cameras have a second node, for metadata; the first has index 0."""
     file = Path("/sys/class/video4linux") / node.name / what
     return file.read_text().strip() if file.is_file() else ""
-
-
-def _check_device_file(device: int | str) -> None:
-    """Linux says without opening the driver whether there is a camera, so ask first."""
-    if sys.platform == "linux" and not _node(device).exists():
-        raise SourceError(f"camera {device}: does not open; {_likely_cause(device)}")
 
 
 def _node(device: int | str) -> Path:

@@ -19,28 +19,23 @@ class PatternSource:
     Args:
         size_wh: width and height in px.
         paced: give 30 frames a second, instead of as many as are read.
+
+    Attributes:
+        info: see `Source.info`.
     """
 
     def __init__(self, size_wh: tuple[int, int] = DEFAULT_SIZE_WH, paced: bool = True) -> None:
-        self._info = SourceInfo("test pattern", size_wh, 30.0, can_pause=True)
+        self.info = SourceInfo("test pattern", size_wh, 30.0, can_pause=True)
         self._panorama = _draw_panorama(*size_wh)
-        self._pacer = Pacer() if paced else None
+        self._pacer = Pacer(paced)
         self._index = 0
-        self._closed = False
-
-    @property
-    def info(self) -> SourceInfo:
-        """See `Source.info`."""
-        return self._info
 
     def read(self) -> Frame | None:
         """See `Source.read`; the pattern never ends by itself."""
-        media_time_s = self._index / self._info.rate_fps
-        if self._pacer is not None:
-            self._pacer.wait_until_due(media_time_s)
-        if self._closed:
+        media_time_s = self._index / self.info.rate_fps
+        if not self._pacer.wait_until_due(media_time_s):
             return None
-        width = self._info.size_wh[0]
+        width = self.info.size_wh[0]
         left = self._index * _STEP_PX % (self._panorama.shape[1] - width)
         pixels = np.ascontiguousarray(self._panorama[:, left : left + width])
         frame = Frame(pixels, self._index, time.perf_counter(), media_time_s)
@@ -49,9 +44,7 @@ class PatternSource:
 
     def close(self) -> None:
         """See `Source.close`."""
-        self._closed = True
-        if self._pacer is not None:
-            self._pacer.stop()
+        self._pacer.stop()
 
 
 def _draw_panorama(width: int, height: int) -> Image:

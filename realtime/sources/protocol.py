@@ -29,7 +29,6 @@ class Source(Protocol):
     @property
     def info(self) -> SourceInfo:
         """What it is."""
-        ...
 
     def read(self) -> Frame | None:
         """Waits for the next frame; None when the source has ended.
@@ -37,8 +36,6 @@ class Source(Protocol):
         Raises:
             SourceError: the source failed.
         """
-        ...
 
     def close(self) -> None:
         """Lets go of the device or file; a `read` that waits in another thread returns None."""
-        ...

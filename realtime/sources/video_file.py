@@ -21,6 +21,9 @@ class VideoFileSource:
         paced: give frames when they are due, instead of as fast as they are read.
         loop: begin again at the end.
 
+    Attributes:
+        info: see `Source.info`.
+
     Raises:
         SourceError: there is no such file, or it holds no image that can be decoded.
     """
@@ -38,7 +41,7 @@ class VideoFileSource:
             what = "is a folder, not a video file" if Path(location).is_dir() else "no such file"
             raise SourceError(f"source {location}: {what}; give a video file, a camera number, sample or pattern")
         self._size_wh, self._loop = size_wh, loop
-        self._pacer = Pacer() if paced else None
+        self._pacer = Pacer(paced)
         self._closed = False
         self._decoding = threading.Lock()
         """Held while an image is decoded: a generator must not be closed while it runs in another thread."""
@@ -46,12 +49,7 @@ class VideoFileSource:
         self._begin()
         video = self._reader.info
         shown_wh = video.size_wh if size_wh is None else fit_size_wh(video.size_wh, size_wh)
-        self._info = SourceInfo(name, shown_wh, float(video.rate), can_pause=True)
-
-    @property
-    def info(self) -> SourceInfo:
-        """See `Source.info`."""
-        return self._info
+        self.info = SourceInfo(name, shown_wh, float(video.rate), can_pause=True)
 
     def read(self) -> Frame | None:
         """See `Source.read`."""
@@ -61,10 +59,8 @@ class VideoFileSource:
             return None
         pixels, unit_s = resize_to_fit(following.pixels, self._size_wh), self._reader.info.time_base
         media_time_s = self._begin_s + float((following.time - self._reader.info.start) * unit_s)
-        if self._pacer is not None:
-            self._pacer.wait_until_due(media_time_s)
-            if self._closed:
-                return None
+        if not self._pacer.wait_until_due(media_time_s):
+            return None
         frame = Frame(pixels, self._index, time.perf_counter(), media_time_s)
         self._index += 1
         self._end_s = media_time_s + float(following.duration * unit_s)
@@ -73,8 +69,7 @@ class VideoFileSource:
     def close(self) -> None:
         """See `Source.close`."""
         self._closed = True
-        if self._pacer is not None:
-            self._pacer.stop()
+        self._pacer.stop()
         with self._decoding:
             self._reader.close()
 

@@ -76,7 +76,12 @@ def test_playing_again_and_again_goes_on_in_time(tmp_path: Path) -> None:
 
 def test_a_paced_clip_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked_s: list[float] = []
-    monkeypatch.setattr("realtime.sources.clock.Pacer.wait_until_due", lambda _, due_s: asked_s.append(due_s))
+
+    def wait_until_due(_: object, due_s: float) -> bool:
+        asked_s.append(due_s)
+        return True
+
+    monkeypatch.setattr("realtime.sources.clock.Pacer.wait_until_due", wait_until_due)
     path = write_clip(tmp_path / "clip.mp4", _numbered(3), ClipFormat(rate_fps=10))
     source = VideoFileSource(path, "clip", paced=True)
     while source.read() is not None:
