@@ -15,7 +15,7 @@ from realtime import cli
 from realtime.interrupts import ended_by_signals
 
 if TYPE_CHECKING:
-    from realtime.style_catalogue import Style
+    from realtime.style import Style
 
 
 def make_parser() -> argparse.ArgumentParser:

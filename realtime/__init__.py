@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from neural_style.telemetry import switch_off_telemetry
 
 if TYPE_CHECKING:
-    from realtime.errors import StylizationError
+    from neural_style.errors import StylizationError
     from realtime.stylizer import Stylizer
 
 __all__ = ["StylizationError", "Stylizer"]
@@ -24,7 +24,7 @@ switch_off_telemetry()
 
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first asked for (PEP 562), so that commands that need none start at once."""
-    modules = {"Stylizer": "realtime.stylizer", "StylizationError": "realtime.errors"}
+    modules = {"Stylizer": "realtime.stylizer", "StylizationError": "neural_style.errors"}
     if name not in modules:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(modules[name]), name)

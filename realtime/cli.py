@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
 
+from neural_style.errors import StylizationError
 from neural_style.packages import optional_packages
-from realtime.errors import OptionError, StylizationError
+from realtime.errors import OptionError
 from realtime.interrupts import INTERRUPTED, SIGNALS, leave, watch_signals
 from realtime.options import ENGINE_NAMES, NETWORKS, PRECISIONS, PROVIDERS, EngineOptions, LookOptions
 

@@ -22,23 +22,7 @@ Those that networks, training and judging raise are in `neural_style/errors.py`,
 import `realtime`.
 """
 
-from neural_style.errors import CheckpointError, EvaluationError, MissingPackageError, StylizationError, TrainingError
-
-__all__ = [
-    "CheckpointError",
-    "EngineError",
-    "EngineMemoryError",
-    "EngineTimeoutError",
-    "EvaluationError",
-    "FrameError",
-    "MissingPackageError",
-    "OptionError",
-    "SinkError",
-    "SourceError",
-    "StyleError",
-    "StylizationError",
-    "TrainingError",
-]
+from neural_style.errors import StylizationError
 
 
 class OptionError(StylizationError):

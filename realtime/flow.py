@@ -13,7 +13,7 @@ from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, EngineTimeoutError
 from realtime.mailbox import BoundedMailbox, MailboxClosedError
 from realtime.stats import RecentMean, Stats
-from realtime.style_catalogue import Style
+from realtime.style import Style
 
 FRAME_LIMIT_S = 10.0
 """The time limit of a small batch whose shape is prepared."""

@@ -25,7 +25,8 @@ from realtime.sinks.virtual_camera import VirtualCameraSink
 from realtime.sinks.web import WebSink
 from realtime.sinks.window import WindowSink, display_is_available
 from realtime.sources import Source, open_default_source, open_source
-from realtime.style_catalogue import Style, has_network, open_styles
+from realtime.style import Style
+from realtime.style_catalogue import has_network, open_styles
 
 CPU_CAMERA_SIZE_WH = (640, 480)
 GPU_CAMERA_SIZE_WH = (1280, 720)

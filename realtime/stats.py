@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from neural_style.atomic_file import whole_file
 from realtime.engines.protocol import EngineInfo
-from realtime.style_catalogue import Style
+from realtime.style import Style
 
 NOT_WATCHED = " (nobody watched)"
 _KEPT = 16384

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from realtime.engines.protocol import Engine
 from realtime.frame import Image
 from realtime.media.resize import resize
-from realtime.style_catalogue import Style
+from realtime.style import Style
 from realtime.upsampling import upsample_stylized
 
 IMAGE_PIXELS = 1_000_000

@@ -4,6 +4,7 @@ Imports no PyTorch: only headers and style vectors are read.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,18 @@ class Style:
         if self.vector is None or self.identity is None:
             return self.vector
         return np.asarray((1.0 - strength) * self.identity + strength * self.vector, np.float32)
+
+
+def together(styles: Sequence[Style], strengths: Sequence[float]) -> Style:
+    """Styles of one network as one, whose vector has a row for each image of a batch: float32 (N, vector_size).
+
+    Args:
+        styles: that fade by vector, one for each image.
+        strengths: 0..1, one for each image; engines take the result at strength 1.
+    """
+    rows = [style.vector_at(strength) for style, strength in zip(styles, strengths, strict=True)]
+    vectors = np.stack([row for row in rows if row is not None])
+    return replace(styles[0], name=" ".join(style.name for style in styles), vector=vectors, identity=None, parts=())
 
 
 def styles_of_file(path: Path) -> tuple[Style, ...]:

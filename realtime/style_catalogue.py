@@ -2,7 +2,6 @@
 
 import difflib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,18 +11,6 @@ from neural_style.weights import SAVED_MODELS
 from realtime.errors import StyleError
 from realtime.options import NetworkName
 from realtime.style import Style, styles_of_file
-
-__all__ = [
-    "SAVED_MODELS",
-    "Catalogue",
-    "Style",
-    "find_style",
-    "has_network",
-    "load_catalogue",
-    "open_style_list",
-    "open_styles",
-    "together",
-]
 
 SHIPPED_NETWORKS = ("fast", "fine")
 """Two sizes of one network with the same styles; a catalogue has one of them."""
@@ -179,18 +166,6 @@ def find_style(text: str, catalogue: Catalogue) -> Style:
     if found.styles[place].fault:
         raise StyleError(found.styles[place].fault)
     return found.styles[place]
-
-
-def together(styles: Sequence[Style], strengths: Sequence[float]) -> Style:
-    """Styles of one network as one, whose vector has a row for each image of a batch: float32 (N, vector_size).
-
-    Args:
-        styles: that fade by vector, one for each image.
-        strengths: 0..1, one for each image; engines take the result at strength 1.
-    """
-    rows = [style.vector_at(strength) for style, strength in zip(styles, strengths, strict=True)]
-    vectors = np.stack([row for row in rows if row is not None])
-    return replace(styles[0], name=" ".join(style.name for style in styles), vector=vectors, identity=None, parts=())
 
 
 def _catalogue_of_file(path: Path) -> Catalogue:

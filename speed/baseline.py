@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from neural_style.networks.transformer_net import TransformerNet
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError
-from realtime.style_catalogue import Style
+from realtime.style import Style
 from speed.results import BASELINE
 
 

@@ -16,17 +16,19 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
+from neural_style.errors import StylizationError
 from neural_style.networks.fast_net import FastNet
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.photos import packaged_photos
 from neural_style.training.options import TrainOptions
 from neural_style.training.trainer import Trainer
+from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import StyleCredit, StyleNetwork, load_checkpoint
 from realtime.engines.cuda_runner import CudaRunner
 from realtime.engines.onnx_engine import OnnxEngine
-from realtime.errors import EngineError, StylizationError
+from realtime.errors import EngineError
 from realtime.options import PROVIDERS, EngineOptions
-from realtime.style_catalogue import SAVED_MODELS, load_catalogue
+from realtime.style_catalogue import load_catalogue
 from speed.acceptance import GpuReport, GpuResult, Requirement
 from speed.ceilings import Ceilings
 from speed.clips import first_frames

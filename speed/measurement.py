@@ -14,9 +14,10 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
+from neural_style.errors import StylizationError
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.weights.checkpoint import load_checkpoint
-from realtime.errors import EngineError, StylizationError
+from realtime.errors import EngineError
 from realtime.frame import Image
 from realtime.options import EngineName, Precision
 from realtime.sources.selection import SAMPLE_CLIP

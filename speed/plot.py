@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from neural_style.atomic_file import whole_file
-from realtime.errors import MissingPackageError
+from neural_style.errors import MissingPackageError
 from speed.results import Report, Result
 
 _BAR_INCHES, _WIDTH_INCHES = 0.32, 9.0

@@ -12,7 +12,8 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from realtime.errors import EngineError, StylizationError
+from neural_style.errors import StylizationError
+from realtime.errors import EngineError
 
 _END_S = 5.0
 _ANSWER_S = 600.0

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 from rich.console import Console
 
+from neural_style.errors import MissingPackageError
 from realtime.cli import run_main, run_script
 from realtime.controls import ChangeLook, Controls
 from realtime.engines import open_engine
-from realtime.errors import MissingPackageError
 from realtime.frame import Frame, Image
 from realtime.live import Pipeline, Stages
 from realtime.options import PARALLEL_BATCHES, EngineOptions, LookOptions, RunOptions, WebOptions

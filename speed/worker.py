@@ -25,7 +25,8 @@ from realtime.options import (
 )
 from realtime.sinks.null import NullSink
 from realtime.sources.video_file import VideoFileSource
-from realtime.style_catalogue import Catalogue, Style, open_style_list
+from realtime.style import Style
+from realtime.style_catalogue import Catalogue, open_style_list
 from speed.clips import first_frames
 from speed.results import BASELINE
 

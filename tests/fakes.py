@@ -24,7 +24,8 @@ from realtime.errors import EngineError, SourceError
 from realtime.frame import Frame, Image
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sources.protocol import SourceInfo
-from realtime.style_catalogue import Catalogue, Style
+from realtime.style import Style
+from realtime.style_catalogue import Catalogue
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 _TIME_BASE = Fraction(1, 90000)

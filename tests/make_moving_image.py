@@ -13,10 +13,10 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
 import stylize
+from neural_style.weights import SAVED_MODELS
 from realtime.frame import Image
 from realtime.media.video_reader import VideoReader
 from realtime.sources.selection import SAMPLE_CLIP
-from realtime.style_catalogue import SAVED_MODELS
 
 STYLES = "candy,starry_night,udnie,great_wave,mosaic,the_scream"
 _CELL_WH = (320, 240)

@@ -23,6 +23,7 @@ from fakes import ClipFormat, IdentityEngine, difference, make_catalogue, noise,
 from style_files import write_network, write_style
 
 import run_webcam
+from neural_style.weights import SAVED_MODELS
 from realtime import live_session
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import SinkError
@@ -30,7 +31,7 @@ from realtime.frame import resize_to_fit
 from realtime.look import Look
 from realtime.options import RunOptions
 from realtime.sources.protocol import SourceInfo
-from realtime.style_catalogue import SAVED_MODELS, load_catalogue
+from realtime.style_catalogue import load_catalogue
 
 pytestmark = [
     pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"),

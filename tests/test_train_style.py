@@ -20,8 +20,9 @@ import train_style
 from neural_style.errors import TrainingError
 from neural_style.networks.fast_net import FastNet, FastNetShape
 from neural_style.training.options import TrainOptions
+from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint
-from realtime.style_catalogue import SAVED_MODELS, load_catalogue
+from realtime.style_catalogue import load_catalogue
 from train_style import main, make_parser, read_options
 
 Run = Callable[..., int]

@@ -22,7 +22,8 @@ from realtime.frame import Frame, Image
 from realtime.options import LookOptions, WebOptions
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.web import WebSink
-from realtime.style_catalogue import Catalogue, Style
+from realtime.style import Style
+from realtime.style_catalogue import Catalogue
 from realtime.web.webrtc import stay_on_loopback
 
 PATIENCE_S = 20.0

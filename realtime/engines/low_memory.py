@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, EngineMemoryError
-from realtime.style_catalogue import Style
+from realtime.style import Style
 
 _TILES_PX = (2048, 1024, 512, 256)
 

@@ -11,7 +11,8 @@ from neural_style.weights.onnx_format import ModelFile, read_model_file
 from realtime.engines.protocol import vector_per_image
 from realtime.errors import EngineError
 from realtime.options import Precision
-from realtime.style_catalogue import Catalogue, Style
+from realtime.style import Style
+from realtime.style_catalogue import Catalogue
 
 _SUFFIXES = {("openvino", "int8"): ".int8.onnx", ("onnx", "int8"): ".int8-ort.onnx", ("onnx", "fp16"): ".fp16.onnx"}
 _RUNTIMES = {"openvino": "openvino", "onnx": "onnxruntime"}

@@ -20,7 +20,8 @@ from realtime.engines.protocol import EngineInfo, no_memory
 from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, Precision, ProviderName
-from realtime.style_catalogue import Catalogue, Style
+from realtime.style import Style
+from realtime.style_catalogue import Catalogue
 
 _ERRORS_ONLY, _FATAL_ONLY = 3, 4
 _SMALLEST = (1, 16, 16, 3)

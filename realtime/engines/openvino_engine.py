@@ -19,7 +19,8 @@ from realtime.engines.protocol import EngineInfo
 from realtime.engines.shape_cache import ShapeCache
 from realtime.errors import EngineError
 from realtime.options import EngineOptions
-from realtime.style_catalogue import Catalogue, Style
+from realtime.style import Style
+from realtime.style_catalogue import Catalogue
 
 _COMPUTES_IN = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
 """OpenVINO's name of the format for a precision. In an int8 model it is that of the layers that are not int8."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime.errors import EngineMemoryError
-from realtime.style_catalogue import Style
+from realtime.style import Style
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Engine(Protocol):
         Args:
             images: uint8 (N, H, W, 3), RGB, 0..255.
             style: one whose network is among those that the engine was opened with; one made by
-                `realtime.style_catalogue.together` has a vector for each image.
+                `realtime.style.together` has a vector for each image.
             strength: 0 gives back the images, 1 is the style; only a style that fades by
                 vector (`Style.fades_by_vector`) looks at it.
 

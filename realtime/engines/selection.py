@@ -12,7 +12,8 @@ from realtime.engines.machine import cpu_has_bf16
 from realtime.engines.model_choice import model_file_of
 from realtime.engines.protocol import Engine
 from realtime.options import EngineName, EngineOptions, Precision
-from realtime.style_catalogue import Catalogue, Style
+from realtime.style import Style
+from realtime.style_catalogue import Catalogue
 
 TYPICAL_SIZE_WH = (640, 480)
 Say = Callable[[str], None]

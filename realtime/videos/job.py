@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from neural_style.atomic_file import whole_file
+from neural_style.errors import StylizationError
 from realtime.engines import TYPICAL_SIZE_WH, Engine, open_engine
 from realtime.engines.devices import unused_gpu
-from realtime.errors import EngineError, EngineTimeoutError, OptionError, StylizationError
+from realtime.errors import EngineError, EngineTimeoutError, OptionError
 from realtime.look import Look
 from realtime.media.codecs import find_encoder
 from realtime.media.video_reader import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
 from realtime.stroke_size import StrokeEngine
-from realtime.style_catalogue import Catalogue, Style, open_style_list
+from realtime.style import Style
+from realtime.style_catalogue import Catalogue, open_style_list
 from realtime.videos.outputs import FileTask, find_tasks
 from realtime.videos.reporting import Reporter
 from realtime.videos.resume import kept_path

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
+from neural_style.errors import StylizationError
 from realtime.controls import Controls
 from realtime.engines.protocol import Engine
-from realtime.errors import StylizationError
 from realtime.flow import EngineStage, StageThreads
 from realtime.frame import Frame, Image
 from realtime.look import Look
 from realtime.postprocess import Finisher, mirror
 from realtime.sinks.protocol import StylizedFrame
-from realtime.style_catalogue import Style, together
+from realtime.style import Style, together
 
 MAX_SIZE_WH = (1280, 720)
 _MAX_BATCH = 8

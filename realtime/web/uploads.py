@@ -11,7 +11,7 @@ from realtime.media.resize import resize
 from realtime.media.video_reader import VideoReader
 from realtime.postprocess import Finisher
 from realtime.sources.selection import SAMPLE_CLIP
-from realtime.style_catalogue import Style
+from realtime.style import Style
 
 MAX_UPLOAD_BYTES = 32 * 2**20
 UPLOAD_LIMITS = ImageLimits(pixels=24_000_000, side_px=16384, aspect=32)

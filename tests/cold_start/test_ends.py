@@ -14,7 +14,7 @@ import pytest
 from cold_commands import Ended, interrupt, moments, start, wait
 from fakes import noise, read_clip, write_clip
 
-from realtime.style_catalogue import SAVED_MODELS
+from neural_style.weights import SAVED_MODELS
 
 pytestmark = [
     pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"),

@@ -18,7 +18,7 @@ from cold_commands import HANGS_AFTER_S, Ended, run, start
 from fakes import noise, write_clip
 from web_page import Client, PageAddress
 
-from realtime.style_catalogue import SAVED_MODELS
+from neural_style.weights import SAVED_MODELS
 
 pytestmark = [
     pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"),

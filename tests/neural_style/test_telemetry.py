@@ -13,7 +13,7 @@ import pytest
 from fakes import noise
 from PIL import Image
 
-from realtime.style_catalogue import SAVED_MODELS
+from neural_style.weights import SAVED_MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 HANGS_AFTER_S = 90

@@ -17,7 +17,7 @@ from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError, EngineTimeoutError
 from realtime.flow import EngineStage, StageThreads
 from realtime.mailbox import MailboxClosedError
-from realtime.style_catalogue import Style
+from realtime.style import Style
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -33,7 +33,7 @@ from realtime.live import Pipeline, Stages
 from realtime.options import LookOptions, RunOptions
 from realtime.sinks import Sink
 from realtime.sinks.video_file import VideoFileSink
-from realtime.style_catalogue import Style
+from realtime.style import Style
 
 pytestmark = [pytest.mark.usefixtures("no_threads_left"), pytest.mark.timeout(60)]
 

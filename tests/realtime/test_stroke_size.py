@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from realtime.engines.protocol import EngineInfo
 from realtime.frame import Image
 from realtime.stroke_size import StrokeEngine, resized_for_stylizing, stylized_size_wh
-from realtime.style_catalogue import Style
+from realtime.style import Style
 
 STYLE = make_catalogue("a").styles[0]
 FADING_STYLE = make_catalogue("a", identity=0.0).styles[0]

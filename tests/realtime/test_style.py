@@ -13,10 +13,11 @@ from safetensors.numpy import save_file
 from style_files import IDENTITY, VECTOR_SIZE, vector, write_header, write_network, write_style
 
 from neural_style.networks.fast_net import FastNet
+from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import load_checkpoint
 from realtime.errors import StyleError
 from realtime.style import Style, styles_of_file
-from realtime.style_catalogue import SAVED_MODELS, load_catalogue
+from realtime.style_catalogue import load_catalogue
 
 needs_saved_models = pytest.mark.skipif(
     not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no styles"

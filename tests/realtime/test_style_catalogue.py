@@ -12,9 +12,11 @@ import pytest
 from fakes import make_catalogue
 from style_files import IDENTITY, VECTOR_SIZE, write_header, write_network, write_style
 
+from neural_style.weights import SAVED_MODELS
 from realtime import style_catalogue as styles
 from realtime.errors import StyleError
-from realtime.style_catalogue import SAVED_MODELS, Catalogue, Style, load_catalogue, open_style_list, open_styles
+from realtime.style import Style
+from realtime.style_catalogue import Catalogue, load_catalogue, open_style_list, open_styles
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_saved_models = pytest.mark.skipif(

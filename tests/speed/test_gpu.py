@@ -14,9 +14,9 @@ from safetensors import safe_open
 import benchmark
 from neural_style.training.options import TrainOptions
 from neural_style.training.trainer import Trainer
+from neural_style.weights import SAVED_MODELS
 from realtime.errors import EngineError
 from realtime.sources.selection import SAMPLE_CLIP
-from realtime.style_catalogue import SAVED_MODELS
 from speed import gpu
 from speed.acceptance import GpuReport, GpuResult, Requirement, gpu_table, requirement_table
 from speed.benchmark import accept

@@ -23,12 +23,13 @@ from machines import (
     Machine,
 )
 
+from neural_style.weights import SAVED_MODELS
 from realtime.engines import open_engine, openvino_engine, runs_on_gpu, selection
 from realtime.engines.autotune import Autotune
 from realtime.engines.torch_engine import TorchEngine
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, FileOptions
-from realtime.style_catalogue import SAVED_MODELS, Catalogue, load_catalogue
+from realtime.style_catalogue import Catalogue, load_catalogue
 from realtime.videos import job as run
 from realtime.videos.reporting import Reporter
 

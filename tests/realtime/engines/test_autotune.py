@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from realtime.engines.autotune import Autotune, Candidate, cache_path
 from realtime.errors import EngineError
-from realtime.style_catalogue import Style
+from realtime.style import Style
 
 STYLE = make_catalogue("a").styles[0]
 SLOW, FAST, GONE = Candidate("onnx", "fp32"), Candidate("openvino", "int8"), Candidate("torch", "bf16")

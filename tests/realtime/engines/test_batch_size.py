@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from realtime.engines.batch_size import fastest_batch_size
 from realtime.look import Look
-from realtime.style_catalogue import Style
+from realtime.style import Style
 
 LOOK = Look(make_catalogue("a").styles[0], 1.0, keep_colors=False, smoothing=0.0)
 

@@ -12,7 +12,8 @@ from fakes import IdentityEngine
 from realtime.engines import open_engine, selection
 from realtime.engines.autotune import Autotune, Candidate
 from realtime.options import EngineOptions
-from realtime.style_catalogue import Catalogue, Style
+from realtime.style import Style
+from realtime.style_catalogue import Catalogue
 
 CHECKPOINT, MODEL_FILE = Path("fast.safetensors"), Path("fast.onnx")
 BOTH = Style("both", "fast", CHECKPOINT, MODEL_FILE, "")

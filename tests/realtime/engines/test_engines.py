@@ -22,9 +22,11 @@ from fakes import difference, make_catalogue, noise
 from numpy.typing import NDArray
 
 from export.exporter import export_checkpoint
+from neural_style.errors import CheckpointError
 from neural_style.networks.fast_net import FastNet
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.photos import packaged_photo
+from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import StyleCredit, load_checkpoint, save_checkpoint, save_style
 from neural_style.weights.onnx_format import seal
 from realtime import postprocess
@@ -34,9 +36,10 @@ from realtime.engines.onnx_engine import OnnxEngine
 from realtime.engines.openvino_engine import OpenVinoEngine
 from realtime.engines.tiled_engine import TiledEngine
 from realtime.engines.torch_engine import TorchEngine
-from realtime.errors import CheckpointError, EngineError, EngineMemoryError, OptionError
+from realtime.errors import EngineError, EngineMemoryError, OptionError
 from realtime.options import EngineOptions
-from realtime.style_catalogue import SAVED_MODELS, Catalogue, Style, load_catalogue, open_styles, together
+from realtime.style import Style, together
+from realtime.style_catalogue import Catalogue, load_catalogue, open_styles
 
 pytestmark = pytest.mark.skipif(
     not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"

@@ -10,7 +10,8 @@ from realtime.engines.low_memory import LowMemoryEngine
 from realtime.engines.protocol import Engine, EngineInfo, no_memory
 from realtime.errors import EngineError, EngineMemoryError
 from realtime.options import EngineOptions
-from realtime.style_catalogue import Catalogue, Style
+from realtime.style import Style
+from realtime.style_catalogue import Catalogue
 
 STYLE = make_catalogue("a").styles[0]
 INFO = EngineInfo("torch", "cuda:0", "fp16")

@@ -12,7 +12,8 @@ import pytest
 from fakes import make_frame, solid
 from numpy.typing import NDArray
 
-from realtime.errors import MissingPackageError, SinkError
+from neural_style.errors import MissingPackageError
+from realtime.errors import SinkError
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.virtual_camera import VirtualCameraSink
 

@@ -7,8 +7,9 @@ import pytest
 from fakes import IdentityEngine, make_stylized, solid
 from web_page import LOOK, WebPage, colours
 
+from neural_style.errors import MissingPackageError
 from realtime.controls import Controls
-from realtime.errors import EngineError, MissingPackageError
+from realtime.errors import EngineError
 from realtime.options import WebOptions
 from realtime.sinks.web import WebSink
 

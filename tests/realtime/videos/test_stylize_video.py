@@ -18,7 +18,7 @@ from realtime.media.codecs import find_encoder
 from realtime.media.colour import ColourTags
 from realtime.media.video_reader import Cut
 from realtime.options import CodecName
-from realtime.style_catalogue import Style
+from realtime.style import Style
 from realtime.videos.segments import SegmentRecord, SegmentWriter
 from realtime.videos.stylize_video import VideoJob, VideoReport, make_videos
 

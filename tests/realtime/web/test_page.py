@@ -13,6 +13,7 @@ import pytest
 from PIL import Image as Pillow
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from neural_style.weights import SAVED_MODELS
 from realtime.controls import Command, Controls
 from realtime.engines import open_named_engine
 from realtime.frame import Frame, Image
@@ -20,7 +21,7 @@ from realtime.options import EngineOptions, LookOptions, WebOptions
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.web import WebSink
 from realtime.sources.selection import SAMPLE_CLIP
-from realtime.style_catalogue import SAVED_MODELS, load_catalogue
+from realtime.style_catalogue import load_catalogue
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [

@@ -19,7 +19,7 @@ from realtime.errors import EngineError, EngineTimeoutError
 from realtime.frame import Frame, Image
 from realtime.options import LookOptions
 from realtime.sinks.protocol import StylizedFrame
-from realtime.style_catalogue import Style
+from realtime.style import Style
 from realtime.web.senders import Sender, SenderStage
 
 PATIENCE_S = 10.0

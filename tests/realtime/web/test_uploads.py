@@ -15,7 +15,7 @@ from realtime.errors import SourceError
 from realtime.flow import EngineStage
 from realtime.look import Look
 from realtime.stroke_size import StrokeEngine
-from realtime.style_catalogue import Style
+from realtime.style import Style
 from realtime.web.uploads import stylize_upload
 
 
