@@ -12,19 +12,20 @@ import numpy as np
 from realtime.controls import Controls
 from realtime.engines import Engine, open_engine, runs_on_gpu
 from realtime.engines.batch_size import fastest_batch_size
-from realtime.engines.network_choice import LiveRate, choose_live_network
+from realtime.engines.network_choice import choose_live_network
 from realtime.errors import OptionError, SinkError
 from realtime.interrupts import INTERRUPTED
 from realtime.live import UNWATCHED_FPS, Pipeline, Stages
 from realtime.look import Look
 from realtime.options import PARALLEL_BATCHES, RunOptions, SinkName
-from realtime.sinks import Display, Sink
 from realtime.sinks.null import NullSink
+from realtime.sinks.protocol import Display, Sink
 from realtime.sinks.video_file import VideoFileSink
 from realtime.sinks.virtual_camera import VirtualCameraSink
 from realtime.sinks.web import WebSink
 from realtime.sinks.window import WindowSink, display_is_available
-from realtime.sources import Source, open_default_source, open_source
+from realtime.sources.protocol import Source
+from realtime.sources.selection import open_default_source, open_source
 from realtime.style import Style
 from realtime.style_catalogue import has_network, open_styles
 
@@ -126,8 +127,7 @@ def _with_network(options: RunOptions, source: Source, say: Say) -> RunOptions:
         return options
     if options.unpaced or not has_network("fine"):
         return replace(options, network="fast")
-    rate = LiveRate(source.info.size_wh, source.info.rate_fps)
-    network, engine = choose_live_network(options.look.style, options.engine, rate, say)
+    network, engine = choose_live_network(options.look.style, options.engine, source.info, say)
     return replace(options, network=network, engine=engine)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from realtime.engines.machine import cpu_name, package_versions, usable_cores
+from neural_style.machine import cpu_name, package_versions, usable_cores
 from realtime.errors import OptionError
 
 _PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "openvino", "opencv-python")

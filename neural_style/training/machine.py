@@ -1,11 +1,9 @@
 """What a training runs on: which device, and how many processes share its batches."""
 
-import os
-import sys
-
 import torch
 
 from neural_style.errors import TrainingError
+from neural_style.machine import usable_cores
 
 
 def chosen_device(name: str) -> str:
@@ -26,8 +24,3 @@ def fitting_processes(batch_size: int, device: str) -> int:
     if device != "cpu":
         return 1
     return max(n for n in range(1, usable_cores() + 1) if batch_size % n == 0)
-
-
-def usable_cores() -> int:
-    """How many cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -13,8 +13,8 @@ from platformdirs import user_cache_path
 
 from neural_style.atomic_file import whole_file
 from neural_style.errors import StylizationError
+from neural_style.machine import cpu_name, package_versions, usable_cores
 from neural_style.packages import PROJECT
-from realtime.engines.machine import cpu_name, package_versions, usable_cores
 from realtime.engines.protocol import Engine
 from realtime.options import EngineName, Precision
 from realtime.style import Style

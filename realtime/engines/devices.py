@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from neural_style.machine import package_versions
 from neural_style.packages import install_command
 from realtime.engines.cuda_probe import onnx_fault_on_cuda, torch_fault_on_cuda
-from realtime.engines.machine import package_versions
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, Precision
 

@@ -2,33 +2,21 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from realtime.engines.autotune import Autotune, Candidate
 from realtime.engines.protocol import Engine
 from realtime.engines.selection import choose_engine, open_named_engine
 from realtime.options import EngineOptions, NetworkName
+from realtime.sources.protocol import SourceInfo
 from realtime.style_catalogue import Catalogue, has_network, open_styles
 
 LOOP_SHARE = 0.8
 """What a live loop, which also decodes, smooths and shows, reaches of an engine's own rate; measured: 0.82 and more."""
 
 
-@dataclass(frozen=True)
-class LiveRate:
-    """What a live source gives.
-
-    Attributes:
-        size_wh: width and height in px of its frames.
-        fps: its frames per second.
-    """
-
-    size_wh: tuple[int, int]
-    fps: float
-
-
 def choose_live_network(
-    style: str, options: EngineOptions, source: LiveRate, say: Callable[[str], None]
+    style: str, options: EngineOptions, source: SourceInfo, say: Callable[[str], None]
 ) -> tuple[NetworkName, EngineOptions]:
     """Chooses a network for a live source; what was measured is remembered.
 
@@ -59,10 +47,10 @@ def choose_live_network(
     if math.isinf(time_ms):  # the engine will say itself why it cannot be had
         return "fast", options
     reached_fps = LOOP_SHARE * 1000 / time_ms
-    if reached_fps >= source.fps:
+    if reached_fps >= source.rate_fps:
         return "fine", options
     say(
-        f"network fast: fine would give about {reached_fps:.0f} of the source's {source.fps:.0f} frames a second here; "
-        "--network fine takes it all the same"
+        f"network fast: fine would give about {reached_fps:.0f} of the source's {source.rate_fps:.0f} frames a second "
+        "here; --network fine takes it all the same"
     )
     return "fast", options

@@ -11,10 +11,10 @@ import onnxruntime
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from neural_style.machine import usable_cores
 from neural_style.packages import PROJECT
 from neural_style.weights.onnx_format import ModelFile
 from realtime.engines.devices import gpu_number, only_on_gpu
-from realtime.engines.machine import usable_cores
 from realtime.engines.model_choice import ModelFiles, model_file_of, model_inputs
 from realtime.engines.protocol import EngineInfo, no_memory
 from realtime.engines.shape_cache import ShapeCache

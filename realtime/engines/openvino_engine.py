@@ -12,8 +12,8 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
+from neural_style.machine import usable_cores
 from neural_style.weights.onnx_format import ModelFile
-from realtime.engines.machine import usable_cores
 from realtime.engines.model_choice import ModelFiles, model_inputs
 from realtime.engines.protocol import EngineInfo
 from realtime.engines.shape_cache import ShapeCache

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 
+from neural_style.machine import cpu_has_bf16
 from neural_style.packages import optional_packages
 from realtime.engines.autotune import Autotune, Candidate
 from realtime.engines.devices import gpu_fault, unused_gpu
 from realtime.engines.low_memory import LowMemoryEngine
-from realtime.engines.machine import cpu_has_bf16
 from realtime.engines.model_choice import model_file_of
 from realtime.engines.protocol import Engine
 from realtime.options import EngineName, EngineOptions, Precision
@@ -48,7 +48,7 @@ def open_engine(
     engine = open_named_engine(catalogue, options)
     if engine.info.device == "cpu":
         if options.engine != "openvino":
-            _report_unused_gpu(options.engine, options, say)
+            report_unused_gpu(options.engine, options, say)
         return engine
     if options.batch_size is not None:
         return engine
@@ -101,7 +101,7 @@ def choose_engine(
     candidates = [c for c in _cpu_candidates(style, options.precision) if options.precision in ("auto", c.precision)]
     if not candidates:  # the engine says why not
         return replace(options, engine=on_gpu[0])
-    _report_unused_gpu(on_gpu[0], options, say)
+    report_unused_gpu(on_gpu[0], options, say)
     options, best = replace(options, device="cpu"), candidates[0]
     if len(candidates) > 1:
 
@@ -156,7 +156,8 @@ def _is_installed(package: str) -> bool:
     return find_spec(package) is not None
 
 
-def _report_unused_gpu(engine: str, options: EngineOptions, say: Say) -> None:
+def report_unused_gpu(engine: str, options: EngineOptions, say: Say) -> None:
+    """Says why a GPU that is there is not used, if so."""
     line = unused_gpu(engine, options)
     if line:
         say(line)

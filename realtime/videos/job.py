@@ -9,7 +9,7 @@ from typing import Any
 from neural_style.atomic_file import whole_file
 from neural_style.errors import StylizationError
 from realtime.engines import TYPICAL_SIZE_WH, Engine, open_engine
-from realtime.engines.devices import unused_gpu
+from realtime.engines.selection import report_unused_gpu
 from realtime.errors import EngineError, EngineTimeoutError, OptionError
 from realtime.look import Look
 from realtime.media.codecs import find_encoder
@@ -82,9 +82,7 @@ def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, r
     from realtime.engines.tiled_engine import TiledEngine
 
     engine = TiledEngine(catalogue, options.engine, options.tile_px)
-    unused = unused_gpu("torch", options.engine)
-    if unused:
-        note(unused)
+    report_unused_gpu("torch", options.engine, note)
     return engine
 
 

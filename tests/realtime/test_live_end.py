@@ -31,7 +31,7 @@ from realtime.controls import Action, Command, Controls
 from realtime.errors import EngineError, EngineTimeoutError, SinkError, SourceError
 from realtime.live import Pipeline, Stages
 from realtime.options import LookOptions, RunOptions
-from realtime.sinks import Sink
+from realtime.sinks.protocol import Sink
 from realtime.sinks.video_file import VideoFileSink
 from realtime.style import Style
 

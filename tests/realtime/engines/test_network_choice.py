@@ -11,14 +11,15 @@ from style_files import write_network
 from realtime import style_catalogue as styles
 from realtime.engines import network_choice
 from realtime.engines.autotune import Autotune, Candidate
-from realtime.engines.network_choice import LiveRate, choose_live_network
+from realtime.engines.network_choice import choose_live_network
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, StyleError
 from realtime.options import EngineOptions
+from realtime.sources.protocol import SourceInfo
 from realtime.style_catalogue import has_network, load_catalogue, open_style_list, open_styles
 
 NAMED = EngineOptions("onnx", "cpu", "int8")
-SOURCE = LiveRate((640, 480), 30.0)
+SOURCE = SourceInfo("camera 0", (640, 480), 30.0, can_pause=False)
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from fakes import RED, FakeSource, solid, write_clip
 
 from realtime.errors import OptionError, SourceError
 from realtime.options import RunOptions
-from realtime.sources import camera, open_default_source, open_source
+from realtime.sources import camera
 from realtime.sources.pattern import PatternSource
-from realtime.sources.selection import SAMPLE_CLIP
+from realtime.sources.selection import SAMPLE_CLIP, open_default_source, open_source
 from realtime.sources.video_file import VideoFileSource
 
 CAMERA_SIZE_WH = (640, 480)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime.engines import machine
+from neural_style import machine
 
 
 @pytest.mark.parametrize(
