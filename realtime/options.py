@@ -173,7 +173,6 @@ class FileOptions:
         sheet: one contact sheet of all styles for each image.
         resume: keep unfinished videos, and go on with those of an earlier run.
         overwrite: replace files that are there.
-        json: tell what happens in lines of JSON.
         stats: write statistics of videos to this JSON file at the end.
         network: which of the shipped networks; "auto" is fine.
         engine: what runs the networks.
@@ -193,7 +192,6 @@ class FileOptions:
     sheet: bool = False
     resume: bool = False
     overwrite: bool = False
-    json: bool = False
     stats: Path | None = None
     network: NetworkName = "auto"
     engine: EngineOptions = field(default_factory=EngineOptions)

@@ -75,7 +75,7 @@ class Stylizer:
         look = LookOptions(style, strength, keep_colors, smoothing)
         wanted = EngineOptions(engine, device, precision)
         self._options = FileOptions((), "", look=look, stroke=stroke, network=network, engine=wanted)
-        self._report = report or _silent
+        self._report = report or (lambda _: None)
         self._catalogue, self._place = open_styles(style, network)
         self._engine = self._open_engine(parallel_batches=1)
         name = self._catalogue.styles[self._place].name
@@ -182,7 +182,7 @@ class Stylizer:
         with closing(self._open_engine(PARALLEL_BATCHES)) as engine:
             stroke = self._options.stroke
             sized = engine if stroke == 1.0 else StrokeEngine(engine, stroke, None)
-            return make_videos(job, sized, self._report, progress or _silent)
+            return make_videos(job, sized, self._report, progress or (lambda *_: None))
 
     def close(self) -> None:
         """Frees what the engine holds, after the calls that are under way."""
@@ -199,7 +199,3 @@ class Stylizer:
         if style is not None:
             chosen = find_style(style, self._catalogue)
         return Look(chosen, look.strength, look.keep_colors, look.smoothing)
-
-
-def _silent(*_: object) -> None:
-    """For those who need not be told."""

@@ -43,7 +43,7 @@ def open_engine(
     Raises:
         EngineError: what was asked for cannot be had.
     """
-    say = say or _silent
+    say = say or (lambda _: None)
     options = choose_engine(catalogue, first_style, options, size_wh, say)
     engine = open_named_engine(catalogue, options)
     if engine.info.device == "cpu":
@@ -161,7 +161,3 @@ def report_unused_gpu(engine: str, options: EngineOptions, say: Say) -> None:
     line = unused_gpu(engine, options)
     if line:
         say(line)
-
-
-def _silent(_: str) -> None:
-    """Drops a line."""

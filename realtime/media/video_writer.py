@@ -1,7 +1,7 @@
 """Owns writing videos: the encoder's set-up, colour tags, and exact times in a container."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import av
@@ -14,6 +14,20 @@ from realtime.errors import SinkError
 from realtime.frame import Image
 from realtime.media.codecs import Encoder, VideoFormat, ordinary_priority
 from realtime.media.colour import FromRgb
+
+
+@contextmanager
+def sink_errors(name: str, advice: str) -> Iterator[None]:
+    """Turns what FFmpeg or the system raise into SinkError.
+
+    Args:
+        name: what is written: "recording out.mp4".
+        advice: what to do where that fails.
+    """
+    try:
+        yield
+    except (FFmpegError, OSError, ValueError) as error:
+        raise SinkError(f"{name}: cannot be written ({_reason(error)}); {advice}") from error
 
 
 def add_video_stream(container: OutputContainer, encoder: Encoder, video_format: VideoFormat) -> VideoStream:
@@ -68,7 +82,7 @@ class VideoWriter:
     def __init__(
         self, path: Path, encoder: Encoder, video_format: VideoFormat, name: str, container: str | None = None
     ) -> None:
-        self._path, self._name, self.frames = path, name, 0
+        self._name, self.frames = name, 0
         self._from_rgb = FromRgb(video_format.tags, video_format.pixel_format(encoder), encoder.even_sides)
         self._time_base = video_format.time_base
         with self._sink_errors():
@@ -111,15 +125,8 @@ class VideoWriter:
         with suppress(FFmpegError, OSError):
             self._container.close()
 
-    @contextmanager
-    def _sink_errors(self) -> Iterator[None]:
-        """Turns what FFmpeg or the system raise into SinkError."""
-        try:
-            yield
-        except (FFmpegError, OSError, ValueError) as error:
-            raise SinkError(
-                f"{self._name}: cannot be written ({_reason(error)}); make room, or choose another place"
-            ) from error
+    def _sink_errors(self) -> AbstractContextManager[None]:
+        return sink_errors(self._name, "make room, or choose another place")
 
 
 def _reason(error: Exception) -> str:

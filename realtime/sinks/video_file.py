@@ -1,5 +1,6 @@
 """Owns recording: stylized frames to an H.264 file, with the times they were captured at."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +13,7 @@ from realtime.errors import SinkError
 from realtime.frame import Image, resize_to_fit
 from realtime.media.codecs import ENCODERS, VideoFormat
 from realtime.media.colour import ColourTags
-from realtime.media.video_writer import VideoWriter
+from realtime.media.video_writer import VideoWriter, sink_errors
 from realtime.sinks.protocol import StylizedFrame
 
 _BT709 = ColourTags(matrix=1, primaries=1, transfer=1)
@@ -44,11 +45,9 @@ class VideoFileSink:
         self._rate = Fraction(rate_fps).limit_denominator(1001)
         self._writer: VideoWriter | None = None
         self._first_time_s, self._last_time = 0.0, -1
-        try:
+        with self._sink_errors():
             check_replaceable(path)
             self._partial.touch()
-        except OSError as error:
-            raise self._error(error) from error
 
     def write(self, stylized: StylizedFrame) -> None:
         """See `Sink.write`."""
@@ -85,17 +84,15 @@ class VideoFileSink:
         try:
             if self._writer is None:
                 return False
-            self._writer.close()
-            self._partial.replace(path)
-        except OSError as error:
-            raise self._error(error) from error
+            with self._sink_errors():
+                self._writer.close()
+                self._partial.replace(path)
         finally:
             self._partial.unlink(missing_ok=True)
         return True
 
-    def _error(self, error: OSError) -> SinkError:
-        reason = error.strerror or str(error)
-        return SinkError(f"recording {self._path}: cannot be written ({reason}); choose another place with --record")
+    def _sink_errors(self) -> AbstractContextManager[None]:
+        return sink_errors(f"recording {self._path}", "choose another place with --record")
 
 
 def _fit(pixels: Image, size_wh: tuple[int, int]) -> Image:

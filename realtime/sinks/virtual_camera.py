@@ -3,11 +3,11 @@
 import sys
 from typing import Any
 
-import cv2
 import numpy as np
 
 from neural_style.packages import optional_packages
 from realtime.errors import SinkError
+from realtime.media.resize import resize
 from realtime.sinks.protocol import Sink, StylizedFrame
 
 _DRIVERS = {
@@ -39,10 +39,7 @@ class VirtualCameraSink(Sink):
         height, width = stylized.pixels.shape[:2]
         if self._camera is None:
             self._camera = self._opened(width // 2 * 2, height // 2 * 2)
-        pixels = stylized.pixels
-        if (width, height) != (self._camera.width, self._camera.height):
-            size_wh = (self._camera.width, self._camera.height)
-            pixels = np.asarray(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+        pixels = resize(stylized.pixels, (self._camera.width, self._camera.height))
         try:
             self._camera.send(np.ascontiguousarray(pixels))
         except (RuntimeError, OSError) as error:

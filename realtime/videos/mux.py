@@ -10,13 +10,11 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from neural_style.atomic_file import whole_file
-from realtime.errors import SinkError
 from realtime.media.codecs import Encoder, VideoFormat
-from realtime.media.video_writer import add_video_stream
+from realtime.media.video_writer import add_video_stream, sink_errors
 from realtime.videos.segments import SegmentRecord, segment_paths
 from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
 
@@ -53,23 +51,19 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: V
     Raises:
         SinkError: it cannot be written.
     """
-    suffix = target.suffix.lower()
-    try:
-        with whole_file(target) as partial, ExitStack() as opened:
-            source = opened.enter_context(av.open(str(assembly.source), metadata_errors="ignore"))
-            options = _container_options(suffix, source)
-            out = opened.enter_context(av.open(str(partial), "w", options=options))
-            out.metadata.update(source.metadata)
-            stream = add_video_stream(out, encoder, video_format)
-            tracks = Tracks(out, source, suffix, note, _window(assembly, video_format))
-            if assembly.bounds is None and source.chapters():
-                out.set_chapters(source.chapters())
-            images = _images(stream, assembly, video_format)
-            for _, _, packet in heapq.merge(images, tracks.packets(), key=lambda timed: timed[:2]):
-                out.mux_one(packet)
-    except (FFmpegError, OSError) as error:
-        reason = error.strerror or str(error)
-        raise SinkError(f"video {target}: cannot be written ({reason}); choose another place, or make room") from error
+    suffix, failing = target.suffix.lower(), sink_errors(f"video {target}", "choose another place, or make room")
+    with failing, whole_file(target) as partial, ExitStack() as opened:
+        source = opened.enter_context(av.open(str(assembly.source), metadata_errors="ignore"))
+        options = _container_options(suffix, source)
+        out = opened.enter_context(av.open(str(partial), "w", options=options))
+        out.metadata.update(source.metadata)
+        stream = add_video_stream(out, encoder, video_format)
+        tracks = Tracks(out, source, suffix, note, _window(assembly, video_format))
+        if assembly.bounds is None and source.chapters():
+            out.set_chapters(source.chapters())
+        images = _images(stream, assembly, video_format)
+        for _, _, packet in heapq.merge(images, tracks.packets(), key=lambda timed: timed[:2]):
+            out.mux_one(packet)
 
 
 def _container_options(suffix: str, source: InputContainer) -> dict[str, str]:

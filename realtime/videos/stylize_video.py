@@ -220,11 +220,10 @@ class _Stages:
     def _assemble(self) -> None:
         job = self._job
         bounds = None if job.cut is None else job.cut.bounds(self._reader.info)
-        note = self._note
         for output in self.outputs:
             assembly = Assembly(output.folder.path, tuple(output.records), job.source, bounds)
+            note = self._note if output is self.outputs[0] else lambda _: None  # the others would repeat its notes
             assemble(assembly, output.target, job.encoder, self._format, note)
-            note = _ignore  # the others would repeat the same notes
 
     def _total(self) -> int:
         """How many frames there will be, as far as is known."""
@@ -254,7 +253,3 @@ class _Stages:
                 f"folder {folder}: {free / 1e9:.1f} GB are free, and about {likely / 1e9 + 0.1:.1f} GB will be needed; "
                 "make room, or choose another place"
             )
-
-
-def _ignore(_: str) -> None:
-    """Drops a line."""

@@ -291,7 +291,7 @@ def test_waiting_for_the_slowest_encoder_does_not_spin(tmp_path: Path, monkeypat
     finish = SegmentWriter.finish
 
     def slow_finish(self: SegmentWriter) -> SegmentRecord:
-        if "first" in str(self._path):
+        if "first" in str(self._record_path):
             time.sleep(1.0)
         return finish(self)
 
