@@ -54,9 +54,9 @@ def open_engine(
         return engine
 
     def open_tiled(tile_px: int) -> Engine:
-        from realtime.engines.tiled_engine import TiledEngine
+        from realtime.engines.torch_engine import TorchEngine
 
-        return TiledEngine(catalogue, options, tile_px)
+        return TorchEngine(catalogue, options, tile_px)
 
     return LowMemoryEngine(engine, open_tiled, say)
 

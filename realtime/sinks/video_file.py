@@ -61,35 +61,33 @@ class VideoFileSink:
 
     def close(self) -> str:
         """See `Sink.close`; without a single frame there is no file."""
-        if not self._complete(self._path):
+        frames = self._complete(self._path)
+        if not frames:
             return ""
-        assert self._writer is not None
         coded_wh = self._format.coded_size_wh(_ENCODER)
         padded = "" if coded_wh == self._format.size_wh else " (H.264 needs even sides: one more row or column)"
-        return f"wrote {self._path}: {self._writer.frames} frames, {coded_wh[0]}x{coded_wh[1]}{padded}"
+        return f"wrote {self._path}: {frames} frames, {coded_wh[0]}x{coded_wh[1]}{padded}"
 
     def abandon(self) -> str:
         """See `Sink.abandon`; what was recorded is kept under another name."""
         kept = self._path.with_name(f"{self._path.stem}.incomplete{self._path.suffix}")
         try:
-            if not self._complete(kept):
-                return ""
+            frames = self._complete(kept)
         except SinkError:
             return ""
-        assert self._writer is not None
-        return f"kept the {self._writer.frames} frames recorded before the error as {kept}"
+        return f"kept the {frames} frames recorded before the error as {kept}" if frames else ""
 
-    def _complete(self, path: Path) -> bool:
-        """Ends the file and gives it its name; False where nothing was recorded, and so none is left."""
+    def _complete(self, path: Path) -> int:
+        """Ends the file, gives it its name, and says how many frames it holds; where it is none, no file is left."""
         try:
             if self._writer is None:
-                return False
+                return 0
             with self._sink_errors():
                 self._writer.close()
                 self._partial.replace(path)
         finally:
             self._partial.unlink(missing_ok=True)
-        return True
+        return self._writer.frames
 
     def _sink_errors(self) -> AbstractContextManager[None]:
         return sink_errors(f"recording {self._path}", "choose another place with --record")

@@ -79,9 +79,9 @@ def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, r
         return open_engine(catalogue, options.engine, first_style, TYPICAL_SIZE_WH, note)
     if options.engine.engine not in ("auto", "torch"):
         raise EngineError(f"tile: not with engine {options.engine.engine}; use --engine torch, or leave --tile out")
-    from realtime.engines.tiled_engine import TiledEngine
+    from realtime.engines.torch_engine import TorchEngine
 
-    engine = TiledEngine(catalogue, options.engine, options.tile_px)
+    engine = TorchEngine(catalogue, options.engine, options.tile_px)
     report_unused_gpu("torch", options.engine, note)
     return engine
 

@@ -34,7 +34,6 @@ from realtime import style_catalogue as styles
 from realtime.engines import Engine, open_engine
 from realtime.engines.onnx_engine import OnnxEngine
 from realtime.engines.openvino_engine import OpenVinoEngine
-from realtime.engines.tiled_engine import TiledEngine
 from realtime.engines.torch_engine import TorchEngine
 from realtime.errors import EngineError, EngineMemoryError, OptionError
 from realtime.options import EngineOptions
@@ -423,7 +422,7 @@ def test_a_batch_may_have_a_style_for_each_image(engines: dict[str, Engine], cat
 
 def test_tiles_may_have_a_style_for_each_image(catalogue: Catalogue, engines: dict[str, Engine]) -> None:
     images = np.stack([noise((150, 130), seed) for seed in range(2)])
-    tiled = TiledEngine(catalogue, CPU_FP32, 128)
+    tiled = TorchEngine(catalogue, CPU_FP32, 128)
     stylized = tiled.stylize(images, together(catalogue.styles[:2], (1.0, 0.7)))
     for at, strength in enumerate((1.0, 0.7)):
         alone = engines["torch"].stylize(images[at : at + 1], catalogue.styles[at], strength)[0]
@@ -644,7 +643,7 @@ def test_a_gpu_without_memory_is_an_engine_error(cuda: FakeCuda, catalogue: Cata
 
 
 def test_tiles_are_not_recorded(cuda: FakeCuda, catalogue: Catalogue) -> None:
-    engine = TiledEngine(catalogue, EngineOptions("torch", "cpu", "fp32"), 128)
+    engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32"), 128)
     engine.stylize(noise((150, 130))[None], catalogue.styles[0])
     assert not cuda.graphs
 
