@@ -69,7 +69,7 @@ def export_style(asked: StyleExport) -> str:
         if asked.torchscript and asked.output is not None:
             return export_torchscript(checkpoint, asked.output)
         vector = style.vector if asked.baked else None
-        options = ExportOptions(asked.precision, asked.runtime, asked.floats, vector, asked.photo_dir)
+        options = ExportOptions(asked.floats, vector, asked.precision, asked.runtime, asked.photo_dir)
         target, parity = export_checkpoint(checkpoint, asked.output, options)
     except OSError as error:
         name = asked.output or error.filename
