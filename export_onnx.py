@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, get_args
 
-from export.options import Precision, Runtime, StyleExport
+from export.options import Precision, Runtime
 from neural_style.errors import CheckpointError
 from realtime import cli
 from realtime.interrupts import ended_by_signals
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The command line; defaults are those of `StyleExport`."""
+    """The command line."""
     parser = argparse.ArgumentParser(description="Export the network of a style to ONNX and compare it with PyTorch.")
     add, default = parser.add_argument, " (default %(default)s)"
     add("--style", required=True, help="a name (the file gets all styles of its network), or a .safetensors, .pth file")
-    add("--network", choices=("fast", "fine"), default=StyleExport.network, help=f"that a name means{default}")
+    add("--network", choices=("fast", "fine"), default="fast", help=f"that a name means{default}")
     add("-o", "--output", type=Path, help="file to write (default: beside the checkpoint)")
     add("--baked", action="store_true", help="only this style or blend, as part of the file; needs --output")
     floats = "float32 (N, 3, H, W), 0..1, instead of uint8 (N, H, W, 3); needs --output"
     add("--float", dest="floats", action="store_true", help=floats)
     precisions, runtimes = get_args(Precision), get_args(Runtime)
-    add("--precision", choices=precisions, default=StyleExport.precision, help=f"of convolutions{default}")
-    add("--runtime", choices=runtimes, default=StyleExport.runtime, help=f"that int8 is for{default}")
+    add("--precision", choices=precisions, default="fp32", help=f"of convolutions{default}")
+    add("--runtime", choices=runtimes, default="openvino", help=f"that int8 is for{default}")
     add("--photo-dir", type=Path, metavar="DIR", help="photographs to calibrate int8 with (default: scikit-image's)")
     add("--torchscript", action="store_true", help="write TorchScript, .pt, instead; needs --output")
     return parser
@@ -38,12 +38,12 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run(chosen: argparse.Namespace) -> int:
     """Does what the command line says, and returns the exit status."""
-    cli.say(export_style(cli.read_options(StyleExport, chosen)))
+    cli.say(export_style(chosen))
     return 0
 
 
-def export_style(asked: StyleExport) -> str:
-    """Writes the file, and gives a line that says what is in it.
+def export_style(asked: argparse.Namespace) -> str:
+    """Writes the file that the command line asks for, and gives a line that says what is in it.
 
     Raises:
         StyleError: there is no such style.
@@ -66,10 +66,10 @@ def export_style(asked: StyleExport) -> str:
             f"style {asked.style}: engines use the file beside its network as it is; name an --output"
         )
     try:
-        if asked.torchscript and asked.output is not None:
+        if asked.torchscript:
             return export_torchscript(checkpoint, asked.output)
         vector = style.vector if asked.baked else None
-        options = ExportOptions(asked.precision, asked.runtime, asked.floats, vector, asked.photo_dir)
+        options = ExportOptions(asked.floats, vector, asked.precision, asked.runtime, asked.photo_dir)
         target, parity = export_checkpoint(checkpoint, asked.output, options)
     except OSError as error:
         name = asked.output or error.filename

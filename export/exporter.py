@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from export.graph import OPSET, GraphForm, Weights, build_model
+from export.graph import OPSET, GraphForm, build_model
 from export.options import Precision, Runtime
 from export.quantization import to_fp16, to_int8
 from neural_style.atomic_file import whole_file
@@ -54,21 +54,17 @@ class ExportError(StylizationError):
 
 
 @dataclass(frozen=True)
-class ExportOptions:
-    """How a model file is written.
+class ExportOptions(GraphForm):
+    """How a model file is written, and what goes in and out of it.
 
     Attributes:
         precision: of convolutions.
         runtime: that int8 is for; that for ONNX Runtime is larger and loses more quality.
-        floats: images as float32 (N, 3, H, W), 0..1.
-        style: float32 (vector_size,), made part of the file; None keeps it an input.
         photo_dir: photographs to calibrate int8 with; None takes those of scikit-image.
     """
 
     precision: Precision = "fp32"
     runtime: Runtime = "openvino"
-    floats: bool = False
-    style: Weights | None = None
     photo_dir: Path | None = None
 
     @property
@@ -138,9 +134,8 @@ def export_network(
     if output.suffix != ".onnx":
         raise ExportError(f"model file {output}: must end in .onnx")
     photographs = _photographs(options.photo_dir) if options.precision == "int8" else []
-    form = GraphForm(options.floats, options.style)
-    model = _in_precision(build_model(network, form), network, options, photographs)
-    onnx.helper.set_model_props(model, _metadata(network, form, style_credits, options))
+    model = _in_precision(build_model(network, options), network, options, photographs)
+    onnx.helper.set_model_props(model, _metadata(network, style_credits, options))
     with whole_file(output) as partial:
         partial.write_bytes(seal(model))
         parity = compare_with_torch(network, partial, options, photographs[:4])
@@ -163,7 +158,7 @@ def _in_precision(
     return to_int8(model, feeds, options.runtime == "onnxruntime")
 
 
-def _metadata(network: StyleNetwork, form: GraphForm, style_credits: str, options: ExportOptions) -> dict[str, str]:
+def _metadata(network: StyleNetwork, style_credits: str, options: ExportOptions) -> dict[str, str]:
     has_vectors = isinstance(network, FastNet) and options.style is None
     return {
         "format": str(FORMAT_VERSION),
@@ -176,7 +171,7 @@ def _metadata(network: StyleNetwork, form: GraphForm, style_credits: str, option
         "identity_vector": json.dumps(_rounded(network.identity_vector) if has_vectors else []),  # type: ignore[arg-type]
         "content_hash": content_hash({name: value.contiguous() for name, value in network.state_dict().items()}),
         "credits": style_credits,
-        "frames": form.words,
+        "frames": options.words,
         "licence": "BSD-3-Clause for the network; images that styles were learned from: see credits",
     }
 
@@ -257,12 +252,6 @@ def _photographs(folder: Path | None) -> list[Frames]:
     paths = packaged_photos() if folder is None else find_photos(folder)
     chosen = paths[:: max(1, len(paths) // _CALIBRATION_IMAGES)][:_CALIBRATION_IMAGES]
     return [resize(image, _CALIBRATION_SIZE_WH)[None] for image in readable_images(chosen)]
-
-
-def _quiet() -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return options
 
 
 def _rounded(values: Tensor) -> list[Any]:

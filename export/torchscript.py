@@ -4,26 +4,14 @@ import warnings
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from export.exporter import CHECKED_SIZES_NHW, ExportError
 from neural_style.atomic_file import whole_file
 from neural_style.networks.fast_net import FastNet
-from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
+from neural_style.weights.checkpoint import load_checkpoint
 
 _MAX_DIFFERENCE = 0.05
-
-
-class _Wrapped(nn.Module):
-    """Takes a style vector in any case, because a trace has a fixed list of inputs."""
-
-    def __init__(self, network: StyleNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor, style_vectors: Tensor) -> Tensor:
-        result: Tensor = self.network(images, style_vectors)
-        return result
 
 
 def export_torchscript(checkpoint: Path, output: Path) -> str:
@@ -48,17 +36,16 @@ def export_torchscript(checkpoint: Path, output: Path) -> str:
             return images, network.style_vectors[:1].detach().expand(n, -1)
         return (images,)
 
-    module = _Wrapped(network) if isinstance(network, FastNet) else network
     with torch.inference_mode(), warnings.catch_warnings(), whole_file(output) as partial:
         # Tracing warns of each size that becomes a number; the check below covers them.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(module, inputs(*CHECKED_SIZES_NHW[0]))  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(network, inputs(*CHECKED_SIZES_NHW[0]))  # type: ignore[no-untyped-call]
         torch.jit.save(traced, str(partial))
         loaded = torch.jit.load(str(partial))  # type: ignore[no-untyped-call]
         worst = 0.0
         for size in CHECKED_SIZES_NHW:
             given = inputs(*size)
-            worst = max(worst, float((loaded(*given) - module(*given)).abs().max()))
+            worst = max(worst, float((loaded(*given) - network(*given)).abs().max()))
         if not worst <= _MAX_DIFFERENCE:
             raise ExportError(f"TorchScript file {output}: differs from the network by {worst:.2f}; nothing was kept")
     return f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB); it differs from the network by {worst:.4f} at most"

@@ -31,17 +31,14 @@ def run_benchmark(options: BenchmarkOptions) -> int:
         use_cores(options.threads)
     from speed.measurement import Measurement  # after the cores were chosen, because it imports PyTorch
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
     with console.status("starting") as status:
 
         def keep(report: Report) -> None:
             if options.json is not None:
                 report.write_json(options.json)
 
-        def note(line: str) -> None:
-            console.print(line, soft_wrap=True, markup=False, highlight=False)
-
-        measurement = Measurement(options, note, status.update, keep)
+        measurement = Measurement(options, console.print, status.update, keep)
         try:
             report, interrupted = measurement.run(), False
         except KeyboardInterrupt:
@@ -73,12 +70,8 @@ def accept(clip: Path | None, json: Path | None) -> int:
         )
     from speed.gpu import GpuAcceptance
 
-    console = Console(stderr=True)
-
-    def note(line: str) -> None:
-        console.print(line, markup=False, highlight=False)
-
-    report = GpuAcceptance("cuda:0", clip or SAMPLE_CLIP, note).run()
+    console = Console(stderr=True, markup=False, highlight=False)
+    report = GpuAcceptance("cuda:0", clip or SAMPLE_CLIP, console.print).run()
     shown = Console(width=None if sys.stdout.isatty() else 200)
     shown.print(gpu_table(report))
     shown.print(requirement_table(report))

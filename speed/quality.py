@@ -86,17 +86,19 @@ def judge_variants(style_dir: Path, photos: Sequence[Image], progress: Progress)
         for photo, look in zip(photos, looks, strict=True):
             aim = judge.look(with_short_side(style_image, min(photo.shape[:2])))
             wanted = exact.stylize(photo[None], style)[0]
-            wanted_distance = compare(judge.look(wanted), look, aim).style_distance
+            wanted_look = judge.look(wanted)
+            wanted_distance = compare(wanted_look, look, aim).style_distance
             for engine in engines:
                 got = engine.stylize(photo[None], style)[0]
+                got_look = judge.look(got)
                 found.append(
                     Quality(
                         engine.info.engine,
                         engine.info.precision,
                         style.name,
                         cv2.PSNR(got, wanted),
-                        structural_similarity(_luminance(got), _luminance(wanted)),
-                        compare(judge.look(got), look, aim).style_distance,
+                        structural_similarity(got_look.luminance, wanted_look.luminance),
+                        compare(got_look, look, aim).style_distance,
                         wanted_distance,
                     )
                 )
@@ -147,10 +149,6 @@ def _ramp() -> Image:
     width, height = _SHOWN_WH
     across = np.linspace(110, 190, width)[None, :, None] + np.linspace(0, 12, height)[:, None, None]
     return np.asarray(across.repeat(3, axis=2), np.uint8)
-
-
-def _luminance(image: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
 
 
 def quality_table(found: list[Quality], photos: int) -> Table:

@@ -15,10 +15,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
 
 from neural_style.errors import MissingPackageError
-from realtime.cli import run_main, run_script
+from realtime.cli import run_main, run_script, say
 from realtime.controls import ChangeLook, Controls
 from realtime.engines import open_engine
 from realtime.frame import Frame, Image
@@ -186,10 +185,9 @@ def main() -> int:
 
 
 def _print_measured(seconds: float) -> int:
-    console = Console(highlight=False, soft_wrap=True)
     for name, value in measure(seconds).items():
-        console.print(f"{name:>26}: {value:.2f}" if "share" in name else f"{name:>26}: {value:.0f}")
-    console.print(", ".join(f"{name}: {value}" for name, value in describe_machine().items()))
+        say(f"{name:>26}: {value:.2f}" if "share" in name else f"{name:>26}: {value:.0f}")
+    say(", ".join(f"{name}: {value}" for name, value in describe_machine().items()))
     return 0
 
 

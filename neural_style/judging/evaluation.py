@@ -123,7 +123,7 @@ class Evaluation:
         return (
             compare(look, photo_look, aims[style]).numbers(),
             compare(photo_look, photo_look, aims[style]).numbers(),
-            {"fit": fit, **grid_figures(stylized, photo).numbers()},
+            {"fit": fit, **grid_figures(stylized, photo)},
         )
 
     def _judge_others(self, style: int, ours: Figures) -> tuple[Others, Cell]:
@@ -146,7 +146,7 @@ class Evaluation:
         return self._aims[short_side_px]
 
     def _means(self, scores: list[StyleScore]) -> dict[str, Figures]:
-        grids = [grid_figures(photo.image, photo.image).numbers() for photo in self._photos]
+        grids = [grid_figures(photo.image, photo.image) for photo in self._photos]
         unchanged = mean_figures([score.all_unchanged for score in scores])
         return {
             "ours": mean_figures([score.all_ours for score in scores]),

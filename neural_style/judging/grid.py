@@ -1,7 +1,5 @@
 """Owns the measure of a grid: what repeats every 4 or 8 pixels in the flat parts of a stylized image."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,24 +18,7 @@ _FAR = 3
 """Bins around a frequency that are its neighbours; half of a period of 8 px is 4 bins away."""
 
 
-@dataclass(frozen=True)
-class GridFigures:
-    """Power at a period over that at neighbouring frequencies; about 1 where nothing repeats.
-
-    Attributes:
-        period_4: at the frequencies (i / 4, j / 4) per pixel, but (0, 0).
-        period_8: at the frequencies (i / 8, j / 8) that are none of those.
-    """
-
-    period_4: float
-    period_8: float
-
-    def numbers(self) -> dict[str, float]:
-        """Both by name."""
-        return {"grid_4_px": self.period_4, "grid_8_px": self.period_8}
-
-
-def grid_figures(stylized: Image, photograph: Image) -> GridFigures:
+def grid_figures(stylized: Image, photograph: Image) -> dict[str, float]:
     """Measures what repeats every 4 or 8 px where the photograph is flat.
 
     With P the periodogram of windows of 64 x 64 px (Hann; Welch 1967), each divided by its own mean over
@@ -48,6 +29,10 @@ def grid_figures(stylized: Image, photograph: Image) -> GridFigures:
     Args:
         stylized: uint8 (H, W, 3) RGB.
         photograph: what it shows, uint8 (H, W, 3); with itself, how much it repeats unchanged.
+
+    Returns:
+        Power at a period over that at neighbouring frequencies, about 1 where nothing repeats: "grid_4_px", at the
+        frequencies (i / 4, j / 4) per pixel but (0, 0), and "grid_8_px", at (i / 8, j / 8) that are none of those.
 
     Raises:
         ValueError: the sizes differ, or a side is shorter than 64 px.
@@ -63,7 +48,7 @@ def grid_figures(stylized: Image, photograph: Image) -> GridFigures:
     places = [(i, j) for i in range(0, _WINDOW_PX, eights) for j in range(0, _WINDOW_PX, eights) if (i, j) != (0, 0)]
     of_four = [place for place in places if place[0] % fours == 0 and place[1] % fours == 0]
     of_eight = [place for place in places if place not in of_four]
-    return GridFigures(*(_ratio(power, places) for places in (of_four, of_eight)))
+    return {"grid_4_px": _ratio(power, of_four), "grid_8_px": _ratio(power, of_eight)}
 
 
 def _flattest(photograph: Image) -> list[tuple[int, int]]:

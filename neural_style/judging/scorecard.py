@@ -55,7 +55,7 @@ class StyleScore:
         ours: of the stylized photographs (`neural_style.judging.judge.ImageFigures`).
         unchanged: of the photographs themselves, for comparison: who changes nothing has these.
         fit: see `neural_style.judging.strokes.stroke_fit`.
-        grid_4_px: see `neural_style.judging.grid.GridFigures`.
+        grid_4_px: see `neural_style.judging.grid.grid_figures`.
         grid_8_px: alike.
         flicker: geometric mean of `flicker_by_clip`, so that no clip outweighs the others; nan without clips.
         flicker_by_clip: E_warp(stylized) / E_warp(clip).

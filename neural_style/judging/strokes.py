@@ -1,7 +1,6 @@
 """Owns the comparison of strokes without colour: how much styles differ, and how near each is to its style image."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 import cv2
@@ -18,15 +17,9 @@ STROKE_LAYERS = slice(1, 7)
 """The judge's layers but the shallowest, which sees edges, and the deepest, which sees things."""
 
 
-@dataclass(frozen=True)
-class Strokes:
-    """Correlations of the judging network's channels in an image without colour.
-
-    Attributes:
-        grams: float32 (C, C) for each of `STROKE_LAYERS`, of Frobenius norm 1; zeros of a flat image.
-    """
-
-    grams: list[Tensor]
+Strokes = list[Tensor]
+"""Correlations of the judging network's channels in an image without colour: float32 (C, C) for each of
+`STROKE_LAYERS`, of Frobenius norm 1; zeros of a flat image."""
 
 
 @torch.inference_mode()
@@ -41,7 +34,7 @@ def strokes_of(network: JudgeNetwork, image: Image) -> Strokes:
         image: uint8 (H, W, 3) RGB, sides of `MIN_SIDE_PX` or more.
     """
     grey = torch.from_numpy(equalized_luminance(image)).expand(1, 3, -1, -1)  # (1, 3, H, W)
-    return Strokes([_gram(layer) for layer in network(grey)[STROKE_LAYERS]])
+    return [_gram(layer) for layer in network(grey)[STROKE_LAYERS]]
 
 
 def equalized_luminance(image: Image) -> NDArray[np.float32]:
@@ -57,7 +50,7 @@ def equalized_luminance(image: Image) -> NDArray[np.float32]:
 
 def stroke_distance(first: Strokes, second: Strokes) -> float:
     """Mean over layers of |G1 - G2| (Frobenius): 0 for the same strokes, at most the square root of 2."""
-    pairs = zip(first.grams, second.grams, strict=True)
+    pairs = zip(first, second, strict=True)
     return float(np.mean([float((one - other).norm()) for one, other in pairs]))
 
 

@@ -113,7 +113,7 @@ class FastNet(nn.Module):
             ConditionalInstanceNorm(c)
             for c in [width] + self._inner_norm_channels() + [width] * 2 * self.shape.num_blocks + [head]
         )
-        neutral = self._neutral_vector()
+        neutral = self.neutral_vector()
         self.style_vectors = nn.Parameter(neutral.repeat(len(style_names), 1))
         self.identity_trunk = nn.Parameter(neutral[0, : -2 * head - 1].clone())
 
@@ -184,7 +184,7 @@ class FastNet(nn.Module):
                 kept[:, start - channels : start] = 0
         return kept
 
-    def _neutral_vector(self) -> Tensor:
+    def neutral_vector(self) -> Tensor:
         """Scale 1 and shift 0 at every norm, nothing of the photograph: float (1, vector_size)."""
         parts = [torch.cat([torch.ones(c), torch.zeros(c)]) for c in self.norm_channels]
         return torch.cat([*parts, torch.zeros(1)])[None]
@@ -215,7 +215,7 @@ class FastNet(nn.Module):
         height, width = images.shape[2:]
         if style_vectors is None:
             style_vectors = self.style_vectors[:1]
-        modulations = self._split(style_vectors[:, :-1].to(self.stem.weight.dtype).expand(images.shape[0], -1))
+        modulations = self.by_norm(style_vectors.to(self.stem.weight.dtype).expand(images.shape[0], -1))
         scaled = _pad_to_cells(images, self.shape) / 127.5 - 1.0
         cells = scaled.to(self.stem.weight.dtype)
         features = F.pixel_unshuffle(cells, SPACE_TO_DEPTH_PX)  # (N, 48, H/4, W/4)
@@ -245,10 +245,10 @@ class FastNet(nn.Module):
             features = features + self._conv_norm(second, inside, norm + 1, modulations)
         return features
 
-    def _split(self, style_vectors: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Cuts (N, vector_size) into a (scale, shift) pair, each (N, C), for every norm."""
+    def by_norm(self, style_vectors: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Cuts (N, vector_size) into a (scale, shift) pair, each (N, C), for every norm; they share its memory."""
         sizes = [c for channels in self.norm_channels for c in (channels, channels)]
-        parts = torch.split(style_vectors, sizes, dim=1)
+        parts = torch.split(style_vectors[:, :-1], sizes, dim=1)
         return list(zip(parts[::2], parts[1::2], strict=True))
 
     def _conv_norm(

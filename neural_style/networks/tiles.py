@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -51,14 +52,18 @@ class _EnoughError(Exception):
 
 
 class _WholeImageNorms:
-    """Makes a network's instance norms use statistics of a whole image, gathered part by part, norm after norm."""
+    """Makes a network's instance norms use statistics of a whole image, gathered part by part, norm after norm.
+
+    Attributes:
+        inside: gives the features of the next part that belong to it, and not to its surroundings.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         self.modules: list[_Norm] = [module for module in network.modules() if isinstance(module, _Norm)]
         self._known: dict[_Norm, tuple[Tensor, Tensor]] = {}
         self._sums: list[Tensor] = []
         self._wanted: _Norm | None = None
-        self._inside: Callable[[Tensor], Tensor] = lambda features: features
+        self.inside: Callable[[Tensor], Tensor] = lambda features: features
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -69,10 +74,6 @@ class _WholeImageNorms:
         finally:
             for hook in hooks:
                 hook.remove()
-
-    def look_at(self, inside: Callable[[Tensor], Tensor]) -> None:
-        """Says which features of the next part belong to it, and not to its surroundings."""
-        self._inside = inside
 
     def finish_norm(self) -> None:
         """All parts were seen up to the next unknown norm: its statistics are known from now on."""
@@ -94,7 +95,7 @@ class _WholeImageNorms:
             mean, factor = (value[None, :, None, None].to(features.dtype) for value in self._known[module])
             return _scaled(module, (features - mean) * factor, arguments[1:])
         self._wanted = module
-        part = self._inside(features)[0].flatten(1).double()  # (C, pixels)
+        part = self.inside(features)[0].flatten(1).double()  # (C, pixels)
         sums = [torch.tensor(float(part.shape[1])), part.sum(1), part.square().sum(1)]
         self._sums = [old + new for old, new in zip(self._sums, sums, strict=True)] if self._sums else sums
         raise _EnoughError
@@ -125,9 +126,7 @@ def stylize_in_tiles(
     norms, stylized = _WholeImageNorms(network), np.empty_like(image)
 
     def stylize(rows: _Span, columns: _Span) -> Tensor:
-        norms.look_at(
-            lambda features: features[:, :, rows.inside(features.shape[2]), columns.inside(features.shape[3])]
-        )
+        norms.inside = partial(_inside, rows=rows, columns=columns)
         pixels = torch.from_numpy(np.ascontiguousarray(image[rows.seen, columns.seen])).to(device)  # (h, w, 3)
         return network(pixels.permute(2, 0, 1)[None].float(), vector)  # type: ignore[no-any-return]
 
@@ -139,10 +138,14 @@ def stylize_in_tiles(
             norms.finish_norm()
         for rows, columns in tiles:
             whole = stylize(rows, columns)  # (1, 3, h, w)
-            part = whole[0, :, rows.inside(whole.shape[2]), columns.inside(whole.shape[3])]
-            rounded = part.clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0)
+            rounded = _inside(whole, rows, columns)[0].clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0)
             stylized[rows.stylized, columns.stylized] = rounded.cpu().numpy()
     return stylized
+
+
+def _inside(features: Tensor, rows: _Span, columns: _Span) -> Tensor:
+    """The part of a layer (N, C, h, w) that the stylized rows and columns lie in."""
+    return features[:, :, rows.inside(features.shape[2]), columns.inside(features.shape[3])]
 
 
 def _spans(length: int, side: int) -> list[_Span]:

@@ -51,10 +51,9 @@ def grown(network: FastNet, shape: FastNetShape) -> FastNet:
 
 def _grown_vectors(network: FastNet, larger: FastNet, vectors: Tensor) -> Tensor:
     """Style vectors of a network for its larger one, float (N, larger.vector_size)."""
-    of_norm = _by_norm(network, vectors)
-    new = _by_norm(larger, torch.ones(len(vectors), larger.vector_size))
-    for scale_and_shift in new:
-        scale_and_shift[1].zero_()
+    result = larger.neutral_vector().repeat(len(vectors), 1)
+    result[:, -1] = vectors[:, -1]
+    of_norm, new = network.by_norm(vectors), larger.by_norm(result)  # what is written to `new` is in the result
     first_new = 1 if larger.shape.num_inner_blocks != network.shape.num_inner_blocks else len(new)
     for number, parts in enumerate(new):
         if first_new <= number < larger.first_trunk_norm:
@@ -64,11 +63,4 @@ def _grown_vectors(network: FastNet, larger: FastNet, vectors: Tensor) -> Tensor
             part[:, : old_part.shape[1]] = old_part
     if first_new == 1:
         new[larger.first_trunk_norm - 1][0].zero_()
-    return torch.cat([part for parts in new for part in parts] + [vectors[:, -1:]], dim=1)
-
-
-def _by_norm(network: FastNet, vectors: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Scale and shift of every norm, each (N, C), copied."""
-    sizes = [c for channels in network.norm_channels for c in (channels, channels)]
-    parts = [part.clone() for part in torch.split(vectors[:, :-1], sizes, dim=1)]
-    return list(zip(parts[::2], parts[1::2], strict=True))
+    return result

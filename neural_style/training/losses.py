@@ -41,11 +41,7 @@ class PerceptualLoss:
     """
 
     def __init__(
-        self,
-        network: LossNetwork,
-        style_images: list[Tensor],
-        weights: LossWeights,
-        content_weights: tuple[float, ...],
+        self, network: LossNetwork, style_images: list[Tensor], weights: LossWeights, content_weights: tuple[float, ...]
     ) -> None:
         self._network, self._weights = network, weights
         # What is compared with the style images; in each tensor the first axis is the style.

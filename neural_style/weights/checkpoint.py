@@ -78,17 +78,10 @@ def save_checkpoint(
         OSError: the file cannot be written.
     """
     tensors = {name: value.detach().float().cpu().contiguous() for name, value in network.state_dict().items()}
-    header = {
-        "family": network.family,
-        "styles": json.dumps(list(network.style_names)),
-        "credits": json.dumps([asdict(credit) for credit in style_credits]),
-        "training": json.dumps(training),
-        "content_hash": content_hash(tensors),
-    }
+    own = {"family": network.family}
     if isinstance(network, FastNet):
-        header["shape"] = json.dumps(asdict(network.shape))
-        header["trunk_hash"] = trunk_hash(tensors)
-    _write(path, tensors, header)
+        own |= {"shape": json.dumps(asdict(network.shape)), "trunk_hash": trunk_hash(tensors)}
+    _write(path, tensors, network, style_credits, training, **own)
 
 
 def save_style(
@@ -107,16 +100,8 @@ def save_style(
         OSError: the file cannot be written.
     """
     tensors = {"style_vectors": network.style_vectors.detach().float().cpu().contiguous()}
-    header = {
-        "family": "style",
-        "styles": json.dumps(list(network.style_names)),
-        "credits": json.dumps([asdict(credit)]),
-        "training": json.dumps(training),
-        "content_hash": content_hash(tensors),
-        "trunk": trunk.name,
-        "trunk_hash": trunk_hash({name: value.detach().cpu() for name, value in network.state_dict().items()}),
-    }
-    _write(path, tensors, header)
+    of_trunk = trunk_hash({name: value.detach().cpu() for name, value in network.state_dict().items()})
+    _write(path, tensors, network, [credit], training, family="style", trunk=trunk.name, trunk_hash=of_trunk)
 
 
 def read_header(path: Path) -> dict[str, str]:
@@ -140,7 +125,21 @@ def is_single_style(path: Path) -> bool:
         return False
 
 
-def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+def _write(
+    path: Path,
+    tensors: dict[str, Tensor],
+    network: StyleNetwork,
+    style_credits: list[StyleCredit],
+    training: Mapping[str, str | int | float],
+    **own: str,
+) -> None:
+    """Writes tensors under a header of what every file says, and what is its own."""
+    header = own | {
+        "styles": json.dumps(list(network.style_names)),
+        "credits": json.dumps([asdict(credit) for credit in style_credits]),
+        "training": json.dumps(training),
+        "content_hash": content_hash(tensors),
+    }
     try:
         with whole_file(path) as partial:
             save_file(tensors, str(partial), metadata=header)

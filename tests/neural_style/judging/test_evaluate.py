@@ -137,12 +137,12 @@ def _check_strokes(content: dict[str, Any]) -> None:
         aims = [judge.look(with_short_side(image, 64)).strokes for image in style_images]
         diversity.append(stroke_diversity(ours, aims))
         fits.append(stroke_fit(ours[0], aims, 0))
-        grids.append(grid_figures(stylized[0], photo).period_4)
+        grids.append(grid_figures(stylized[0], photo)["grid_4_px"])
     assert content["diversity"]["by_photograph"] == pytest.approx(diversity)
     assert content["diversity"]["mean"] == pytest.approx(np.mean(diversity))
     assert content["styles"][0]["fit"] == pytest.approx(np.mean(fits))
     assert content["styles"][0]["grid_4_px"] == pytest.approx(np.mean(grids))
-    unchanged = [grid_figures(photo, photo).period_8 for photo in photos]
+    unchanged = [grid_figures(photo, photo)["grid_8_px"] for photo in photos]
     assert content["mean"]["unchanged"]["grid_8_px"] == pytest.approx(np.mean(unchanged))
 
 

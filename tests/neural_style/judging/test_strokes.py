@@ -45,7 +45,7 @@ def _drawn(kind: str, seed: int = 0, side: int = 128) -> Image:
 
 def _unit(*values: float) -> Strokes:
     gram = torch.diag(torch.tensor(values, dtype=torch.float32))
-    return Strokes([gram / gram.norm()])
+    return [gram / gram.norm()]
 
 
 def test_equalized_luminance_has_a_uniform_histogram() -> None:
@@ -75,12 +75,12 @@ def test_brightness_contrast_and_colour_do_not_count(network: JudgeNetwork) -> N
 
 
 def test_grams_have_norm_one_but_those_of_one_colour(network: JudgeNetwork) -> None:
-    grams = strokes_of(network, _drawn("dots")).grams
+    grams = strokes_of(network, _drawn("dots"))
     assert [gram.shape[0] for gram in grams] == [96, 144, 144, 288, 288, 528][: len(grams)]
     assert len(grams) == STROKE_LAYERS.stop - STROKE_LAYERS.start
     assert [float(gram.norm()) for gram in grams] == pytest.approx([1.0] * len(grams), abs=1e-4)
     flat = strokes_of(network, np.full((64, 64, 3), 30, np.uint8))
-    assert all(torch.isfinite(gram).all() for gram in flat.grams)
+    assert all(torch.isfinite(gram).all() for gram in flat)
 
 
 def test_strokes_of_a_kind_are_near_and_of_another_far(network: JudgeNetwork) -> None:
