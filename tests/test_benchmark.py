@@ -109,7 +109,7 @@ def test_a_style_that_an_engine_cannot_run_is_left_out_and_said(
     assert "left out: " in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.parametrize(("change", "status", "word"), [(4.0, 0, "faster"), (0.25, 1, "slower"), (1.0, 0, "same")])
+@pytest.mark.parametrize(("change", "status", "word"), [(40.0, 0, "faster"), (0.025, 1, "slower"), (1.0, 0, "same")])
 def test_compares_with_an_earlier_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: float, status: int, word: str
 ) -> None:

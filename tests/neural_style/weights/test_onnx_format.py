@@ -83,7 +83,7 @@ def _another_type(model: onnx.ModelProto) -> None:
 
 
 def _another_output(model: onnx.ModelProto) -> None:
-    model.graph.output[0].name = "stylized"
+    model.graph.output[0].name = "another"
 
 
 def _another_vector(model: onnx.ModelProto) -> None:
