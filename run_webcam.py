@@ -1,4 +1,4 @@
-"""Live: a camera, a stream or a clip goes in, a stylized image comes out: `python run_webcam.py`."""
+"""Live: a camera, a stream or a video goes in, and comes out stylized: `python run_webcam.py`."""
 
 import signal
 
@@ -19,12 +19,12 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of the options dataclasses."""
-    parser = argparse.ArgumentParser(description="Show a camera, stream or clip as a stylized image. Keys: press h.")
+    parser = argparse.ArgumentParser(description="Show a camera, stream or video in the style of a painting. Keys: press h.")
     add, web = parser.add_argument, WebOptions
     add("--source", help="camera number or path, URL, video file, sample or pattern (default: camera 0, or the sample)")
     style = f"name, blend as in candy:0.6+udnie:0.4, or weights file (default {LookOptions.style})"
     cli.add_look_arguments(parser, style, smoothing=str(LookOptions.smoothing))
-    add("--size", metavar="WxH", help="stylize at this size; clips are fitted inside it (default: their own)")
+    add("--size", metavar="WxH", help="stylize at this size; videos are fitted inside it (default: their own)")
     add("--unpaced", action="store_true", help="read a file as fast as possible, dropping nothing")
     cli.add_engine_arguments(
         parser,

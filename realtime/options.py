@@ -118,7 +118,7 @@ class RunOptions:
     Attributes:
         source: camera number or path, URL, video file, "sample" or "pattern"; None is
             camera 0, or the sample clip where there is no camera.
-        size_wh: frames are stylized inside this (width, height); None keeps a clip's own size.
+        size_wh: frames are stylized inside this (width, height); None keeps a video's own size.
         unpaced: read a file as fast as the engine takes it, and drop nothing.
         sinks: where frames leave; empty chooses the window, or the web page without a display.
         record: also write the stylized frames to this video file.

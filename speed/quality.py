@@ -78,7 +78,7 @@ def judge_variants(style_dir: Path, photos: Sequence[Image], progress: Progress)
     catalogue, judge = load_catalogue(), Judge()
     styles = [style for style in catalogue.styles if not style.fault and style.vector is not None]
     paths = find_style_images(style_dir, tuple(style.name for style in styles))
-    style_images = [read_exhibit(path, "painting").image for path in paths]
+    style_images = [read_exhibit(path, "style image").image for path in paths]
     exact, engines = open_engine(catalogue, _EXACT), open_variants()
     looks = [judge.look(photo) for photo in photos]
     found = []

@@ -39,8 +39,8 @@ class Evaluation:
 
     Raises:
         CheckpointError: the weights cannot be read.
-        EvaluationError: a painting is missing, or a photograph or video cannot be judged.
-        SourceError: a painting, photograph or video cannot be read.
+        EvaluationError: a style image is missing, or a photograph or video cannot be judged.
+        SourceError: a style image, photograph or video cannot be read.
         MissingPackageError: the judge's weights are not installed.
         TrainingError: the judge's weights or the folder of photographs cannot be read.
     """

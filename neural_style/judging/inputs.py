@@ -1,4 +1,4 @@
-"""Owns what is laid before the judge: paintings by style, photographs, images by others, frames of clips."""
+"""Owns what is laid before the judge: style images, photographs, images by others, frames of clips."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ class Exhibit:
 
 
 def find_style_images(folder: Path, styles: tuple[str, ...]) -> list[Path]:
-    """The painting of each style: the image file of its name.
+    """The style image of each style: the image file of its name.
 
     Raises:
-        EvaluationError: there is no such folder, or a style has no painting there.
+        EvaluationError: there is no such folder, or a style has no image there.
     """
     if not folder.is_dir():
         raise EvaluationError(f"style folder {folder}: is not a folder; give the one that holds the paintings")
@@ -41,7 +41,7 @@ def find_style_images(folder: Path, styles: tuple[str, ...]) -> list[Path]:
     missing = [style for style in styles if style not in by_style]
     if missing:
         raise EvaluationError(
-            f"style folder {folder}: holds no painting of {', '.join(missing)}; "
+            f"style folder {folder}: holds no style image of {', '.join(missing)}; "
             f"put an image named {missing[0]}.jpg, .png or alike there"
         )
     return [by_style[style] for style in styles]

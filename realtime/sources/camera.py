@@ -188,7 +188,7 @@ def open_camera(device: int | str, size_wh: tuple[int, int]) -> CameraSource:
 
 
 def open_stream(url: str, size_wh: tuple[int, int] | None) -> Source:
-    """Opens a network stream by its URL; a URL that is a clip with an end is played like a file.
+    """Opens a network stream by its URL; a URL of a video with an end is played like a file.
 
     Raises:
         SourceError: it does not open.

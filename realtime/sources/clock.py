@@ -22,7 +22,7 @@ class Pacer:
         self._stopped = threading.Event()
 
     def wait_until_due(self, media_time_s: float) -> bool:
-        """Sleeps until `media_time_s` of the clip is due, or `stop` is called; False where it was."""
+        """Sleeps until `media_time_s` of the video is due, or `stop` is called; False where it was."""
         now_s = time.perf_counter()
         if self._start_s is None or now_s - self._start_s - media_time_s > self._LATE_S:
             self._start_s = now_s - media_time_s

@@ -15,7 +15,7 @@ class VideoFileSource:
     """Gives the frames of a file's first video track; those that are damaged are left out.
 
     Args:
-        location: the path of a file, or the URL of a clip.
+        location: the path of a file, or the URL of a video.
         name: for people.
         size_wh: frames are resized to fit inside; None keeps their own size.
         paced: give frames when they are due, instead of as fast as they are read.

@@ -304,7 +304,7 @@ def test_a_style_without_a_style_image_is_an_error_that_says_which(
 ) -> None:
     _write(tmp_path / "waves.png", _image(72, 80, 0))
     assert run("--style-dir", str(tmp_path)) == 1
-    assert "holds no painting of night; put an image named night.jpg" in _error_line(capsys)
+    assert "holds no style image of night; put an image named night.jpg" in _error_line(capsys)
 
 
 @pytest.mark.parametrize(
