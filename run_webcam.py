@@ -19,7 +19,7 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of the options dataclasses."""
-    parser = argparse.ArgumentParser(description="Show a camera, stream or video in the style of a painting. Keys: press h.")
+    parser = argparse.ArgumentParser(description="Show a camera, stream or video in a style. Keys: press h.")
     add, web = parser.add_argument, WebOptions
     add("--source", help="camera number or path, URL, video file, sample or pattern (default: camera 0, or the sample)")
     style = f"name, blend as in candy:0.6+udnie:0.4, or weights file (default {LookOptions.style})"
