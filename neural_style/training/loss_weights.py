@@ -27,7 +27,15 @@ def default_weights(name: LossNetworkName) -> LossWeights:
         return LossWeights()
     # Found with the distilled network; the other two share its layers or are close.
     return LossWeights(
-        content=1.0, style=2.5, colour=20.0, contrast=0.0, smoothness=0.2, grid=6000.0, range=20.0, steadiness=80.0
+        content=1.25,
+        style=3.0,
+        strokes=3.0,
+        colour=20.0,
+        contrast=0.0,
+        smoothness=0.2,
+        grid=6000.0,
+        range=20.0,
+        steadiness=90.0,
     )
 
 
