@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 from neural_style.errors import StylizationError
 from neural_style.packages import optional_packages
 from realtime.errors import OptionError
-from realtime.interrupts import INTERRUPTED, SIGNALS, leave, watch_signals
+from realtime.interrupts import INTERRUPTED, handled_signals, leave, let_go_of_terminal, watch_signals
 from realtime.options import ENGINE_NAMES, NETWORKS, PRECISIONS, PROVIDERS, EngineOptions, LookOptions
 
 Options = TypeVar("Options")
@@ -93,7 +93,7 @@ def say(line: str) -> None:
 def run_script(main: Callable[[], int]) -> NoReturn:
     """Runs a script's main function and ends the process with the status that it returns.
 
-    After SIGINT or SIGTERM the process ends within 3 s, also when a native library or a driver hangs: files
+    After SIGINT, SIGTERM or SIGHUP the process ends within 3 s, also when a native library or a driver hangs: files
     that are not whole by then are removed. Nor does a thread that hangs keep the process after `main`.
     """
     watch_signals()
@@ -115,11 +115,14 @@ def run_main(
     """
     asked = threading.Event()
 
-    def interrupt(_: int, __: object) -> None:
+    def interrupt(number: int, _: object) -> None:
+        if asked.is_set() and number not in (signal.SIGINT, signal.SIGTERM):
+            return  # both the system and the shell tell that the terminal has ended
         asked.set()
+        let_go_of_terminal(number)
         raise KeyboardInterrupt
 
-    for number in SIGNALS:  # SIGINT, too: a shell's background jobs start with it ignored
+    for number in handled_signals():  # SIGINT, too: a shell's background jobs start with it ignored
         signal.signal(number, interrupt)
     try:
         with optional_packages():

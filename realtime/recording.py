@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from neural_style.atomic_file import free_name
 from realtime.controls import Action, Command
 from realtime.errors import SinkError
 from realtime.media.image_file import StillImage, write_still
@@ -52,7 +53,7 @@ class Recorder:
             recording, self._recording = self._recording, None
             self._sinks.remove(recording)
             return recording.close() or "nothing was recorded"
-        path = Path(f"recording_{_time_stamp()}.mp4")
+        path = free_name(Path(f"recording_{_time_stamp()}.mp4"))
         self._recording = VideoFileSink(path, self._rate_fps)
         self._sinks.append(self._recording)
         return f"recording to {path}"

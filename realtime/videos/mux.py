@@ -1,5 +1,6 @@
 """Owns the finished video: its encoded pieces, with the other tracks, chapters and metadata of the source."""
 
+import errno
 import heapq
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from av.video.stream import VideoStream
 
 from neural_style.atomic_file import whole_file
 from realtime.media.codecs import Encoder, VideoFormat
-from realtime.media.video_writer import add_video_stream, sink_errors
+from realtime.media.video_writer import add_video_stream, sink_errors, written_container
 from realtime.videos.segments import SegmentRecord, segment_paths
 from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
 
@@ -55,7 +56,7 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: V
     with failing, whole_file(target) as partial, ExitStack() as opened:
         source = opened.enter_context(av.open(str(assembly.source), metadata_errors="ignore"))
         options = _container_options(suffix, source)
-        out = opened.enter_context(av.open(str(partial), "w", options=options))
+        out = opened.enter_context(written_container(partial, options))
         out.metadata.update(source.metadata)
         stream = add_video_stream(out, encoder, video_format)
         tracks = Tracks(out, source, suffix, note, _window(assembly, video_format))
@@ -89,6 +90,9 @@ def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) 
     """
     time_base = video_format.time_base
     times = [time for time, _ in _encoded(assembly, time_base)]
+    wanted = sum(record.frames for record in assembly.records)
+    if len(times) != wanted:
+        raise OSError(errno.EIO, f"its pieces hold {len(times)} frames instead of {wanted}")
     ordered = sorted(times)
     places = {time: place for place, time in enumerate(ordered)}
     delay = max(number - places[time] for number, time in enumerate(times))
