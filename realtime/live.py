@@ -17,9 +17,8 @@ from realtime.mailbox import BoundedMailbox, LatestMailbox
 from realtime.options import RunOptions
 from realtime.overlay import draw_controls, overlay_fields
 from realtime.postprocess import Finisher, mirror
-from realtime.recording import Recorder
+from realtime.recording import Recorder, marks_of
 from realtime.sinks.protocol import Display, Sink, StylizedFrame
-from realtime.sinks.video_file import VideoFileSink
 from realtime.sources.protocol import Source
 from realtime.stats import RecentMean, Stats, StatsReport
 
@@ -255,19 +254,13 @@ class Pipeline:
             pixels = shown = self._finisher.finish(pixels, frame.pixels, look)
             if stages.display is not None:
                 fields = overlay_fields(pixels, look, self._stats, stages.engine.info)
-                shown = draw_controls(pixels, stages.controls, fields, self._marks())
+                shown = draw_controls(pixels, stages.controls, fields, marks_of(self._sinks, stages.controls.panel))
         self._last = StylizedFrame(frame, pixels, shown)
         with self._stats.stage("sinks"):
             for sink in self._sinks:
                 sink.write(self._last)
         self._stats.frame_out(frame.capture_time_s, stages.watched())
         self._stats.frames_dropped = frame.index + 1 - self._stats.frames_out
-
-    def _marks(self) -> list[str]:
-        """What the display always shows: that a recording is made, that the image stands still."""
-        recording = any(isinstance(sink, VideoFileSink) for sink in self._sinks)
-        frozen = self._stages.controls.panel.frozen
-        return [mark for mark, shown in (("recording", recording), ("frozen", frozen)) if shown]
 
     def _carry_out_commands(self) -> None:
         controls, display = self._stages.controls, self._stages.display

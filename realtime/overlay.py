@@ -59,6 +59,8 @@ def draw_marks(pixels: Image, marks: list[str]) -> Image:
     for number, mark in enumerate(marks):
         top, left = number * line_px, max(0, drawn.shape[1] - _width_px(mark, scale) - 2 * line_px)
         box = np.ascontiguousarray(drawn[top : top + line_px, left:])
+        if not box.size:
+            break
         drawn[top : top + line_px, left:] = cv2.convertScaleAbs(box, alpha=_DARKENED)
         cv2.circle(drawn, (left + line_px * 3 // 4, top + line_px // 2), max(1, line_px // 4), _DOT_COLOUR, cv2.FILLED)
         position = left + line_px * 3 // 2, top + line_px * 3 // 4

@@ -59,6 +59,10 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: V
         out = opened.enter_context(written_container(partial, options))
         out.metadata.update(source.metadata)
         stream = add_video_stream(out, encoder, video_format)
+        begin = _begin(assembly)
+        if assembly.bounds is None and begin:
+            late_s = float(-begin * video_format.time_base)
+            note(f"it begins {late_s:.3f} s before time 0, which files cannot state: everything is that much later")
         tracks = Tracks(out, source, suffix, note, _window(assembly, video_format))
         if assembly.bounds is None and source.chapters():
             out.set_chapters(source.chapters())
@@ -76,10 +80,15 @@ def _container_options(suffix: str, source: InputContainer) -> dict[str, str]:
 
 
 def _window(assembly: Assembly, video_format: VideoFormat) -> Window:
-    if assembly.bounds is None:
-        return Window()
-    begin, end = assembly.bounds
+    begin, end = _begin(assembly), None if assembly.bounds is None else assembly.bounds[1]
     return Window(begin * video_format.time_base, None if end is None else end * video_format.time_base)
+
+
+def _begin(assembly: Assembly) -> int:
+    """What becomes time 0, in units of the video's time base: the wanted part's beginning, or a first negative time."""
+    if assembly.bounds is not None:
+        return assembly.bounds[0]
+    return min(0, *(time for record in assembly.records for time in record.durations))
 
 
 def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) -> Iterator[Timed]:
@@ -98,7 +107,7 @@ def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) 
     delay = max(number - places[time] for number, time in enumerate(times))
     step = min((later - earlier for earlier, later in pairwise(ordered)), default=1)
     durations = {time: duration for record in assembly.records for time, duration in record.durations.items()}
-    shift = assembly.bounds[0] if assembly.bounds is not None else 0
+    shift = _begin(assembly)
     for number, (time, packet) in enumerate(_encoded(assembly, time_base)):
         decoded = ordered[number - delay] if number >= delay else ordered[0] - (delay - number) * step
         packet.time_base = time_base

@@ -69,7 +69,7 @@ def test_a_file_that_came_to_be_there_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
 ) -> None:
     if not links:
-        monkeypatch.setattr(atomic_file.os, "link", _no_links)
+        monkeypatch.setattr("os.link", _no_links)
     target = tmp_path / "out.txt"
     with pytest.raises(FileExistsError, match="is there already"), whole_file(target, replace=False) as partial:
         partial.write_text("new")
