@@ -40,7 +40,7 @@ def let_go_of_terminal(number: int) -> None:
     if number != getattr(signal, "SIGHUP", None):
         return
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for file in (1, 2):
+    for file in (1, 2, 2 if sys.stderr is None else sys.stderr.fileno()):
         with suppress(OSError):
             if stat.S_ISCHR(os.fstat(file).st_mode):
                 os.dup2(nowhere, file)

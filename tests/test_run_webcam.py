@@ -367,6 +367,20 @@ BAD_INPUT = {
     "half of a certificate": (["--tls-cert", "taken.mp4"], ["tls-cert and tls-key", "both or none"]),
     "unpaced camera": (["--source", "0", "--unpaced"], ["source 0", "leave --unpaced out"]),
 }
+MALFORMED = {
+    "size zero",
+    "size in words",
+    "strength 2",
+    "smoothing -1",
+    "batch of none",
+    "no frames",
+    "unknown device",
+    "recording of no kind",
+    "no port",
+    "half of a certificate",
+}
+"""Wrong whatever is there: the status is that of a wrong command line."""
+
 MACHINE_DEPENDENT = {
     "no camera": (["--source", "0"], ["camera 0", "no /dev/video0"], NO_CAMERA),
     "no camera of this path": (["--source", "/dev/video97"], ["camera /dev/video97"], NO_CAMERA),
@@ -379,14 +393,14 @@ MACHINE_DEPENDENT = {
     "no gpu for torch": (["--engine", "torch", "--device", "cuda:1"], ["device cuda:1", "--device cpu"], NO_GPU),
 }
 CASES = [
-    *(pytest.param(wish, parts, id=name) for name, (wish, parts) in BAD_INPUT.items()),
-    *(pytest.param(wish, parts, id=name, marks=mark) for name, (wish, parts, mark) in MACHINE_DEPENDENT.items()),
+    *(pytest.param(wish, parts, 1 + (name in MALFORMED), id=name) for name, (wish, parts) in BAD_INPUT.items()),
+    *(pytest.param(wish, parts, 1, id=name, marks=mark) for name, (wish, parts, mark) in MACHINE_DEPENDENT.items()),
 ]
 
 
-@pytest.mark.parametrize(("wish", "parts"), CASES)
+@pytest.mark.parametrize(("wish", "parts", "status"), CASES)
 def test_bad_input_is_one_line_and_leaves_nothing(
-    run: Run, folder: Path, tmp_path: Path, wish: list[str], parts: list[str]
+    run: Run, folder: Path, tmp_path: Path, wish: list[str], parts: list[str], status: int
 ) -> None:
     broken = _broken_clip(tmp_path)
     (folder / "taken.mp4").mkdir()
@@ -396,7 +410,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         if option not in arguments:
             arguments += [option, value]
     done = run(*arguments)
-    assert done.returncode == 1
+    assert done.returncode == status
     assert re.fullmatch(r"error: [^\n]+\n", done.stderr), done.stderr
     for part in parts:
         assert part in done.stderr
@@ -420,7 +434,7 @@ def test_help_names_every_option(run: Run) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     options = "source style strength keep-colors smoothing size unpaced sink record overwrite max-frames stats "
     options += "list-cameras list-styles network engine refresh device provider precision batch-size host port "
-    options += "tls-cert tls-key help"
+    options += "tls-cert tls-key verbose help"
     described = re.findall(r"^  (?:-\w, )?--([\w-]+)", done.stdout, re.MULTILINE)
     assert sorted(described) == sorted(options.split())
 

@@ -189,24 +189,29 @@ def test_one_failure_does_not_stop_the_others(photo: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "said", "status"),
     [
-        (["gone.png", "-o", "b.png"], "no such file"),
-        (["{photo}", "-o", "{photo}"], "is the input itself"),
-        (["{photo}", "-o", "b.png", "--style", "cadny"], "did you mean candy"),
-        (["{photo}", "-o", "b.png", "--start", "x"], "time 'x'"),
-        (["{photo}", "-o", "b.png", "--start", "5", "--end", "4"], "end must be later"),
-        (["{photo}", "-o", "b.png", "--stroke", "0.4"], "stroke 0.4: must be 0.5 to 4"),
-        (["{photo}", "-o", "b.png", "--stroke", "nan"], "stroke nan: must be 0.5 to 4"),
-        (["{photo}", "-o", "b.png", "--tile", "256"], "not with engine onnx"),
-        (["{photo}", "-o", "/dev/full"], "must end in"),
+        (["gone.png", "-o", "b.png"], "no such file", 1),
+        (["{photo}", "-o", "{photo}"], "is the input itself", 1),
+        (["{photo}", "-o", "b.png", "--style", "cadny"], "did you mean candy", 1),
+        (["{photo}", "-o", "b.png", "--start", "x"], "time 'x'", 2),
+        (["{photo}", "-o", "b.png", "--start", "5", "--end", "4"], "end must be later", 2),
+        (["{photo}", "-o", "b.png", "--stroke", "0.4"], "stroke 0.4: must be 0.5 to 4", 2),
+        (["{photo}", "-o", "b.png", "--stroke", "nan"], "stroke nan: must be 0.5 to 4", 2),
+        (["{photo}", "-o", "b.png", "--tile", "256"], "not with engine onnx", 1),
+        (["{photo}", "-o", "/dev/full"], "must end in", 2),
     ],
 )
 def test_what_cannot_be_done_is_one_line(
-    arguments: list[str], said: str, photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    said: str,
+    status: int,
+    photo: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(photo.parent)
-    assert run(*(argument.replace("{photo}", str(photo)) for argument in arguments)) == 1
+    assert run(*(argument.replace("{photo}", str(photo)) for argument in arguments)) == status
     error = capsys.readouterr().err
     assert said in error
     assert error.startswith("error: ")

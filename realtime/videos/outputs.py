@@ -149,7 +149,9 @@ def _check_suffix(target: Path, is_video: bool) -> None:
     allowed = VIDEO_SUFFIXES if is_video else WRITABLE_SUFFIXES
     if target.suffix.lower() not in allowed:
         kind = "a video" if is_video else "an image"
-        raise OptionError(f"output {target}: {kind} must end in {', '.join(allowed)}; for a folder write {target}/")
+        error = OptionError(f"output {target}: {kind} must end in {', '.join(allowed)}; for a folder write {target}/")
+        error.exit_status = 2
+        raise error
 
 
 def _for_styles(target: Path, styles: Sequence[str]) -> tuple[Path, ...]:
