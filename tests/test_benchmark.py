@@ -183,7 +183,7 @@ def test_ctrl_c_shows_the_results_so_far(tmp_path: Path) -> None:
         (["--engine", "tensorflow"], "'tensorflow'"),
         (["--engine", "auto"], "by name"),
         (["--precision", "int4"], "'int4'"),
-        (["--engine", "torch", "--precision", "int8", "--size", "16x16"], "nothing that was asked for"),
+        (["--engine", "torch", "--precision", "int8", "--size", "16x16"], "nothing that was"),
         (["--size", "0x4"], "0x4"),
         (["--size", "big"], "WIDTHxHEIGHT"),
         (["--batch-size", "0"], "batch-size 0"),
@@ -209,7 +209,8 @@ def test_refuses_bad_input_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.json").write_text('{"rows": [1]}')
-    assert benchmark.main(arguments) == 1
+    by_what_is_there = arguments[0] in ("--style", "--clip", "--compare") or words in ("nothing that was", "may use")
+    assert benchmark.main(arguments) == (1 if by_what_is_there else 2)
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: ")
     assert words in error

@@ -1,6 +1,7 @@
 """Owns reading and writing images: orientation, colour profile, transparency and depth."""
 
 import io
+import struct
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -157,7 +158,7 @@ def decode_still(
         raise SourceError(f"{name}: is damaged or of a kind that is not known; give {_KINDS}") from error
     except MemoryError as error:
         raise SourceError(f"{name}: there is not enough memory for it; use a smaller --max-side") from error
-    except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, cv2.error, *_DECODERS_RAISE) as error:
         raise SourceError(f"{name}: is damaged ({error})") from error
 
 
@@ -213,6 +214,9 @@ def _save(image: StillImage, suffix: str, file: IO[bytes], **options: object) ->
     kind = Pillow.registered_extensions()[suffix]
     Pillow.fromarray(pixels).save(file, kind, **{**_SAVE_OPTIONS.get(suffix, {}), **options})
 
+
+_DECODERS_RAISE = (RuntimeError, ArithmeticError, LookupError, TypeError, struct.error)
+"""What else comes out of Pillow's decoders for files that are damaged in one way or another."""
 
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC"
 
