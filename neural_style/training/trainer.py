@@ -24,7 +24,7 @@ from neural_style.training.distributed import Member
 from neural_style.training.loss_weights import load_loss_network
 from neural_style.training.losses import PerceptualLoss
 from neural_style.training.options import TrainOptions
-from neural_style.training.starting_point import nearest_style, new_network, parameter_groups
+from neural_style.training.starting_point import nearest_style, new_network, parameter_groups, predicted_vector
 from neural_style.training.steadiness import random_motion, steadiness_loss
 from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint, save_style
 from neural_style.weights.state_dict import first_reason
@@ -105,12 +105,16 @@ class Trainer:
 
     @torch.no_grad()
     def _start_from_nearest(self, trunk: Path) -> None:
-        """Puts the style of the trunk that stylizes most like the new one in its place."""
+        """Puts what stylizes most like the new style in its place: a style of the trunk, or the prediction."""
         known = load_checkpoint(trunk)
         tried = torch.stack([self._photos[i] for i in range(_TRIED_PHOTOS)]).to(self._device)
         for network in (self._trained, self.network):
             if isinstance(network, FastNet) and isinstance(known, FastNet):
-                vectors = known.style_vectors.to(self._device)
+                vectors = known.style_vectors
+                predicted = predicted_vector(known, self.options.style_images[0])
+                if predicted is not None:
+                    vectors = torch.cat([vectors, predicted[None]])
+                vectors = vectors.to(self._device)
                 network.style_vectors[0] = nearest_style(network, vectors, self._loss, tried)
 
     def run(self, report: Callable[[Progress], None]) -> None:
