@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 from neural_style.networks.fast_net import FastNet
 from neural_style.networks.style_predictor import INPUT_SHORT_SIDE_PX, StylePredictor
 from neural_style.training.predictor import save_predictor
+from neural_style.training.starting_point import predicted_vector
 from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import load_checkpoint
 from realtime.errors import StylizationError
@@ -45,6 +46,18 @@ def test_numpy_gives_what_was_trained(tmp_path: Path) -> None:
         expected = trained(torch.from_numpy(sized.transpose(2, 0, 1).copy())[None].float())
     for name in networks:
         np.testing.assert_allclose(predictor(image, name), expected[name][0].numpy(), atol=2e-3)
+
+
+def test_training_starts_with_the_same_prediction(tmp_path: Path) -> None:
+    path = tmp_path / "rust.png"
+    Pillow.fromarray(_image(90, 300)).save(path)
+    network = load_checkpoint(SAVED_MODELS / "fast.safetensors")
+    assert isinstance(network, FastNet)
+    start = predicted_vector(network, path)
+    assert start is not None
+    catalogue, place = open_styles(str(path))
+    np.testing.assert_allclose(catalogue.styles[place].vector, start.numpy(), atol=2e-3)
+    assert predicted_vector(FastNet(("x",)), path) is None, "of another trunk"
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 700), (900, 30)])
