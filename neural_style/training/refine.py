@@ -16,7 +16,7 @@ from neural_style.atomic_file import whole_file
 from neural_style.errors import StylizationError
 from neural_style.networks.fast_net import FastNet
 from neural_style.training.loss_weights import best_loss_network, default_weights
-from neural_style.training.options import TrainOptions
+from neural_style.training.options import STEPS, TrainOptions
 from neural_style.training.trainer import Progress, Trainer
 from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import StyleCredit
@@ -39,10 +39,11 @@ class VectorWriter:
     Args:
         trainer: of one style.
         output: `.npy` file, float32 (vector_size,).
+        ends_early: whether it ends the training.
     """
 
-    def __init__(self, trainer: Trainer, output: Path) -> None:
-        self._trainer, self._output = trainer, output
+    def __init__(self, trainer: Trainer, output: Path, ends_early: bool) -> None:
+        self._trainer, self._output, self._ends_early = trainer, output, ends_early
         self._written_s = -_EVERY_S
         self._losses: list[float] = []
 
@@ -56,7 +57,7 @@ class VectorWriter:
         self._losses.append(sum(progress.losses.values()))
         if time.monotonic() - self._written_s >= _EVERY_S:
             self.write()
-        if no_longer_pays(self._losses):
+        if self._ends_early and no_longer_pays(self._losses):
             raise _EnoughError
 
     def write(self) -> None:
@@ -77,7 +78,9 @@ def no_longer_pays(losses: list[float]) -> bool:
     return last > (1 - _WORTH) * before
 
 
-def refine(style_image: Path, trunk: Path, output: Path, loss_weights_file: Path | None = None) -> int:
+def refine(
+    style_image: Path, trunk: Path, output: Path, loss_weights_file: Path | None = None, steps: int | None = None
+) -> int:
     """Trains until it no longer pays, and returns the number of steps.
 
     Args:
@@ -85,6 +88,7 @@ def refine(style_image: Path, trunk: Path, output: Path, loss_weights_file: Path
         trunk: the network that the style is for; training starts with the prediction.
         output: `.npy` file that the vector so far is written to.
         loss_weights_file: of the loss network; None is the best that is installed.
+        steps: train so many, whether they pay or not.
 
     Raises:
         StylizationError: something that training needs is missing.
@@ -97,12 +101,13 @@ def refine(style_image: Path, trunk: Path, output: Path, loss_weights_file: Path
         content_dir=None,
         output=output.with_suffix(".safetensors"),
         trunk=trunk,
+        steps=steps or STEPS["style"],
         weights=default_weights(loss_network),
         loss_network=loss_network,
         loss_weights_file=loss_weights_file,
     )
     trainer = Trainer(options)
-    writer = VectorWriter(trainer, output)
+    writer = VectorWriter(trainer, output, ends_early=steps is None)
     with suppress(_EnoughError):
         trainer.run(writer)
     writer.write()
@@ -124,10 +129,11 @@ def main(arguments: list[str] | None = None) -> int:
     add("--trunk", type=Path, default=SAVED_MODELS / "fast.safetensors")
     add("--output", type=Path, required=True, metavar="FILE.npy")
     add("--loss-weights", type=Path, help="of the loss network (default: the best that is installed)")
+    add("--steps", type=int, help="so many, whether they pay or not (default: until it no longer pays)")
     chosen = parser.parse_args(arguments)
     _lowest_priority()
     try:
-        refine(chosen.style_image, chosen.trunk, chosen.output, chosen.loss_weights)
+        refine(chosen.style_image, chosen.trunk, chosen.output, chosen.loss_weights, chosen.steps)
     except (StylizationError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -1,23 +1,20 @@
 """Owns the start of a training: the network before the first step, and the learning rate of each weight."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from neural_style.errors import TrainingError
 from neural_style.networks.fast_net import FAST, FINE, FastNet
-from neural_style.networks.style_predictor import INPUT_SHORT_SIDE_PX, MAX_ASPECT, StylePredictor
+from neural_style.networks.style_predictor import INPUT_SHORT_SIDE_PX, MAX_ASPECT
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.training.growth import grown
 from neural_style.training.losses import PerceptualLoss
 from neural_style.training.options import TrainOptions
-from neural_style.weights import SAVED_MODELS
-from neural_style.weights.checkpoint import StyleNetwork, is_single_style, load_checkpoint, read_header, trunk_hash
+from neural_style.weights.checkpoint import StyleNetwork, is_single_style, load_checkpoint
+from neural_style.weights.predictor import predicted_vector
 from realtime.media.image_file import read_still
 from realtime.media.resize import middle_part, with_short_side
 
@@ -104,29 +101,12 @@ def nearest_style(network: FastNet, vectors: Tensor, loss: PerceptualLoss, photo
     return vectors[int(torch.stack(distances).argmin())].clone()
 
 
-@torch.no_grad()
-def predicted_vector(
-    network: FastNet, style_image: Path, predictor: Path = SAVED_MODELS / "predictor.safetensors"
-) -> Tensor | None:
-    """The style vector that the shipped predictor gives for an image: float (vector_size,).
-
-    Returns:
-        None where there is no predictor for this network.
+def predicted_start(network: FastNet, style_image: Path) -> Tensor | None:
+    """The style vector that the shipped predictor gives for an image file: float (vector_size,); None without one.
 
     Raises:
         CheckpointError: the predictor's file is damaged.
         SourceError: the image cannot be read.
     """
-    if not predictor.is_file():
-        return None
-    trunks = json.loads(read_header(predictor)["trunks"])
-    names = [name for name, trunk in trunks.items() if trunk == trunk_hash(network.state_dict())]
-    if not names:
-        return None
-    weights = {name: value.float() for name, value in load_file(predictor).items()}
-    predicts = StylePredictor({name: len(weights[f"heads.{name}.bias"]) for name in trunks})
-    predicts.load_state_dict(weights)
-    part = with_short_side(middle_part(read_still(style_image, "style image").pixels, MAX_ASPECT), INPUT_SHORT_SIDE_PX)
-    pixels = torch.from_numpy(np.ascontiguousarray(part.transpose(2, 0, 1)))[None].float()  # (1, 3, H, W)
-    vector: Tensor = predicts(pixels)[names[0]][0]
-    return vector
+    part = middle_part(read_still(style_image, "style image").pixels, MAX_ASPECT)
+    return predicted_vector(network, with_short_side(part, INPUT_SHORT_SIDE_PX))

@@ -24,7 +24,7 @@ from neural_style.training.distributed import Member
 from neural_style.training.loss_weights import load_loss_network
 from neural_style.training.losses import PerceptualLoss
 from neural_style.training.options import TrainOptions
-from neural_style.training.starting_point import nearest_style, new_network, parameter_groups, predicted_vector
+from neural_style.training.starting_point import nearest_style, new_network, parameter_groups, predicted_start
 from neural_style.training.steadiness import random_motion, steadiness_loss
 from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint, save_style
 from neural_style.weights.state_dict import first_reason
@@ -109,7 +109,7 @@ class Trainer:
         known = load_checkpoint(trunk)
         if not isinstance(known, FastNet) or not isinstance(self._trained, FastNet):
             return
-        start = predicted_vector(known, self.options.style_images[0])
+        start = predicted_start(known, self.options.style_images[0])
         if start is None:
             tried = torch.stack([self._photos[i] for i in range(_TRIED_PHOTOS)]).to(self._device)
             start = nearest_style(self._trained, known.style_vectors.to(self._device), self._loss, tried)

@@ -7,19 +7,20 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
+from neural_style.errors import StylizationError
 from neural_style.networks.fast_net import FastNet
 from neural_style.networks.style_predictor import INPUT_SHORT_SIDE_PX, StylePredictor
-from neural_style.training.predictor import save_predictor
-from neural_style.training.starting_point import predicted_vector
+from neural_style.training.starting_point import predicted_start
 from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import load_checkpoint
-from realtime.errors import StylizationError
+from neural_style.weights.predictor import save_predictor
+from realtime.frame import Image
 from realtime.media.resize import with_short_side
 from realtime.style_catalogue import open_style_list, open_styles
 from realtime.style_prediction import load_predictor
 
 
-def _image(height: int, width: int, seed: int = 0) -> np.ndarray:
+def _image(height: int, width: int, seed: int = 0) -> Image:
     rng = np.random.default_rng(seed)
     small = rng.integers(0, 256, (max(1, height // 8), max(1, width // 8), 3), dtype=np.uint8)
     return np.asarray(Pillow.fromarray(small).resize((width, height)), np.uint8)
@@ -53,11 +54,13 @@ def test_training_starts_with_the_same_prediction(tmp_path: Path) -> None:
     Pillow.fromarray(_image(90, 300)).save(path)
     network = load_checkpoint(SAVED_MODELS / "fast.safetensors")
     assert isinstance(network, FastNet)
-    start = predicted_vector(network, path)
+    start = predicted_start(network, path)
     assert start is not None
     catalogue, place = open_styles(str(path))
-    np.testing.assert_allclose(catalogue.styles[place].vector, start.numpy(), atol=2e-3)
-    assert predicted_vector(FastNet(("x",)), path) is None, "of another trunk"
+    vector = catalogue.styles[place].vector
+    assert vector is not None
+    np.testing.assert_allclose(vector, start.numpy(), atol=2e-3)
+    assert predicted_start(FastNet(("x",)), path) is None, "of another trunk"
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 700), (900, 30)])
@@ -79,6 +82,9 @@ def test_an_image_is_a_style_alone_and_in_blends(tmp_path: Path) -> None:
     catalogue, places = open_style_list(f"candy:0.5+{path}:0.5,{path},candy")
     blend, alone, candy = (catalogue.styles[place] for place in places)
     assert blend.name == "candy:0.5+rust:0.5"
+    assert blend.vector is not None
+    assert alone.vector is not None
+    assert candy.vector is not None
     np.testing.assert_allclose(blend.vector, (alone.vector + candy.vector) / 2, atol=1e-5)
     assert len(catalogue) == len(open_styles("candy")[0]) + 2
 
