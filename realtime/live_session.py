@@ -29,6 +29,7 @@ from realtime.sources.protocol import Source
 from realtime.sources.selection import open_default_source, open_source
 from realtime.style import Style
 from realtime.style_catalogue import has_network, open_styles
+from realtime.web.memory import use_one_arena
 
 CPU_CAMERA_SIZE_WH = (640, 480)
 GPU_CAMERA_SIZE_WH = (1280, 720)
@@ -52,6 +53,8 @@ def run_live(options: RunOptions, say: Say) -> int:
     sink_names, sinks_notice = _wanted_sinks(options)
     _check_outputs(options)
     _name_leftovers(options, say)
+    if "web" in sink_names:
+        use_one_arena()
     with ExitStack() as with_engine, ExitStack() as until_it_runs:
         source, source_notice = _open_source(options, loop_sample=bool({"window", "web"} & set(sink_names)))
         until_it_runs.callback(source.close)
@@ -76,7 +79,9 @@ def run_live(options: RunOptions, say: Say) -> int:
                 stages = replace(stages, watched=lambda: web.watched)
         pipeline = Pipeline(stages, options, say)
         if "web" in sink_names:
-            say(f"page {web.open(source.info.name, controls, pipeline.send)}  (Ctrl-C ends it)")
+            web.open(source.info.name, controls, pipeline.send)
+            for line in web.lines:
+                say(line)
             if len(sinks) == 1:
                 say(f"nobody watches: {UNWATCHED_FPS} frames a second, until somebody opens the page")
         until_it_runs.pop_all()  # from here on the pipeline closes source and sinks

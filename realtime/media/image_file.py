@@ -3,6 +3,7 @@
 import io
 import struct
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,11 +21,15 @@ from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError, SourceError
 from realtime.frame import Image, resize_to_fit
 from realtime.media.image_memory import image_needs, shrunk_while_converted
+from realtime.media.whole_image import check_whole
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 """What is taken for an image in a folder."""
 
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif")
+KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
+"""Pillow's names of what is read for certain; it knows others, too."""
+
 MAX_PIXELS = 2**30
 _OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".bmp")
 _SAVE_OPTIONS: dict[str, dict[str, object]] = {
@@ -134,19 +139,27 @@ def decode_still(
         content: the bytes.
         name: for messages: "image a.png".
         limits: the largest that is decoded.
-        kinds: Pillow's names of the formats that are tried; None is all.
+        kinds: Pillow's names of the formats that are tried, of files that nobody vouches for: one that ends too
+            early is refused before it takes memory; None is all.
         max_side_px: it is shrunk to so many px; None is none.
 
     Raises:
         SourceError: it is damaged, too large for the limits or the memory, or of an unknown kind.
     """
+    limits = limits or ImageLimits()
     register_heif_opener()
     if kinds is not None:
         Pillow.init()  # else it knows only the usual kinds by name
-    Pillow.MAX_IMAGE_PIXELS = None  # checked below, by our own limit
+    # Pillow takes memory for some kinds when it opens them, and refuses twice as many pixels before that.
+    Pillow.MAX_IMAGE_PIXELS = None if kinds is None else limits.pixels
     try:
-        with Pillow.open(io.BytesIO(content), formats=kinds) as opened:
-            (limits or ImageLimits()).check(name, opened.width, opened.height)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # refused by the next lines
+            opening = Pillow.open(io.BytesIO(content), formats=kinds)
+        with opening as opened:
+            limits.check(name, opened.width, opened.height)
+            if kinds is not None:
+                check_whole(opened, content)
             shrinks = image_needs(name, opened).check(max_side_px)
             suffix = _suffix_of(opened.format or "")
             if shrinks and max_side_px is not None:
@@ -159,6 +172,8 @@ def decode_still(
             return StillImage(np.array(_srgb(upright), np.uint8), alpha, suffix).shrunk(max_side_px)
     except UnidentifiedImageError as error:
         raise SourceError(f"{name}: is damaged or of a kind that is not known; give {_KINDS}") from error
+    except Pillow.DecompressionBombError as error:
+        raise SourceError(f"{name}: is too large; at most {limits.pixels / 1e6:.0f} megapixels are read") from error
     except MemoryError as error:
         raise SourceError(f"{name}: there is not enough memory for it; use a smaller --max-side") from error
     except (OSError, ValueError, SyntaxError, EOFError, cv2.error, *_DECODERS_RAISE) as error:
@@ -221,7 +236,7 @@ def _save(image: StillImage, suffix: str, file: IO[bytes], **options: object) ->
 _DECODERS_RAISE = (RuntimeError, ArithmeticError, LookupError, TypeError, struct.error)
 """What else comes out of Pillow's decoders for files that are damaged in one way or another."""
 
-_KINDS = "JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC"
+_KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC"
 
 
 def _suffix_of(pillow_format: str) -> str:
@@ -244,7 +259,7 @@ def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
         eight = np.rint(np.clip(decoded, 0, 1) * 255).astype(np.uint8)
     if eight.ndim == 3:
         eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
-    image = Pillow.fromarray(np.ascontiguousarray(eight))
+    image = Pillow.fromarray(np.ascontiguousarray(eight, np.uint8))
     image.info.update({key: opened.info[key] for key in ("icc_profile", "exif") if key in opened.info})
     return image
 
