@@ -29,7 +29,7 @@ LIMITS_BYTES = {"/api/offer": _MAX_OFFER_BYTES, "/api/command": 2**13, "/api/ima
 """The largest body that each address takes; others take none."""
 
 _PAGE = Path(__file__).with_name("page")
-_FILES = ("page.css", "page.js", "live.js", "images.js", "shared.js")
+_FILES = tuple(sorted(path.name for path in _PAGE.iterdir() if path.suffix in (".css", ".js")))
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _STATUS = {400: (MessageError, StyleError, SourceError), 500: (EngineError,), 503: (TooManyConnectionsError,)}
 _UPLOAD_S = 60.0
@@ -60,6 +60,7 @@ class Routes:
         """The application that answers."""
         routes = [
             Route("/", _file("index.html"), methods=["GET"]),
+            Route("/output", _file("output.html"), methods=["GET"]),
             *(Route(f"/{name}", _file(name), methods=["GET"]) for name in _FILES),
             Route("/api/styles", self._get_styles),
             Route("/api/styles/{number:int}.jpg", self._get_thumbnail),
