@@ -36,6 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=web.port, help="of the web page; 0 is any free one (default %(default)s)")
     add("--tls-cert", type=Path, metavar="FILE.pem", help="of the web page: HTTPS, for cameras of other machines")
     add("--tls-key", type=Path, metavar="FILE.pem", help="the key of --tls-cert")
+    add("--open-stage", action="store_true", help="of the web page: every visitor may change what all see")
     add("--record", type=Path, metavar="FILE", help="also write the stylized frames to this video file")
     add("--max-frames", type=int, metavar="N", help="stop after N stylized frames")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics at the end")

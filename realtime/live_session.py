@@ -74,7 +74,9 @@ def run_live(options: RunOptions, say: Say) -> int:
                 stages = replace(stages, watched=lambda: web.watched)
         pipeline = Pipeline(stages, options, say)
         if "web" in sink_names:
-            say(f"page {web.open(source.info.name, controls, pipeline.send)}  (Ctrl-C ends it)")
+            web.open(source.info.name, controls, pipeline.send)
+            for line in web.lines:
+                say(line)
             if len(sinks) == 1:
                 say(f"nobody watches: {UNWATCHED_FPS} frames a second, until somebody opens the page")
         until_it_runs.pop_all()  # from here on the pipeline closes source and sinks

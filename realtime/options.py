@@ -95,12 +95,14 @@ class WebOptions:
         port: 0 is any that is free.
         tls_cert: certificate as a PEM file, for HTTPS: browsers give no camera to pages without, but on this machine.
         tls_key: its key.
+        open_stage: every visitor may change what all see, and not only this machine and who has the operator's token.
     """
 
     host: str = "127.0.0.1"
     port: int = 8350
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    open_stage: bool = False
 
     def __post_init__(self) -> None:
         _check_range("port", self.port, (0, 65535))

@@ -1,7 +1,9 @@
 """Owns reading and writing images: orientation, colour profile, transparency and depth."""
 
 import io
+import struct
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,11 +19,15 @@ from pillow_heif import register_heif_opener
 from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError, SourceError
 from realtime.frame import Image, resize_to_fit
+from realtime.media.whole_image import check_whole
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 """What is taken for an image in a folder."""
 
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif")
+KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
+"""Pillow's names of what is read for certain; it knows others, too."""
+
 MAX_PIXELS = 2**30
 _OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".bmp")
 _SAVE_OPTIONS: dict[str, dict[str, object]] = {
@@ -123,18 +129,26 @@ def decode_still(
         content: the bytes.
         name: for messages: "image a.png".
         limits: the largest that is decoded.
-        kinds: Pillow's names of the formats that are tried; None is all.
+        kinds: Pillow's names of the formats that are tried, of files that nobody vouches for: one that ends too
+            early is refused before it takes memory; None is all.
 
     Raises:
         SourceError: it is damaged, too large or of an unknown kind.
     """
+    limits = limits or ImageLimits()
     register_heif_opener()
     if kinds is not None:
         Pillow.init()  # else it knows only the usual kinds by name
-    Pillow.MAX_IMAGE_PIXELS = None  # checked below, by our own limit
+    # Pillow takes memory for some kinds when it opens them, and refuses twice as many pixels before that.
+    Pillow.MAX_IMAGE_PIXELS = None if kinds is None else limits.pixels
     try:
-        with Pillow.open(io.BytesIO(content), formats=kinds) as opened:
-            (limits or ImageLimits()).check(name, opened.width, opened.height)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # refused by the next lines
+            opening = Pillow.open(io.BytesIO(content), formats=kinds)
+        with opening as opened:
+            limits.check(name, opened.width, opened.height)
+            if kinds is not None:
+                check_whole(opened, content)
             suffix = _suffix_of(opened.format or "")
             upright = _eight_bits(opened, content)
             ImageOps.exif_transpose(upright, in_place=True)
@@ -142,7 +156,9 @@ def decode_still(
             return StillImage(np.array(_srgb(upright), np.uint8), alpha, suffix)
     except UnidentifiedImageError as error:
         raise SourceError(f"{name}: is damaged or of a kind that is not known; give {_KINDS}") from error
-    except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
+    except Pillow.DecompressionBombError as error:
+        raise SourceError(f"{name}: is too large; at most {limits.pixels / 1e6:.0f} megapixels are read") from error
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, cv2.error) as error:
         raise SourceError(f"{name}: is damaged ({error})") from error
 
 
@@ -194,7 +210,7 @@ def encode_still(image: StillImage, suffix: str, **options: object) -> bytes:
     return content.getvalue()
 
 
-_KINDS = "JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC"
+_KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC"
 
 
 def _suffix_of(pillow_format: str) -> str:
@@ -211,11 +227,13 @@ def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
     if decoded is None or decoded.dtype == np.uint8:
         opened.load()
         return opened
-    white = 65535 if decoded.dtype == np.uint16 else 1
-    eight = np.rint(np.clip(decoded / white, 0, 1) * 255).astype(np.uint8)
+    if decoded.dtype == np.uint16:
+        eight = cv2.convertScaleAbs(decoded, alpha=1 / 257)
+    else:
+        eight = cv2.convertScaleAbs(np.clip(decoded, 0, 1), alpha=255)
     if eight.ndim == 3:
         eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
-    image = Pillow.fromarray(np.ascontiguousarray(eight))
+    image = Pillow.fromarray(np.ascontiguousarray(eight, np.uint8))
     image.info.update({key: opened.info[key] for key in ("icc_profile", "exif") if key in opened.info})
     return image
 
