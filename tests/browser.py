@@ -3,7 +3,7 @@
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 from web_page import WebPage
 
 from realtime.frame import Image
@@ -62,9 +62,13 @@ class Tab:
         complaints: what went to the console, errors of scripts and failed requests among them.
     """
 
-    def __init__(self, browser: Browser, url: str, **context: Any) -> None:
+    def __init__(
+        self, browser: Browser, url: str, prepare: Callable[[Page], None] | None = None, **context: Any
+    ) -> None:
         self.context = browser.new_context(**context)
         self.page = self.context.new_page()
+        if prepare is not None:
+            prepare(self.page)
         self.complaints: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type != "log" else None)
@@ -91,10 +95,10 @@ class Tab:
             )
         )
 
-    def until_colour(self, colour: tuple[int, int, int], limit_s: float = WAIT_MS / 1000) -> None:
-        """Waits until the middle of the video has about some colour."""
-        until_s = time.monotonic() + limit_s
-        while max(abs(one - other) for one, other in zip(self.middle(), colour, strict=True)) > 40:
+    def until_colour(self, colour: tuple[int, int, int], has_it: bool = True) -> None:
+        """Waits until the middle of the video has about some colour, or has it no more."""
+        until_s = time.monotonic() + WAIT_MS / 1000
+        while (max(abs(one - other) for one, other in zip(self.middle(), colour, strict=True)) < 40) != has_it:
             assert time.monotonic() < until_s, (self.middle(), self.complaints)
             self.page.wait_for_timeout(_POLL_MS)
 
@@ -110,6 +114,20 @@ class Tab:
         """Leaves the page, which must have had nothing to complain of."""
         assert not self.complaints
         self.context.close()
+
+
+def with_many_styles(page: Page) -> None:
+    """Makes a page believe that its server has 24 styles, the server's own three or more among them."""
+    thumbnail = cv2.imencode(".jpg", cv2.resize(sample_frames(1)[0], (160, 120)))[1].tobytes()
+
+    def answer(route: Route) -> None:
+        styles = route.fetch().json()["styles"]
+        for number in range(len(styles) + 1, 25):
+            styles.append({"number": number, "name": f"another_stylized_{number}", "blends": True})
+        route.fulfill(json={"styles": styles})
+
+    page.route("**/api/styles", answer)
+    page.route("**/api/styles/*.jpg", lambda route: route.fulfill(body=thumbnail, content_type="image/jpeg"))
 
 
 def free_port() -> int:

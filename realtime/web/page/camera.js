@@ -1,7 +1,21 @@
 // The visitor's own camera: opened in the size chosen, and listed by name.
-import { element } from "/shared.js";
+import { element, say } from "/shared.js";
 
-export async function openCamera() {
+let turn = Promise.resolve(); // cameras are opened one after the other: who opens one that is open gets the size it has
+
+// Opens the camera that is chosen; null when it is not wanted any more.
+export function openCamera(isWanted) {
+  const mine = turn.then(async () => {
+    const camera = isWanted() ? await open() : null;
+    if (isWanted()) return camera;
+    closeCamera(camera);
+    return null;
+  });
+  turn = mine.catch(() => {});
+  return mine;
+}
+
+async function open() {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Error("Browsers give the camera only to pages from this machine (localhost) or over HTTPS. " +
       "Start the server with --tls-cert and --tls-key, and open its https address.");
@@ -10,7 +24,9 @@ export async function openCamera() {
   const deviceId = element("camera").value ? { exact: element("camera").value } : undefined;
   try {
     const camera = await navigator.mediaDevices.getUserMedia({ audio: false, video: { deviceId, width, height } });
-    await listCameras(camera.getVideoTracks()[0].getSettings().deviceId);
+    const got = camera.getVideoTracks()[0].getSettings();
+    if (Math.max(got.width, got.height) !== Math.max(width, height)) say(`this camera gives ${got.width}x${got.height}`);
+    await listCameras(got.deviceId);
     return camera;
   } catch (error) {
     throw new Error({

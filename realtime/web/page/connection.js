@@ -1,7 +1,7 @@
 // A WebRTC connection that comes again by itself: video, with a data channel for commands and figures beside it.
 import { RequestError, asJson, ask, wait } from "/shared.js";
 
-const RETRY_MS = 600, PING_MS = 5000, GATHER_MS = 1500, CONNECT_MS = 6000, WATCH_MS = 500;
+const RETRY_MS = 600, PING_MS = 1500, GATHER_MS = 1500, CONNECT_MS = 6000, WATCH_MS = 500;
 const PROBE_MS = 1500, DEAF_MS = 5000; // silent for so long: look whether the server is there; take the connection for lost
 
 export class Connection {
@@ -9,7 +9,7 @@ export class Connection {
   #peer = null;
   #channel = null;
 
-  // camera: the MediaStream to send, or null. on: { state, video, message, open(again), waiting(words), failed(words) }.
+  // camera: the MediaStream to send, or null. on: { found, video, message, open(again), waiting(words), failed(words) }.
   constructor(camera, on) {
     [this.camera, this.on] = [camera, on];
     this.#run();
@@ -47,7 +47,7 @@ export class Connection {
   async #connected() {
     const state = await (await ask("/api/state", { limitMs: PROBE_MS })).json();
     if (this.#closed) return;
-    this.on.state(state);
+    this.on.found(state);
     const peer = this.#peer = new RTCPeerConnection();
     const channel = this.#channel = peer.createDataChannel("commands");
     peer.addEventListener("track", (event) => {

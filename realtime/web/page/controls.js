@@ -1,12 +1,13 @@
 // The controls of the look: styles, a blend of two, strength, colours. They tell what was changed, and know nothing of how images come.
 import { announce, element, plain, say } from "/shared.js";
 
-const HOLD_MS = 1000; // after a change, older settings may still arrive from the server
+const HOLD_MS = 2000; // so long after a change older settings may still arrive from the server
 const SEVERAL = "several";
 const blend = { first: "", second: "", share: 0.5 };
 let styles = [];
 let changed = () => {};
-let changedAt = -Infinity;
+let asked = {}; // what was changed and has not come back from the server yet
+let askedAt = -Infinity;
 
 // Settings as they are shown; style is a name or a blend such as "candy:0.60+mosaic:0.40".
 export const look = { style: "", strength: 1, keep_colors: false, smoothing: 0.5, mirror: false };
@@ -71,11 +72,20 @@ export function strengthen(by) {
 export const isKnown = (text) => terms(text).every(([name]) => styles.some((style) => style.name === name));
 
 function change(values) {
-  changedAt = performance.now();
+  expect(values);
   Object.assign(look, values);
   show();
   changed(values);
 }
+
+// Until these settings come back from the server, others that come are older ones.
+export function expect(values) {
+  Object.assign(asked, values);
+  askedAt = performance.now();
+}
+
+const cameBack = (made) => Object.entries(asked).every(([name, value]) => (
+  name === "style" ? sameStyle(made.style, value) : Math.abs(made[name] - value) < 0.005));
 
 function changeStyle() { change({ style: styleText() }); }
 
@@ -85,14 +95,16 @@ function styleText() {
   return share >= 1 ? second : `${first}:${(1 - share).toFixed(2)}+${second}:${share.toFixed(2)}`;
 }
 
-// Shows settings that were made elsewhere, unless something was changed here a moment ago.
+// Shows settings that were made elsewhere; or returns false, as they are older than what was changed here a moment ago.
 export function showLook(made, atOnce = false) {
-  if (!atOnce && performance.now() - changedAt < HOLD_MS) return;
+  if (!atOnce && performance.now() - askedAt < HOLD_MS && !cameBack(made)) return false;
+  if (!atOnce) asked = {};
   const before = look.style;
   Object.assign(look, made);
   if (!sameStyle(look.style, styleText())) readStyle(look.style);
   show();
   if (before && !sameStyle(before, look.style)) announce(`Style ${plain(look.style)}`);
+  return true;
 }
 
 const terms = (text) => text.split("+").map((term) => {

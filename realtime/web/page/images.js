@@ -16,7 +16,10 @@ let urls = [];
 
 export function startImages(allStyles, chooseStyle) {
   [styles, choose] = [allStyles, chooseStyle];
-  element("file").addEventListener("change", (event) => open(event.target.files[0]));
+  element("file").addEventListener("change", (event) => {
+    open(event.target.files[0]);
+    event.target.value = ""; // so that the same file can be chosen again
+  });
   const drop = element("drop");
   for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));

@@ -7,8 +7,9 @@ const video = element("video");
 let now = null; // { connection, camera, source } of the video that is open
 let shown = [];
 
-// The page sets these: onState takes settings and figures; onOpen may tell the server what it needs to know.
-export const live = { onState: () => {}, onOpen: () => {} };
+// The page sets these: onFound takes what the server says before the video comes, onState settings and figures beside it;
+// onOpen may tell the server what it needs to know.
+export const live = { onFound: () => {}, onState: () => {}, onOpen: () => {} };
 
 export const source = () => now?.source;
 export function tell(message) { now?.connection?.tell(message); }
@@ -35,24 +36,23 @@ export async function startLive(wanted) {
   stopLive("Connecting…");
   const mine = now = { source: wanted };
   try {
-    if (wanted === "send") mine.camera = await openCamera();
+    if (wanted === "send") mine.camera = await openCamera(() => now === mine);
   } catch (error) {
     if (now === mine) stopLive(error.message);
-    return;
   }
-  if (now !== mine) { closeCamera(mine.camera); return; }
+  if (now !== mine) return;
   mine.camera?.getVideoTracks()[0].addEventListener("ended", () => {
     if (now === mine) stopLive("The camera was disconnected. Choose another one.");
   });
   mine.connection = new Connection(mine.camera ?? null, {
-    state: live.onState,
-    open: live.onOpen,
+    found: live.onFound,
+    open: (again) => { mine.stands = true; live.onOpen(again); },
     message: received,
     video: (stream) => {
       video.srcObject = stream;
       video.play().catch(() => notice("Click the video to start it."));
     },
-    waiting: (words) => { noFigures(); notice(words); },
+    waiting: (words) => { mine.stands = false; noFigures(); notice(words); },
     failed: stopLive,
   });
 }
@@ -67,7 +67,7 @@ function received(message) {
 }
 
 function frameShown(time) {
-  if (element("notice").textContent) notice("");
+  if (now?.stands) notice(""); // frames of a connection that was lost may still be shown
   shown.push(time);
   if (shown.length > 30) shown.shift();
   video.requestVideoFrameCallback(frameShown);

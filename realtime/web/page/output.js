@@ -29,7 +29,7 @@ if (query.has("token")) { // it is in a cookie by now, and need not be seen
 
 let commands = true;
 const connection = new Connection(null, {
-  state: (state) => { commands = !state.role || state.role === "operator" || Boolean(state.open_stage); },
+  found: (state) => { commands = state.role === "operator" || state.open_stage; },
   open: () => {
     if (Object.keys(wanted).length && commands) connection.tell({ look: wanted });
     else if (Object.keys(wanted).length) fault("only the operator's address may set the style");

@@ -22,16 +22,19 @@ function changed(change) {
   else tell({ look: change });
 }
 
-// Takes what the server says: of the show, or of this visitor's own camera.
-function stateCame(state) {
-  const ofShow = !state.sends;
-  if (ofShow && state.role) commands = state.role === "operator" || Boolean(state.open_stage);
-  if (ofShow) show = state.look;
-  if (tab !== "live" || Boolean(state.sends) !== (source() === "send")) return;
-  controls.showLook(state.look);
-  if (commandsNow()) followed();
-  showFrozen(Boolean(state.frozen));
+// Takes what the server says of itself before it shows anything.
+function found(state) {
+  commands = state.role === "operator" || state.open_stage;
+  show = state.look;
   showRights();
+}
+
+// Takes the settings of what is shown: the show, or this visitor's own camera.
+function stateCame(state) {
+  if (state.sends !== (source() === "send")) return;
+  if (!state.sends) show = state.look;
+  if (controls.showLook(state.look) && commandsNow()) followed();
+  showFrozen(state.frozen);
 }
 
 // What was once chosen here goes on with what others choose for the same video, so that a reload changes nothing.
@@ -47,6 +50,7 @@ function opened(again) {
   const look = source() === "send" ? kept.pick(own, kept.LOOK)
     : !commands ? {} : again ? kept.pick(controls.look, kept.LOOK) : kept.pick(fromAddress, kept.LOOK);
   if (Object.keys(look).length) {
+    controls.expect(look);
     controls.showLook(look, true);
     tell({ look });
   }
@@ -154,7 +158,7 @@ function pressed(event) {
 async function start() {
   kept.keep(own); // and the token, which is in a cookie by now, need not be seen
   listen();
-  Object.assign(live, { onState: stateCame, onOpen: opened });
+  Object.assign(live, { onFound: found, onState: stateCame, onOpen: opened });
   const { styles } = await (await ask("/api/styles")).json();
   const state = await (await ask("/api/state")).json();
   controls.startControls(styles, changed);
@@ -168,7 +172,7 @@ async function start() {
   if ([...element("size").options].some((option) => option.value === own.size)) element("size").value = own.size;
   element("source").value = kept.readSource();
   controls.showShare("split", element("split").value / 100);
-  stateCame(state);
+  found(state);
   controls.showLook(state.look, true);
   openTab(own.tab ?? "live");
   if (faults.length) (tab === "live" ? say : imageNotice)(faults[0]);

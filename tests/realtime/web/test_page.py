@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from browser import CAMERA_WH, CHROMIUM, WAIT_MS, Tab, chromium, sample_frames
+from browser import CAMERA_WH, CHROMIUM, WAIT_MS, Tab, chromium, sample_frames, with_many_styles
 from PIL import Image as Pillow
 from playwright.sync_api import Browser, Page
 
@@ -166,20 +166,6 @@ def test_a_visitor_sees_moving_stylized_images_and_a_click_changes_the_style(bro
     visitor.close()
 
 
-def _with_many_styles(browser: Browser, served: Served, **context: object) -> Page:
-    """The page of a server that has 24 styles; the server behind it has twelve."""
-    page = browser.new_context(**context).new_page()  # type: ignore[arg-type]
-    names = [style.name for style in load_catalogue().styles]
-    names = [*names, *(f"another_stylized_{number}" for number in range(len(names) + 1, 25))]
-    styles = [{"number": number, "name": name, "blends": True} for number, name in enumerate(names, start=1)]
-    thumbnail = cv2.imencode(".jpg", cv2.resize(served.frames[0], (160, 120)))[1].tobytes()
-    page.route("**/api/styles", lambda route: route.fulfill(json={"styles": styles}))
-    page.route("**/api/styles/*.jpg", lambda route: route.fulfill(body=thumbnail, content_type="image/jpeg"))
-    page.goto(served.url)
-    page.wait_for_selector("#styles button")
-    return page
-
-
 def _last_style(page: Page) -> str:
     return str(page.evaluate("document.querySelector('#styles li:last-child button').dataset.name"))
 
@@ -188,7 +174,8 @@ def _last_style(page: Page) -> str:
 def test_twenty_four_styles_stay_in_a_list_that_follows_the_choice(
     browser: Browser, served: Served, width: int
 ) -> None:
-    page = _with_many_styles(browser, served, viewport={"width": width, "height": 844})
+    tab = Tab(browser, served.url, with_many_styles, viewport={"width": width, "height": 844})
+    page = tab.page
     assert page.locator("#styles button").count() == 24
     assert page.evaluate("document.getElementById('styles').offsetHeight") <= 420
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -203,7 +190,7 @@ def test_twenty_four_styles_stay_in_a_list_that_follows_the_choice(
     )
     assert page.evaluate(seen)
     assert page.evaluate("scrollY") == before, "the page itself stays where it is"
-    page.context.close()
+    tab.close()
 
 
 def test_a_style_is_found_by_typing_its_name(browser: Browser, served: Served) -> None:

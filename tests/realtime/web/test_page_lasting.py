@@ -8,6 +8,8 @@ from browser import CHROMIUM, PLAYS, Restarting, Tab, chromium
 from playwright.sync_api import Browser
 from web_page import ColourEngine, WebPage
 
+from realtime.web.webrtc import Connection
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
@@ -72,7 +74,7 @@ def test_all_views_come_back_by_themselves_with_their_settings(browser: Browser)
 def test_a_visitor_who_was_one_too_many_is_let_in_when_a_place_is_free(
     browser: Browser, served: WebPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("realtime.web.webrtc.MAX_CONNECTIONS", 1)
+    monkeypatch.setattr("realtime.web.connections.MAX_CONNECTIONS", 0)  # one more is the operator's
     first = Tab(browser, served.url)
     first.until(PLAYS)
     second = Tab(browser, served.url)
@@ -90,11 +92,36 @@ def test_a_silent_server_is_noticed(browser: Browser, served: WebPage, monkeypat
     tab = Tab(browser, served.url)
     tab.until(PLAYS)
     with monkeypatch.context() as patched:
-        patched.setattr("realtime.web.webrtc._Connection._figures", lambda _: {})
-        patched.setattr("realtime.web.webrtc._Connection._tell", lambda *_: None)
+        patched.setattr(Connection, "_tell", lambda *_: None)
         tab.until(f"{NOTICE}.includes('The connection was lost')")
     tab.until(f"!{NOTICE}")
     tab.close()
+
+
+def test_a_visitor_sees_why_the_show_is_not_theirs_and_commands_their_own_camera(
+    browser: Browser, served: WebPage
+) -> None:
+    of_another_machine = {"X-Forwarded-For": "192.0.2.7"}  # as a proxy on this machine says it
+    visitor = Tab(browser, f"{served.url}?style=blue", extra_http_headers=of_another_machine)
+    visitor.until(PLAYS)
+    visitor.until_colour(RED)
+    assert visitor.page.is_visible("text=The operator chooses the style of this show.")
+    assert not any(visitor.page.is_visible(each) for each in ("#styles", "#strength", "#keep-colors", "#freeze"))
+    assert visitor.page.is_visible("#split"), "which is theirs alone"
+    visitor.page.keyboard.press("n")
+    visitor.page.keyboard.press(" ")
+    visitor.page.select_option("#source", "send")
+    visitor.until_colour(BLUE)
+    assert visitor.page.is_visible("#styles")
+    visitor.page.click("#styles button[data-name=green]")
+    visitor.until_colour(GREEN)
+    assert not visitor.page.is_visible("#rights")
+    output = Tab(browser, f"{served.url}output?style=blue", extra_http_headers=of_another_machine)
+    output.until("document.getElementById('fault').textContent.includes('only the operator')")
+    assert served.controls.look.style.name == "red"
+    assert not served.controls.panel.frozen
+    output.close()
+    visitor.close()
 
 
 def test_a_share_of_a_hundred_percent_and_back_keeps_both_styles(browser: Browser, served: WebPage) -> None:
@@ -125,11 +152,10 @@ def test_the_camera_keeps_its_settings_when_its_size_changes(browser: Browser, s
         tab.slide("split", 60)
         tab.page.select_option("#size", f"{size_wh[0]}x{size_wh[1]}")
         tab.until(f"video.videoWidth === {size_wh[0]} && video.videoHeight === {size_wh[1]}")
-        tab.until_colour(tab.middle())
         tab.until("document.getElementById('figures').textContent.startsWith('blue')")
         assert tab.page.evaluate(CHOSEN % "blue")
         assert tab.page.input_value("#strength") == "70"
-        assert max(abs(one - other) for one, other in zip(tab.middle(), BLUE, strict=True)) > 40, "the original, left"
+        tab.until_colour(BLUE, has_it=False)  # the original, left of the slider
         tab.slide("split", 0)
         tab.until_colour(BLUE)
     tab.close()
