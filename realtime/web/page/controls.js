@@ -84,6 +84,8 @@ export function expect(values) {
   askedAt = performance.now();
 }
 
+export const unanswered = () => asked;
+
 const cameBack = (made) => Object.entries(asked).every(([name, value]) => (
   name === "style" ? sameStyle(made.style, value) : Math.abs(made[name] - value) < 0.005));
 
@@ -98,7 +100,7 @@ function styleText() {
 // Shows settings that were made elsewhere; or returns false, as they are older than what was changed here a moment ago.
 export function showLook(made, atOnce = false) {
   if (!atOnce && performance.now() - askedAt < HOLD_MS && !cameBack(made)) return false;
-  if (!atOnce) asked = {};
+  asked = {};
   const before = look.style;
   Object.assign(look, made);
   if (!sameStyle(look.style, styleText())) readStyle(look.style);

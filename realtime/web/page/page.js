@@ -9,6 +9,8 @@ import "/stage.js";
 const faults = [];
 const fromAddress = kept.readAddress(location.search, faults);
 const own = { ...kept.readStorage(), ...fromAddress }; // what was chosen here: by hand, at an earlier visit, or in the address
+const inAddress = new Set(Object.keys(kept.pick(fromAddress, kept.LOOK))); // settings that were not chosen at an earlier visit
+let forShow = fromAddress.tab === "image" ? {} : kept.pick(fromAddress, kept.LOOK); // what the address wants of the show, once
 let tab = "live";
 let commands = true; // whether this visitor may command the show
 let show = {}; // the look of the show
@@ -17,7 +19,8 @@ const commandsNow = () => tab === "image" || source() === "send" || commands;
 
 function changed(change) {
   Object.assign(own, change);
-  kept.keep(own);
+  for (const name of Object.keys(change)) inAddress.add(name);
+  kept.keep(own, inAddress);
   if (tab === "image") stylizeAgain(controls.look);
   else tell({ look: change });
 }
@@ -37,24 +40,29 @@ function stateCame(state) {
   showFrozen(state.frozen);
 }
 
-// What was once chosen here goes on with what others choose for the same video, so that a reload changes nothing.
+// The address goes on with what others choose for the same video, so that a reload changes nothing.
 function followed() {
-  const chosen = kept.pick(own, kept.LOOK);
-  if (Object.keys(chosen).every((name) => own[name] === controls.look[name])) return;
-  Object.assign(own, kept.pick(controls.look, Object.keys(chosen)));
-  kept.keep(own);
+  if ([...inAddress].every((name) => own[name] === controls.look[name])) return;
+  Object.assign(own, kept.pick(controls.look, [...inAddress]));
+  kept.keep(own, inAddress);
 }
 
-// A new connection knows nothing of what was chosen before; the show itself is changed by an address, or to go on as it was.
+// Tells a new connection what was chosen before.
 function opened(again) {
-  const look = source() === "send" ? kept.pick(own, kept.LOOK)
-    : !commands ? {} : again ? kept.pick(controls.look, kept.LOOK) : kept.pick(fromAddress, kept.LOOK);
+  const look = source() === "send" ? kept.pick(own, kept.LOOK) : commands ? lookForShow(again) : {};
   if (Object.keys(look).length) {
-    controls.expect(look);
     controls.showLook(look, true);
+    controls.expect(look);
     tell({ look });
   }
   tell({ split: element("split").value / 100 });
+}
+
+// The show goes on as it was; or it gets what the address asks for, and what was chosen while the page connected.
+function lookForShow(again) {
+  const look = again ? controls.look : { ...forShow, ...controls.unanswered() };
+  forShow = {};
+  return kept.pick(look, kept.LOOK);
 }
 
 function showFrozen(frozen) {
@@ -73,7 +81,7 @@ function showRights() {
 function openTab(name) {
   tab = name;
   own.tab = name === "live" ? undefined : name;
-  kept.keep(own);
+  kept.keep(own, inAddress);
   for (const each of ["live", "image"]) {
     element(each).hidden = each !== name;
     const button = element(`tab-${each}`);
@@ -118,11 +126,12 @@ function listen() {
   element("camera").addEventListener("change", () => startLive("send"));
   element("size").addEventListener("change", (event) => {
     own.size = event.target.value;
-    kept.keep(own);
+    kept.keep(own, inAddress);
     startLive("send");
   });
   document.addEventListener("keydown", pressed);
   leaveSelects();
+  addEventListener("pagehide", () => kept.keep(own, inAddress, true));
   addEventListener("pageshow", (event) => { if (event.persisted) openTab(tab); });
 }
 
@@ -156,7 +165,7 @@ function pressed(event) {
 }
 
 async function start() {
-  kept.keep(own); // and the token, which is in a cookie by now, need not be seen
+  kept.keep(own, inAddress, true); // and the token, which is in a cookie by now, need not be seen
   listen();
   Object.assign(live, { onFound: found, onState: stateCame, onOpen: opened });
   const { styles } = await (await ask("/api/styles")).json();
@@ -166,6 +175,8 @@ async function start() {
     if (!settings.style || controls.isKnown(settings.style)) continue;
     faults.push(`there is no style ${settings.style}`);
     delete settings.style;
+    delete forShow.style;
+    inAddress.delete("style");
   }
   startImages(styles, controls.choose);
   element("source").options[0].textContent = `the server’s ${state.source}`;
