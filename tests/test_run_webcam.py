@@ -319,15 +319,22 @@ def test_a_page_is_served_until_ctrl_c_and_other_machines_need_its_token(folder:
         assert line, process.communicate()
     found = re.fullmatch(r"page http://[^/:]+:(\d+)/\?token=([\w-]{20,})  \(Ctrl-C ends it\)\n", line)
     assert found, line
-    assert process.stdout.readline().startswith("nobody watches")
+    others = []
+    while not line.startswith("nobody watches"):
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        others.append(line)
+    said = "".join(others)
+    [visitors_token] = set(re.findall(r"^for visitors \S+\?token=([\w-]{20,})  \(", said, re.MULTILINE))
+    assert visitors_token != found[2]
     time.sleep(1)  # the loop begins
     statuses = []
-    for query in ("", f"?token={found[2]}"):
+    for query in ("", f"?token={found[2]}", f"?token={visitors_token}"):
         connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=HANGS_AFTER_S)
         connection.request("GET", f"/{query}")
         statuses.append(connection.getresponse().status)
         connection.close()
-    assert statuses == [401, 200]
+    assert statuses == [401, 200, 200]
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=HANGS_AFTER_S)
     assert (process.returncode, errors) == (130, "")

@@ -77,7 +77,7 @@ class Connections:
     @property
     def count(self) -> int:
         """How many are connected."""
-        return sum(each.stands for each in self._places)
+        return sum(each.stands for each in list(self._places))
 
     def may_command(self, role: Role) -> bool:
         """Whether they may change the server's own source."""
@@ -96,7 +96,7 @@ class Connections:
             TooManyConnectionsError: there are too many already.
         """
         self._check_room(role)
-        await self._make_room(address)
+        self._make_room(address)
         service = self.service
         broadcast, videos = service.broadcast, self._videos
         if offer.sends:
@@ -136,11 +136,11 @@ class Connections:
     def _left(self, connection: Connection) -> None:
         self._places.pop(connection, None)
 
-    async def _make_room(self, address: str) -> None:
+    def _make_room(self, address: str) -> None:
         """Gives up the oldest of those that have not connected, where there are too many: nobody waits for the dead."""
         coming = [place for place in self._places.values() if not place.connection.stands]
         of_address = [place for place in coming if place.address == address]
         if len(of_address) >= _MAX_COMING_OF_ADDRESS:
-            await of_address[0].connection.close()
+            of_address[0].connection.close_soon()
         elif len(coming) >= _MAX_COMING:
-            await coming[0].connection.close()
+            coming[0].connection.close_soon()

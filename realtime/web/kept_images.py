@@ -57,7 +57,7 @@ class KeptImage:
     """An upload under its handle.
 
     Attributes:
-        handle: known to who uploaded it alone.
+        handle: known to who uploaded it alone; "" is one that is not kept.
         address: whose it is, as far as limits go.
         upload: the image.
         asked: what is asked of it now, by kind.
@@ -160,7 +160,7 @@ class KeptImages:
                 raise ReplacedError("a newer request took the place of this one") from None
             if leaving.done():
                 raise ClientDisconnect from None
-            if kept.handle not in self._kept:
+            if kept.handle and kept.handle not in self._kept:
                 raise UnknownImageError("this image was dropped") from None
             raise
         finally:

@@ -41,11 +41,16 @@ def read_offer(message: dict[str, Any]) -> Offer:
     if not isinstance(sdp, str) or not sdp.startswith("v=0") or len(sdp) > MAX_OFFER_CHARACTERS:
         raise MessageError(f"sdp: must be a session description of at most {MAX_OFFER_CHARACTERS} characters")
     try:
-        media = SessionDescription.parse(sdp).media
+        description = SessionDescription.parse(sdp)
     except Exception as error:
         raise not_accepted(error) from error
+    media = description.media
     if sorted(each.kind for each in media) not in (["video"], ["application", "video"]):
         raise MessageError("sdp: must offer exactly one video stream, and nothing else but a data channel")
+    mids = [each.rtp.muxId for each in media]
+    bundled = {item for group in description.group if group.semantic == "BUNDLE" for item in group.items}
+    if len(set(mids)) < len(mids) or not bundled <= set(mids):
+        raise MessageError("sdp: each stream must have a mid of its own, and BUNDLE may name no others")
     for each in media:
         _check(each)
     video = next(each for each in media if each.kind == "video")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ _SILENT_S = 5.0
 """A browser answers the figures that it is sent, twice a second; who answers nothing for so long has gone."""
 
 _FIGURES_S = 0.5
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,15 @@ class Connection:
                 task.cancel()
         try:
             await self._peer.close()
+        except Exception as error:  # noqa: BLE001  of an offer that aiortc stumbled over, it stumbles over the pieces
+            _log.warning("web: a connection could not be closed well: %s", ascii(str(error))[:200])
         finally:
             self._setting.left(self)
+
+    def close_soon(self) -> None:
+        """Ends it, and waits for nothing."""
+        self._setting.left(self)
+        self._start(self.close())
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(coroutine)
@@ -146,14 +156,14 @@ class Connection:
         if state == "connected" and not self.stands:
             self.stands = self._setting.has_place(self)
         if state in ("failed", "closed", "disconnected") or (state == "connected" and not self.stands):
-            self._start(self.close())
+            self.close_soon()
 
     def _on_channel(self, channel: Any) -> None:
         if self._channel is not None:
             return
         self._channel = channel
         channel.on("message", self._on_message)
-        channel.on("close", lambda: self._start(self.close()))
+        channel.on("close", self.close_soon)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if self.sends and track.kind == "video":

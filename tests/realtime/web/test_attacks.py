@@ -3,15 +3,17 @@
 import asyncio
 import io
 import logging
+import random
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image as Pillow
-from web_page import Camera, Client, ColourEngine, PageAddress, WebPage, wait_for
+from web_page import Camera, Client, ColourEngine, PageAddress, WebPage, certificate, wait_for
 
 from realtime.controls import Action, SelectStyle
 from realtime.options import WebOptions
@@ -183,3 +185,54 @@ def test_who_leaves_in_the_middle_of_an_upload_is_one_line_in_the_log(
     assert record.levelno == logging.WARNING
     assert record.getMessage() == "who sent 100000 bytes to '/api/images' has left before the end"
     assert record.exc_info is None
+
+
+def _garbled(sdp: str, chance: random.Random) -> str:
+    """One to three lines left out, doubled, cut or overwritten."""
+    lines = sdp.split("\r\n")
+    for _ in range(chance.randint(1, 3)):
+        place = chance.randrange(1, len(lines) - 1)
+        line = lines[place]
+        garbage = "".join(chance.choices("0123456789abc:/- \u00e9\u0661", k=8))
+        lines[place : place + 1] = chance.choice(
+            [[], [line, line], [line[: chance.randint(0, len(line))]], [line[:2] + garbage], [line[:12] + garbage]]
+        )
+    return "\r\n".join(lines)
+
+
+def test_garbled_offers_are_answered_or_refused_and_leave_no_traceback(
+    visitor: PageAddress, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> set[int]:
+        model = Client(visitor)
+        model.connection.addTransceiver("video", direction="recvonly")
+        await model.connection.setLocalDescription(await model.connection.createOffer())
+        sdp, chance, statuses = model.connection.localDescription.sdp, random.Random(3), set()
+        for _ in range(60):
+            offer = {"sdp": _garbled(sdp, chance), "mode": chance.choice(["view", "send"])}
+            answer = await asyncio.to_thread(visitor.post, "/api/offer", offer)
+            assert answer.status == 200 or answer.json["error"]
+            statuses.add(answer.status)
+        honest = Client(visitor)
+        assert (await honest.connect()).status == 200
+        await honest.until(RED)
+        for client in (model, honest):
+            await client.close()
+        return statuses
+
+    assert asyncio.run(work()) == {200, 400}
+    assert all(record.exc_info is None and "\n" not in record.getMessage() for record in caplog.records)
+
+
+def test_https_that_is_never_spoken_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "HEAD_S", 0.5)
+    cert, key = certificate(tmp_path)
+    served = WebPage(options=WebOptions(port=0, tls_cert=cert, tls_key=key))
+    address = urlsplit(served.url)
+    try:
+        with socket.create_connection((address.hostname, address.port), timeout=10) as silent:
+            start_s = time.monotonic()
+            assert silent.recv(1) == b""
+            assert time.monotonic() - start_s < 5
+    finally:
+        served.close()

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
-from web_page import WebPage
+from web_page import WebPage, certificate
 
 from realtime.errors import OptionError, SinkError
 from realtime.options import WebOptions
@@ -352,7 +352,7 @@ def test_the_address_that_is_told_can_be_opened(host: str) -> None:
 
 
 def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
-    cert, key = _certificate(tmp_path)
+    cert, key = certificate(tmp_path)
     served = WebPage(options=WebOptions(port=0, tls_cert=cert, tls_key=key))
     try:
         assert served.url.startswith("https://127.0.0.1:")
@@ -370,25 +370,3 @@ def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
         assert b"200 OK" in asyncio.run(fetch())
     finally:
         served.close()
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate of our own for this machine."""
-    from datetime import UTC, datetime, timedelta
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    built = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
-    signed = built.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(
-        key, hashes.SHA256()
-    )
-    cert_path, key_path = folder / "cert.pem", folder / "key.pem"
-    cert_path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    key_path.write_bytes(key.private_bytes(*private))
-    return cert_path, key_path

@@ -156,6 +156,7 @@ def test_an_offer_is_understood() -> None:
         ("a=ice-pwd", "ice-pwd"),
         ("a=sctp-port", "sctp-port"),
         ("m=video", "exactly one video"),
+        ("a=mid:1", "BUNDLE"),
     ],
 )
 def test_what_an_offer_lacks_is_told(left_out: str, words: str) -> None:

@@ -66,7 +66,7 @@ def test_transparency_is_kept() -> None:
     assert np.array_equal(stylized[..., 3], alpha)
 
 
-def _says_it_is(width: int, height: int) -> bytes:
+def file_that_says_it_is(width: int, height: int) -> bytes:
     """A PNG file whose header gives a size, and which ends soon after."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = b"IHDR" + header
@@ -92,7 +92,7 @@ def _says_it_is(width: int, height: int) -> bytes:
 )
 def test_what_would_take_long_or_much_memory_is_refused_by_its_header(size_wh: tuple[int, int], reason: str) -> None:
     with pytest.raises(SourceError, match=reason):
-        read_upload(_says_it_is(*size_wh))
+        read_upload(file_that_says_it_is(*size_wh))
 
 
 def _file_of(kind: str, size_wh: tuple[int, int] = (640, 480)) -> bytes:
