@@ -1,5 +1,5 @@
 // The visitor's own camera: opened in the size chosen, and listed by name.
-import { element, say } from "/shared.js";
+import { element, say } from "./shared.js";
 
 let turn = Promise.resolve(); // cameras are opened one after the other: who opens one that is open gets the size it has
 

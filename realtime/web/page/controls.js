@@ -1,5 +1,5 @@
 // The controls of the look: styles, a blend of two, strength, colours. They tell what was changed, and know nothing of how images come.
-import { announce, element, plain, say } from "/shared.js";
+import { announce, element, plain, say } from "./shared.js";
 
 const HOLD_MS = 2000; // so long after a change older settings may still arrive from the server
 const SEVERAL = "several";
@@ -12,12 +12,13 @@ let askedAt = -Infinity;
 // Settings as they are shown; style is a name or a blend such as "candy:0.60+mosaic:0.40".
 export const look = { style: "", strength: 1, keep_colors: false, smoothing: 0.5, mirror: false };
 
+// allStyles: { name, blends, thumbnail } each; onChange takes the settings that were changed.
 export function startControls(allStyles, onChange) {
   [styles, changed] = [allStyles, onChange];
   for (const style of styles) {
     const image = addStyleButton(element("styles"), style, choose);
     image.loading = "lazy";
-    image.src = `/api/styles/${style.number}.jpg`;
+    image.src = style.thumbnail;
     if (style.blends) element("blend").append(new Option(plain(style.name), style.name));
   }
   for (const name of ["strength", "smoothing"]) {

@@ -1,7 +1,7 @@
 // The image tab: a file in one style in full size, and in every style as small previews; one request at a time.
-import { addStyleButton, showChosen } from "/controls.js";
-import { announce, element, plain } from "/shared.js";
-import { UploadedImage } from "/upload.js";
+import { addStyleButton, showChosen } from "./controls.js";
+import { announce, element, plain } from "./shared.js";
+import { UploadedImage } from "./upload.js";
 
 const PREVIEW_PX = 320, LONG_MS = 1000; // a request that takes longer is given up when a newer look waits
 let styles = [];

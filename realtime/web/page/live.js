@@ -1,7 +1,7 @@
 // The live tab: the video by WebRTC, of the server's source or the visitor's camera, and the figures below it.
-import { closeCamera, openCamera } from "/camera.js";
-import { Connection } from "/connection.js";
-import { element, say } from "/shared.js";
+import { closeCamera, openCamera } from "./camera.js";
+import { Connection } from "./connection.js";
+import { element, say } from "./shared.js";
 
 const video = element("video");
 let now = null; // { connection, camera, source } of the video that is open

@@ -1,7 +1,7 @@
 // The output view: the video alone, for OBS and projectors; the address says how: ?style=mosaic&fit=cover&background=transparent
-import { Connection } from "/connection.js";
-import * as kept from "/settings.js";
-import { element } from "/shared.js";
+import { Connection } from "./connection.js";
+import * as kept from "./settings.js";
+import { element } from "./shared.js";
 
 const FITS = ["contain", "cover", "fill"], BACKGROUNDS = ["black", "transparent"];
 const FAULT_MS = 5000;

@@ -1,10 +1,10 @@
 // The page: joins the controls of the look with what shows images, live or one by one; tabs, keys, who may do what.
-import * as controls from "/controls.js";
-import { notice as imageNotice, startImages, stylizeAgain } from "/images.js";
-import { live, source, startLive, stopLive, tell } from "/live.js";
-import * as kept from "/settings.js";
-import { announce, ask, element, say } from "/shared.js";
-import "/stage.js";
+import * as controls from "./controls.js";
+import { notice as imageNotice, startImages, stylizeAgain } from "./images.js";
+import { live, source, startLive, stopLive, tell } from "./live.js";
+import * as kept from "./settings.js";
+import { announce, ask, element, say } from "./shared.js";
+import "./stage.js";
 
 const faults = [];
 const fromAddress = kept.readAddress(location.search, faults);
@@ -169,6 +169,7 @@ async function start() {
   listen();
   Object.assign(live, { onFound: found, onState: stateCame, onOpen: opened });
   const { styles } = await (await ask("/api/styles")).json();
+  for (const style of styles) style.thumbnail = `/api/styles/${style.number}.jpg`;
   const state = await (await ask("/api/state")).json();
   controls.startControls(styles, changed);
   for (const settings of [own, fromAddress]) {

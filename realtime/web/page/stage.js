@@ -1,5 +1,5 @@
 // What is done with the video in the browser itself: snapshot, recording, full screen.
-import { announce, download, element, say } from "/shared.js";
+import { announce, download, element, say } from "./shared.js";
 
 const video = element("video");
 let recorder = null;

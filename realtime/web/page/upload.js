@@ -1,5 +1,5 @@
 // An image at the server: uploaded once, kept there under a handle, and stylized on request until it is closed.
-import { RequestError, asJson, ask, wait } from "/shared.js";
+import { RequestError, asJson, ask, wait } from "./shared.js";
 
 const FIRST_WAIT_MS = 500, LONGEST_WAIT_MS = 8000, LIMIT_MS = 180_000;
 

@@ -186,7 +186,7 @@ def test_twenty_four_styles_stay_in_a_list_that_follows_the_choice(
     before = page.evaluate("scrollY")
     page.evaluate(
         f"import('/controls.js').then((controls) => controls.showLook({{style: '{_last_style(page)}', strength: 1, "
-        "smoothing: 0, keep_colors: false, mirror: false}}))"
+        "smoothing: 0, keep_colors: false, mirror: false}))"
     )
     assert page.evaluate(seen)
     assert page.evaluate("scrollY") == before, "the page itself stays where it is"

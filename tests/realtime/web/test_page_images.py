@@ -4,6 +4,7 @@ import io
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ pytestmark = [
     pytest.mark.timeout(120, method="thread"),  # a browser that hangs cannot be interrupted, only left
 ]
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 NOTICE = "document.getElementById('image-notice').textContent"
 DONE = f"!document.getElementById('result').hidden && !{NOTICE}"
 ALL_PREVIEWS = "[...document.querySelectorAll('#previews img')].every((image) => image.naturalWidth === 320)"

@@ -182,7 +182,7 @@ def test_space_freezes_the_own_camera_also_after_a_choice_by_mouse(browser: Brow
         before = tab.page.evaluate(pixels)
         tab.page.wait_for_timeout(600)
         after = tab.page.evaluate(pixels)
-        return sum(abs(one - other) for one, other in zip(before, after, strict=True)) / len(after)
+        return float(sum(abs(one - other) for one, other in zip(before, after, strict=True)) / len(after))
 
     frozen = moved()
     tab.page.keyboard.press(" ")
