@@ -67,7 +67,7 @@ function received(message) {
 }
 
 function frameShown(time) {
-  if (now?.stands) notice(""); // frames of a connection that was lost may still be shown
+  if (now?.stands && element("notice").textContent) notice(""); // frames of a connection that was lost may still be shown
   shown.push(time);
   if (shown.length > 30) shown.shift();
   video.requestVideoFrameCallback(frameShown);

@@ -201,9 +201,8 @@ def test_settings_live_in_the_address_and_are_kept(browser: Browser, served: Web
     tab.page.click("#styles button[data-name=blue]")
     tab.page.select_option("#blend", "")
     tab.until("location.search === '?style=blue&strength=0.5&mirror=true'")
-    shared = tab.page.url
     tab.page.click("#tab-image")
-    assert tab.page.url == shared.replace("?", "?tab=image&")
+    tab.until("location.search === '?tab=image&style=blue&strength=0.5&mirror=true'")
     tab.page.goto(served.url)
     tab.until(PLAYS)
     tab.until(CHOSEN % "blue")
