@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.engines.protocol import Engine
+from realtime.engines.protocol import Engine, KeepsShapes
 from realtime.errors import EngineError, EngineMemoryError
 from realtime.style import Style
 
@@ -63,6 +63,11 @@ class LowMemoryEngine:
                 return self._in_tiles(images, style, strength, error)
             self._halve_batches(size, count)
         return self.stylize(images, style, strength)
+
+    def release_unprepared(self) -> None:
+        """See `KeepsShapes`."""
+        if isinstance(self._engine, KeepsShapes):
+            self._engine.release_unprepared()
 
     def close(self) -> None:
         """See `Engine.close`."""

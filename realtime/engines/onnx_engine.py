@@ -27,6 +27,7 @@ _ERRORS_ONLY, _FATAL_ONLY = 3, 4
 _SMALLEST = (1, 16, 16, 3)
 """A batch that costs next to nothing, for a session's first run."""
 
+_GIVE_BACK_MEMORY = ("memory.enable_memory_arena_shrinkage", "cpu:0")
 _NO_MEMORY = ("out of memory", "failed to allocate memory")
 _CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _INSTALL = {
@@ -85,6 +86,10 @@ class OnnxEngine:
             self._shapes.prepare((path, images.shape))
         return self._run(path, model_inputs(images, style.vector_at(strength)))
 
+    def release_unprepared(self) -> None:
+        """See `KeepsShapes`."""
+        self._shapes.drop_unprepared()
+
     def close(self) -> None:
         """See `Engine.close`."""
         self._sessions.clear()
@@ -93,8 +98,11 @@ class OnnxEngine:
         self._run(key[0], self._files.warm_up_inputs(*key))
 
     def _run(self, path: Path, inputs: dict[str, NDArray[np.generic]]) -> NDArray[np.uint8]:
+        run_options = onnxruntime.RunOptions()
+        if self._provider == _CPU and not self._shapes.was_prepared((path, inputs["frames"].shape)):
+            run_options.add_run_config_entry(*_GIVE_BACK_MEMORY)  # an image that comes once
         try:
-            (stylized,) = self._sessions[path].run(None, inputs)
+            (stylized,) = self._sessions[path].run(None, inputs, run_options)
         except Exception as error:
             shape = inputs["frames"].shape
             if any(words in str(error).lower() for words in _NO_MEMORY):

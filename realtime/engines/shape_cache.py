@@ -41,6 +41,7 @@ class ShapeCache(Generic[Key, Worker]):
     def __init__(self, make: Callable[[Key], Sequence[Worker]], warm_up: Callable[[Key, Worker], object]) -> None:
         self._make, self._warm_up = make, warm_up
         self._ready: OrderedDict[Key, _Ready[Worker]] = OrderedDict()
+        self._announced: set[Key] = set()
         self._changing = threading.Lock()
         self._preparing = threading.Lock()
 
@@ -50,7 +51,18 @@ class ShapeCache(Generic[Key, Worker]):
         Returns:
             Seconds that the slowest of those runs took, however long ago it was.
         """
+        self._announced.add(key)
         return self._prepared(key).slowest_s
+
+    def was_prepared(self, key: Key) -> bool:
+        """Whether somebody has prepared a key, as for what will come often."""
+        return key in self._announced
+
+    def drop_unprepared(self) -> None:
+        """Forgets the keys that were lent without being prepared, as for what came once."""
+        with self._changing:
+            for key in [key for key in self._ready if key not in self._announced]:
+                del self._ready[key]
 
     @contextmanager
     def taken(self, key: Key) -> Iterator[Worker]:
@@ -90,5 +102,5 @@ class ShapeCache(Generic[Key, Worker]):
         with self._changing:
             self._ready[key] = ready
             if len(self._ready) > _KEPT_KEYS:
-                self._ready.popitem(last=False)
+                self._announced.discard(self._ready.popitem(last=False)[0])
         return ready

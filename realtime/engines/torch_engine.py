@@ -90,6 +90,10 @@ class TorchEngine:
                     return runner.run(images, vector)
             return run_in_torch_thread(lambda: self._stylize(images, self._networks[path], vector))
 
+    def release_unprepared(self) -> None:
+        """See `KeepsShapes`."""
+        self._runners.drop_unprepared()
+
     def close(self) -> None:
         """See `Engine.close`."""
         self._runners.clear()

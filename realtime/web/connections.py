@@ -17,7 +17,7 @@ MAX_CONNECTIONS = 8
 _OPERATORS_PLACES = 1
 """Beyond the others, so that visitors cannot keep the operator out."""
 
-_MAX_COMING_OF_ADDRESS, _MAX_COMING = 4, 12
+_MAX_COMING_OF_ADDRESS, _MAX_COMING = 8, 16
 """Offers that were answered and have not led to a connection; a newer one takes the place of the oldest."""
 
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from realtime.engines.protocol import Engine
+from realtime.engines.protocol import Engine, KeepsShapes
 from realtime.errors import EngineTimeoutError
 from realtime.flow import EngineStage
 from realtime.look import Look
@@ -31,6 +32,7 @@ LIMITS_BYTES = {
 """The largest body that each address takes."""
 
 _UPLOADS_OF_ADDRESS, _UPLOADS_IN_ALL = 3, 8
+_RELEASE_AFTER_S = 5.0
 _MIN_SIDE_PX, _MAX_SIDE_PX = 16, 16384
 
 Result = TypeVar("Result")
@@ -54,6 +56,8 @@ class ImageRoutes:
         failed: Callable[[BaseException], None],
     ) -> None:
         self._catalogue, self._default_style, self._failed = catalogue, default_style, failed
+        self._engine = engine
+        self._releasing: asyncio.TimerHandle | None = None
         self._stage: EngineStage[None] = EngineStage(StrokeEngine(engine, 1.0), prepares=False)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="uploads")
         self._places = Places(_UPLOADS_OF_ADDRESS, _UPLOADS_IN_ALL, "other images are sent; try again in a moment")
@@ -114,11 +118,22 @@ class ImageRoutes:
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         """Does work in the one thread for it, so that images are decoded and stylized one after the other."""
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, partial(_giving_back, work))
+            return await loop.run_in_executor(self._thread, partial(_giving_back, work))
         except EngineTimeoutError as error:
             self._failed(error)
             raise
+        finally:
+            if self._releasing is not None:
+                self._releasing.cancel()
+            self._releasing = loop.call_later(_RELEASE_AFTER_S, self._release)
+
+    def _release(self) -> None:
+        """Has the engine give back what it keeps for the sizes of images, when nobody has asked for one lately."""
+        if isinstance(self._engine, KeepsShapes):
+            with suppress(RuntimeError):  # the server has ended
+                self._thread.submit(_giving_back, self._engine.release_unprepared)
 
     def _asked(self, message: dict[str, Any]) -> tuple[Look, int | None]:
         """The look and the largest side in px that somebody asks for."""

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from realtime.web.uploads import Upload
 
-MAX_OF_ADDRESS, MAX_KEPT_BYTES = 4, 256 * 2**20
+MAX_OF_ADDRESS, MAX_KEPT_BYTES = 4, 128 * 2**20
 """Of too many the one used longest ago is dropped; in all, of who has kept the most."""
 
 UNUSED_S = 600.0

@@ -140,3 +140,23 @@ def test_one_key_is_prepared_at_a_time_and_ready_ones_do_not_wait() -> None:
     for thread in threads:
         thread.join(20)
     assert most == 1
+
+
+def test_what_was_lent_without_being_prepared_can_be_dropped() -> None:
+    made: list[str] = []
+
+    def make(key: str) -> list[str]:
+        made.append(key)
+        return [key]
+
+    cache: ShapeCache[str, str] = ShapeCache(make, lambda *_: None)
+    cache.prepare("often")
+    for key in ("once", "often"):
+        with cache.taken(key):
+            pass
+    assert (cache.was_prepared("often"), cache.was_prepared("once")) == (True, False)
+    cache.drop_unprepared()
+    for key in ("often", "once"):
+        with cache.taken(key):
+            pass
+    assert made == ["often", "once", "once"]

@@ -24,7 +24,10 @@ class SlowEngine(ColourEngine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.leave, self.begun = threading.Semaphore(0), 0
+        self.leave, self.begun, self.released = threading.Semaphore(0), 0, 0
+
+    def release_unprepared(self) -> None:
+        self.released += 1
 
     def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         if images.shape[2] > 300:
@@ -138,6 +141,17 @@ def test_previews_do_not_replace_the_image_and_too_many_are_told_when_to_come_ag
         engine.leave.release()
         assert full.result().status == 200
         assert sorted(preview.result().status for preview in previews) == [200, 200, 200, 503]
+
+
+def test_when_nobody_asks_any_more_the_engine_gives_back_what_it_kept(
+    page: WebPage, engine: SlowEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.web.image_routes._RELEASE_AFTER_S", 0.3)
+    released, handle = engine.released, _kept(page)
+    for _ in range(4):
+        assert _stylized(page, handle, max_side=64).status == 200
+    assert engine.released == released, "not while somebody does"
+    _until(lambda: engine.released == released + 1)
 
 
 def test_who_leaves_is_worked_for_no_longer(

@@ -82,16 +82,13 @@ def _large(kind: str, size_wh: tuple[int, int], mode: str = "RGB", **options: ob
 
 def test_uploads_take_little_and_give_it_back(server: _Server) -> None:
     usual = _large("JPEG", (1200, 900))
-    for _ in range(2):
-        assert server.page.ask("POST", "/api/image", usual, patience_s=60).status == 200
-    time.sleep(1)
+    assert server.page.ask("POST", "/api/image", usual, patience_s=60).status == 200
+    time.sleep(6)
     before = server.held_bytes
     uploads = {
         "JPEG": _large("JPEG", LARGE_WH),
-        "transparent": _large("PNG", LARGE_WH, "RGBA", compress_level=1),
         "deep": _large("PNG", LARGE_WH, "I;16", compress_level=1),
-        "TIFF": _large("TIFF", LARGE_WH, compression="tiff_lzw"),
-        "tall": _large("PNG", (512, 16_384), compress_level=1),
+        "tall, transparent": _large("PNG", (512, 16_384), "RGBA", compress_level=1),
     }
     for name, content in uploads.items():
         query = "style=candy&strength=0.9&keep_colors=true"
