@@ -1,5 +1,6 @@
 """Owns what the server's addresses answer: the page's files, its styles, commands, offers and images."""
 
+import secrets
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -56,6 +57,7 @@ class Routes:
         self._catalogue, self._broadcast = connections.service.catalogue, connections.service.broadcast
         self._images = ImageRoutes(engine, self._catalogue, lambda: self._broadcast.controls.look.style, failed)
         self._thumbnails: dict[int, bytes] = {}
+        self._start = secrets.token_hex(8)  # tells pages that come back whether it is the server that they knew
 
     def app(self) -> Starlette:
         """The application that answers."""
@@ -99,6 +101,7 @@ class Routes:
                 **{name: getattr(info, name) for name in ("engine", "device", "precision", "provider")},
                 "connections": self._connections.count,
                 "viewers": self._connections.viewers,
+                "start": self._start,
                 "role": role_of(request),
                 "open_stage": self._connections.service.open_stage,
             }

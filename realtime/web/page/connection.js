@@ -8,8 +8,10 @@ export class Connection {
   #closed = false;
   #peer = null;
   #channel = null;
+  #start = ""; // names the run of the server that was connected to
+  #restarted = false;
 
-  // camera: the MediaStream to send, or null. on: { found, video, message, open(again), waiting(words), failed(words) }.
+  // camera: the MediaStream to send, or null. on: { found, video, message, open(restarted), waiting(words), failed(words) }.
   constructor(camera, on) {
     [this.camera, this.on] = [camera, on];
     this.#run();
@@ -25,13 +27,13 @@ export class Connection {
   }
 
   async #run() {
-    for (let again = false; !this.#closed;) {
+    while (!this.#closed) {
       let words = "The connection was lost. Waiting for the server…";
       try {
         await this.#connected();
         if (this.#closed) break;
-        this.on.open(again);
-        again = true;
+        this.on.open(this.#restarted);
+        this.#restarted = false;
         await this.#lost();
       } catch (error) {
         words = waitsFor(error);
@@ -47,6 +49,8 @@ export class Connection {
   async #connected() {
     const state = await (await ask("/api/state", { limitMs: PROBE_MS })).json();
     if (this.#closed) return;
+    this.#restarted ||= Boolean(this.#start) && state.start !== this.#start;
+    this.#start = state.start;
     this.on.found(state);
     const peer = this.#peer = new RTCPeerConnection();
     const channel = this.#channel = peer.createDataChannel("commands");

@@ -46,7 +46,7 @@ export async function startLive(wanted) {
   });
   mine.connection = new Connection(mine.camera ?? null, {
     found: live.onFound,
-    open: (again) => { mine.stands = true; live.onOpen(again); },
+    open: (restarted) => { mine.stands = true; live.onOpen(restarted); },
     message: received,
     video: (stream) => {
       video.srcObject = stream;

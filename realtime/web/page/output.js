@@ -28,11 +28,14 @@ if (query.has("token")) { // it is in a cookie by now, and need not be seen
 }
 
 let commands = true;
+let forShow = wanted; // once for each start of the server: then others may change the show
 const connection = new Connection(null, {
   found: (state) => { commands = state.role === "operator" || state.open_stage; },
-  open: () => {
-    if (Object.keys(wanted).length && commands) connection.tell({ look: wanted });
-    else if (Object.keys(wanted).length) fault("only the operator's address may set the style");
+  open: (restarted) => {
+    const look = restarted ? wanted : forShow;
+    forShow = {};
+    if (Object.keys(look).length && commands) connection.tell({ look });
+    else if (Object.keys(look).length) fault("only the operator's address may set the style");
     if (faults.length) fault(faults[0]);
   },
   message: (message) => { if (message.error) fault(message.error); },

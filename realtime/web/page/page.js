@@ -48,8 +48,8 @@ function followed() {
 }
 
 // Tells a new connection what was chosen before.
-function opened(again) {
-  const look = source() === "send" ? kept.pick(own, kept.LOOK) : commands ? lookForShow(again) : {};
+function opened(restarted) {
+  const look = source() === "send" ? kept.pick(own, kept.LOOK) : commands ? lookForShow(restarted) : {};
   if (Object.keys(look).length) {
     controls.showLook(look, true);
     controls.expect(look);
@@ -58,9 +58,10 @@ function opened(again) {
   tell({ split: element("split").value / 100 });
 }
 
-// The show goes on as it was; or it gets what the address asks for, and what was chosen while the page connected.
-function lookForShow(again) {
-  const look = again ? controls.look : { ...forShow, ...controls.unanswered() };
+// The show of a server that started anew goes on as it was; another gets what the address asks for, and what was chosen
+// while the page connected.
+function lookForShow(restarted) {
+  const look = restarted ? controls.look : { ...forShow, ...controls.unanswered() };
   forShow = {};
   return kept.pick(look, kept.LOOK);
 }

@@ -8,6 +8,7 @@ from browser import CHROMIUM, PLAYS, Restarting, Tab, chromium
 from playwright.sync_api import Browser
 from web_page import ColourEngine, WebPage
 
+from realtime.controls import SelectStyle
 from realtime.web.webrtc import Connection
 
 pytestmark = [
@@ -88,13 +89,16 @@ def test_a_visitor_who_was_one_too_many_is_let_in_when_a_place_is_free(
 
 
 def test_a_silent_server_is_noticed(browser: Browser, served: WebPage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a restart that the browser has not noticed yet."""
-    tab = Tab(browser, served.url)
-    tab.until(PLAYS)
+    """As after a restart that the browser has not noticed yet; and what others chose meanwhile stays."""
+    tab = Tab(browser, f"{served.url}?style=green")
+    tab.until_colour(GREEN)
     with monkeypatch.context() as patched:
         patched.setattr(Connection, "_tell", lambda *_: None)
+        served.controls.apply(SelectStyle(3))
         tab.until(f"{NOTICE}.includes('The connection was lost')")
-    tab.until(f"!{NOTICE}")
+    tab.until(f"!{NOTICE} && {CHOSEN % 'blue'}")
+    tab.until_colour(BLUE)
+    assert served.controls.look.style.name == "blue"
     tab.close()
 
 
