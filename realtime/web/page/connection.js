@@ -17,8 +17,11 @@ export class Connection {
     this.#run();
   }
 
+  // Whether it could be sent.
   tell(message) {
-    if (this.#channel?.readyState === "open") this.#channel.send(JSON.stringify(message));
+    if (this.#channel?.readyState !== "open") return false;
+    this.#channel.send(JSON.stringify(message));
+    return true;
   }
 
   close() {

@@ -85,8 +85,6 @@ export function expect(values) {
   askedAt = performance.now();
 }
 
-export const unanswered = () => asked;
-
 const cameBack = (made) => Object.entries(asked).every(([name, value]) => (
   name === "style" ? sameStyle(made.style, value) : Math.abs(made[name] - value) < 0.005));
 

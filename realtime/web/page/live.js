@@ -12,7 +12,7 @@ let shown = [];
 export const live = { onFound: () => {}, onState: () => {}, onOpen: () => {} };
 
 export const source = () => now?.source;
-export function tell(message) { now?.connection?.tell(message); }
+export function tell(message) { return now?.connection?.tell(message) ?? false; }
 
 function notice(words) { element("notice").textContent = words; }
 

@@ -10,7 +10,7 @@ const faults = [];
 const fromAddress = kept.readAddress(location.search, faults);
 const own = { ...kept.readStorage(), ...fromAddress }; // what was chosen here: by hand, at an earlier visit, or in the address
 const inAddress = new Set(Object.keys(kept.pick(fromAddress, kept.LOOK))); // settings that were not chosen at an earlier visit
-let forShow = fromAddress.tab === "image" ? {} : kept.pick(fromAddress, kept.LOOK); // what the address wants of the show, once
+let forShow = fromAddress.tab === "image" ? {} : kept.pick(fromAddress, kept.LOOK); // what the show has yet to be told
 let tab = "live";
 let commands = true; // whether this visitor may command the show
 let show = {}; // the look of the show
@@ -22,7 +22,7 @@ function changed(change) {
   for (const name of Object.keys(change)) inAddress.add(name);
   kept.keep(own, inAddress);
   if (tab === "image") stylizeAgain(controls.look);
-  else tell({ look: change });
+  else if (!tell({ look: change }) && source() === "view") Object.assign(forShow, change);
 }
 
 // Takes what the server says of itself before it shows anything.
@@ -59,9 +59,9 @@ function opened(restarted) {
 }
 
 // The show of a server that started anew goes on as it was; another gets what the address asks for, and what was chosen
-// while the page connected.
+// while the page was not connected.
 function lookForShow(restarted) {
-  const look = restarted ? controls.look : { ...forShow, ...controls.unanswered() };
+  const look = restarted ? controls.look : forShow;
   forShow = {};
   return kept.pick(look, kept.LOOK);
 }
