@@ -28,6 +28,7 @@ from realtime.sources.protocol import Source
 from realtime.sources.selection import open_default_source, open_source
 from realtime.style import Style
 from realtime.style_catalogue import has_network, open_styles
+from realtime.web.memory import use_one_arena
 
 CPU_CAMERA_SIZE_WH = (640, 480)
 GPU_CAMERA_SIZE_WH = (1280, 720)
@@ -50,6 +51,8 @@ def run_live(options: RunOptions, say: Say) -> int:
     open_styles(options.look.style, options.network)  # before a camera is opened for nothing
     sink_names, sinks_notice = _wanted_sinks(options)
     _check_outputs(options)
+    if "web" in sink_names:
+        use_one_arena()
     with ExitStack() as with_engine, ExitStack() as until_it_runs:
         source, source_notice = _open_source(options, loop_sample=bool({"window", "web"} & set(sink_names)))
         until_it_runs.callback(source.close)

@@ -89,6 +89,9 @@ class OnnxEngine:
     def release_unprepared(self) -> None:
         """See `KeepsShapes`."""
         self._shapes.drop_unprepared()
+        if self._provider == _CPU:  # what another batch held when an image was done is given back after this one
+            for path in self._sessions:
+                self._run(path, self._files.warm_up_inputs(path, _SMALLEST))
 
     def close(self) -> None:
         """See `Engine.close`."""

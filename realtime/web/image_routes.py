@@ -21,8 +21,9 @@ from realtime.style import Style
 from realtime.style_catalogue import Catalogue, find_style
 from realtime.web.bodies import Places, address_of, read_body, read_json
 from realtime.web.kept_images import KeptImage, KeptImages
+from realtime.web.memory import memory_given_back
 from realtime.web.messages import MAX_MESSAGE_LENGTH, MessageError, is_share, is_whole_number
-from realtime.web.uploads import MAX_UPLOAD_BYTES, memory_given_back, read_upload, stylize_upload, thumbnail
+from realtime.web.uploads import MAX_UPLOAD_BYTES, read_upload, stylize_upload, thumbnail
 
 LIMITS_BYTES = {
     "/api/image": MAX_UPLOAD_BYTES,

@@ -1,9 +1,6 @@
-"""Owns images that visitors upload: decoded within limits, stylized, given back as PNG, memory and all."""
+"""Owns images that visitors upload: decoded within limits, stylized, given back as PNG."""
 
-import ctypes
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -97,26 +94,6 @@ def _check(left: threading.Event) -> None:
     """Between two steps of work; raises LeftError when it is for nobody."""
     if left.is_set():
         raise LeftError
-
-
-@contextmanager
-def memory_given_back() -> Iterator[None]:
-    """After work on large images, gives what they took back to the system, where the C library keeps it else."""
-    try:
-        yield
-    finally:
-        trim = _malloc_trim()
-        if trim is not None:
-            trim(0)
-
-
-@cache
-def _malloc_trim() -> Callable[[int], int] | None:
-    """A function of glibc; None elsewhere."""
-    with suppress(OSError, AttributeError, TypeError):
-        function: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
-        return function
-    return None
 
 
 def thumbnail(stage: EngineStage[None], style: Style) -> bytes:
