@@ -108,15 +108,17 @@ class PageAddress:
 
 
 class WebPage(PageAddress):
-    """A served page with a source that never ends, of one grey.
+    """A served page with a source that never ends, of one grey; its styles blend when they have an identity.
 
     Attributes:
         said: commands that viewers sent.
     """
 
-    def __init__(self, engine: Engine | None = None, options: WebOptions | None = None) -> None:
+    def __init__(
+        self, engine: Engine | None = None, options: WebOptions | None = None, identity: float | None = None
+    ) -> None:
         self.engine = engine or ColourEngine()
-        catalogue = colours()
+        catalogue = colours(identity)
         self.controls = Controls(catalogue, 0, LOOK)
         self.said: list[Command] = []
         self.sink = WebSink(options or WebOptions(port=0), self.engine, catalogue, LOOK)

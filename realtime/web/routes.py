@@ -1,5 +1,6 @@
 """Owns what the server's addresses answer: the page's files, its styles, commands, offers and images."""
 
+import secrets
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ LIMITS_BYTES = {"/api/offer": _MAX_OFFER_BYTES, "/api/command": 2**13, **image_r
 """The largest body that each address takes; others take none."""
 
 _PAGE = Path(__file__).with_name("page")
-_FILES = ("page.css", "page.js", "live.js", "images.js", "shared.js")
+_FILES = tuple(sorted(path.name for path in _PAGE.iterdir() if path.suffix in (".css", ".js")))
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _STATUS = {
     400: (MessageError, StyleError, SourceError),
@@ -56,11 +57,13 @@ class Routes:
         self._catalogue, self._broadcast = connections.service.catalogue, connections.service.broadcast
         self._images = ImageRoutes(engine, self._catalogue, lambda: self._broadcast.controls.look.style, failed)
         self._thumbnails: dict[int, bytes] = {}
+        self._start = secrets.token_hex(8)  # tells pages that come back whether it is the server that they knew
 
     def app(self) -> Starlette:
         """The application that answers."""
         routes = [
             Route("/", _file("index.html"), methods=["GET"]),
+            Route("/output", _file("output.html"), methods=["GET"]),
             *(Route(f"/{name}", _file(name), methods=["GET"]) for name in _FILES),
             Route("/api/styles", self._get_styles),
             Route("/api/styles/{number}.jpg", self._get_thumbnail),
@@ -98,6 +101,7 @@ class Routes:
                 **{name: getattr(info, name) for name in ("engine", "device", "precision", "provider")},
                 "connections": self._connections.count,
                 "viewers": self._connections.viewers,
+                "start": self._start,
                 "role": role_of(request),
                 "open_stage": self._connections.service.open_stage,
             }
