@@ -10,10 +10,11 @@ from fakes import CollectingSink, FakeDisplay, IdentityEngine, make_catalogue
 
 from realtime.controls import Command, Controls
 from realtime.engines.protocol import Engine
-from realtime.live import Pipeline, Stages
+from realtime.live import Pipeline
 from realtime.options import EngineOptions, LookOptions, RunOptions
 from realtime.sinks.protocol import Sink
 from realtime.sources.protocol import Source
+from realtime.stages import Stages
 from realtime.style_catalogue import Catalogue
 
 Script = Mapping[int, Sequence[Command] | BaseException]
