@@ -39,7 +39,7 @@ _MARGIN = 1.15
 """A better level must be expected to hold so many times the rate, so that a little noise does not take it back."""
 
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 30.0, 960.0
-_SIDES_PX, _LEAST_SIDE_PX = 8, 32
+_SIDES_PX, _LEAST_SIDE_PX = 4, 32
 _REMEMBERED_STYLES = 64
 
 
@@ -113,14 +113,14 @@ class LevelChooser:
         busy = measured.work_s / (self._parallel * measured.elapsed_s)
         held = measured.frames / measured.elapsed_s >= _HELD_SHARE * self._rate_fps
         cost_s = measured.work_s / measured.frames / self._levels[self.place].cost
+        allowed = [p for p in range(len(self._levels)) if now_s >= self._blocked_until_s[p]]
+        lowest = len(self._levels) - 1
         if not held and busy > _BUSY_SHARE:
             self.block(self.place, now_s)
-            below = range(self.place + 1, len(self._levels))
-            enough, lowest = self._rate_fps, len(self._levels) - 1
-            self.place = next((p for p in below if self._expected_fps(p, cost_s) >= enough), lowest)
+            below = [p for p in allowed if p > self.place]
+            self.place = next((p for p in below if self._expected_fps(p, cost_s) >= self._rate_fps), lowest)
         else:
-            better = [p for p in range(self.place) if now_s >= self._blocked_until_s[p]]
-            enough = _MARGIN * self._rate_fps
+            better, enough = [p for p in allowed if p < self.place], _MARGIN * self._rate_fps
             self.place = next((p for p in better if self._expected_fps(p, cost_s) >= enough), self.place)
         return self.place
 

@@ -123,7 +123,12 @@ def _open_stages(options: RunOptions, opened: _Opened, say: Say, until_it_runs: 
         sinks.append(recorder)
         source = recorder.source
     stages = Stages(source, opened.engine, controls, sinks, display, controllers=controllers)
-    held = hold_rate(opened.engine, opened.networks, options, source, controls.say)
+
+    def tell(line: str) -> None:
+        controls.say(line)
+        say(line)
+
+    held = hold_rate(opened.engine, opened.networks, options, source, tell)
     if held is None:
         return stages
     return replace(stages, engine=held, look_of=lambda _: held.looking(controls.look), fields=held.fields)
