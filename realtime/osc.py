@@ -131,11 +131,11 @@ class OscSink(Sink):
             from pythonosc.osc_packet import OscPacket, ParseError
         self._build, self._parse, self._parse_error = build_msg, OscPacket, ParseError
         self._catalogue = catalogue
+        self._socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-            self._socket = socket.socket(family, socket.SOCK_DGRAM)
             self._socket.bind(address)
         except OSError as error:
+            self._socket.close()
             raise SinkError(
                 f"osc: cannot listen on {address[0]} port {address[1]} ({error.strerror or error}); choose another port"
             ) from error
