@@ -419,8 +419,8 @@ def test_help_names_every_option(run: Run) -> None:
     done = run("--help")
     assert (done.returncode, done.stderr) == (0, "")
     options = "source style strength keep-colors smoothing size unpaced sink record max-frames stats list-cameras "
-    options += "list-styles network engine refresh device provider precision batch-size host port tls-cert tls-key help "
-    options += "crossfade cycle cycle-styles kiosk qr fps osc record-input"
+    options += "list-styles network engine refresh device provider precision batch-size host port tls-cert tls-key "
+    options += "help crossfade cycle cycle-styles kiosk qr fps osc record-input"
     described = re.findall(r"^  (?:-\w, )?--([\w-]+)", done.stdout, re.MULTILINE)
     assert sorted(described) == sorted(options.split())
 
