@@ -17,7 +17,7 @@ from realtime.sinks.window import WindowSink
 from realtime.sources.protocol import Source
 from realtime.sources.selection import device_of
 from realtime.sources.switching import SwitchingSource
-from realtime.style_catalogue import Catalogue, find_style, has_network, load_catalogue
+from realtime.style_catalogue import Catalogue, find_style, has_network, open_styles
 
 Say = Callable[[str], None]
 _SECONDS = 60.0
@@ -64,12 +64,10 @@ def make_exhibition(show: ShowOptions, controls: Controls, catalogue: Catalogue)
 
 def fine_catalogue(options: RunOptions) -> Catalogue | None:
     """The styles of `fine` where a rate is held by either network; None where there is no choice."""
-    is_free = (
-        options.show.fps is not None
-        and options.network == "auto"
-        and not options.look.style.endswith((".pth", ".onnx", ".safetensors"))
-    )
-    return load_catalogue(network="fine") if is_free and has_network("fine") else None
+    if options.show.fps is None or options.network != "auto" or not has_network("fine"):
+        return None
+    catalogue, place = open_styles(options.look.style, "fine")
+    return catalogue if catalogue.styles[place].network == "fine" else None
 
 
 def hold_rate(

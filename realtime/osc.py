@@ -24,6 +24,7 @@ from realtime.style_catalogue import Catalogue, find_style
 
 LONGEST_CYCLE_S = 86400.0
 _MOST_PARTS = 8
+_LONGEST_REASON = 500
 _MOST_LISTENERS = 8
 _LARGEST_PACKET = 8192
 _TOLD_EVERY_S = 1.0
@@ -103,10 +104,14 @@ def _blend(address: str, values: Values) -> str:
 
 
 def _style(address: str, text: str, catalogue: Catalogue) -> ChangeLook:
+    """A style of the catalogue, or a blend of them: who sends packets must not have files of this machine read."""
     try:
-        find_style(text, catalogue)
+        if text not in catalogue.names:
+            for part in text.split("+"):
+                catalogue.index_of(part.partition(":")[0].strip())
+            find_style(text, catalogue)
     except StyleError as error:
-        raise OscError(f"{address}: {error}") from error
+        raise OscError(f"{address}: {str(error)[:_LONGEST_REASON]}") from error
     return ChangeLook(style=text)
 
 

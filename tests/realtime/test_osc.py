@@ -70,6 +70,8 @@ def test_freezing_twice_stays_frozen(controls: Controls) -> None:
         ("/style", ["cnady"], "did you mean candy"),
         ("/style", [7], "1 to 3"),
         ("/style", [], "expected one name"),
+        ("/style", ["/tmp/photo.jpg"], "there is no such style"),
+        ("/blend", ["candy:0.5+/tmp/photo.jpg:0.5"], "there is no such style"),
         ("/blend", ["candy", 0.5, "udnie"], "expected NAME SHARE"),
         ("/blend", ["candy", "a lot"], "expected one number"),
         ("/blend", ["candy", 0.0], "there is no such style"),
