@@ -277,8 +277,9 @@ class Pipeline:
     def _final_report(self) -> StatsReport:
         self._stats.frames_dropped = self._stats.frames_in - self._stats.frames_out
         last = self._last
+        shown = last.look if last is not None and self._stages.look_of is not None else None
         return self._stats.report().of(
             self._stages.engine.info,
-            [self._stages.controls.look.style],
+            [(shown or self._stages.controls.look).style],
             (last.pixels.shape[1], last.pixels.shape[0]) if last is not None else None,
         )

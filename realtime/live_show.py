@@ -34,6 +34,8 @@ def check_show(options: RunOptions, sinks: Sequence[SinkName]) -> None:
         raise OptionError(f"kiosk {show.kiosk:g}: needs a window, got --sink {' '.join(sinks)}; add --sink window")
     if show.qr and not {"window", "web"} <= set(sinks):
         raise OptionError("qr: shows the page's address in the window; add --sink window --sink web")
+    if show.record_input is not None and show.record_input == options.record:
+        raise OptionError(f"record-input {show.record_input}: is what --record writes, too; choose two names")
     for name, value in (("fps", show.fps), ("record-input", show.record_input)):
         if value is not None and options.unpaced:
             raise OptionError(f"{name} {value}: not with --unpaced, which has no rate; leave one of them out")

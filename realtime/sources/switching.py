@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from neural_style.errors import StylizationError
 from realtime.controls import Action, Command
+from realtime.errors import SourceError
 from realtime.frame import Frame
 from realtime.sources.cameras import Camera, found_cameras
 from realtime.sources.protocol import Source, SourceInfo
@@ -46,11 +47,7 @@ class SwitchingSource:
 
     def read(self) -> Frame | None:
         """See `Source.read`."""
-        while True:
-            source = self._source
-            frame = source.read()
-            if source is self._source:
-                break
+        source, frame = self._read()
         if frame is None:
             return None
         if source is not self._read_of and self._last is not None:
@@ -61,6 +58,19 @@ class SwitchingSource:
         index, media_time_s = frame.index + self._shift, frame.media_time_s + self._shift_s
         self._last = replace(frame, index=index, media_time_s=media_time_s)
         return self._last
+
+    def _read(self) -> tuple[Source, Frame | None]:
+        """The next frame, and who gave it; what becomes of a source that has been replaced does not matter."""
+        while True:
+            source = self._source
+            try:
+                frame = source.read()
+            except SourceError:
+                if source is self._source:
+                    raise
+                continue
+            if source is self._source:
+                return source, frame
 
     def close(self) -> None:
         """See `Source.close`."""

@@ -146,3 +146,19 @@ def test_a_camera_that_hangs_gives_way() -> None:
     hanging.let_go.set()  # as a real source does when it is closed
     reader.join(10)
     assert got == [2]
+
+
+def test_a_camera_that_gives_up_after_it_was_replaced_ends_nothing() -> None:
+    room = Room(FRONT, BACK)
+    gone = FakeSource(stop_at=0, error=SourceError("camera 0: gives no more images"))
+    room.source._source = room.source._read_of = gone
+    with pytest.raises(SourceError, match="gives no more images"):
+        room.source.read()
+    read = gone.read
+
+    def replaced() -> object:
+        room.source._source = room.open(BACK.device)
+        return read()
+
+    gone.read = replaced  # type: ignore[assignment, method-assign]
+    assert room.colour() == 2
