@@ -1,11 +1,11 @@
 """Tests of what is refused of a show, and of how its parts are put together."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from fakes import FakeSource, IdentityEngine, make_catalogue
 
-from realtime import live_show
 from realtime.controls import Controls
 from realtime.errors import OptionError, StyleError
 from realtime.live_show import check_show, fine_catalogue, hold_rate, make_exhibition, with_switching
@@ -69,7 +69,7 @@ def test_no_more_than_the_sources_rate_is_held() -> None:
 def test_the_next_camera_follows_the_one_that_was_opened(
     monkeypatch: pytest.MonkeyPatch, source: str | None, is_default: bool, device: str
 ) -> None:
-    monkeypatch.setattr(live_show.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     options = RunOptions(source=source)
     made = with_switching(FakeSource(), options, is_default, lambda _: FakeSource(), lambda _: None)
     assert made._device == device
