@@ -13,6 +13,7 @@ from typing import NoReturn
 from realtime import cli
 from realtime.interrupts import ended_by_signals
 from realtime.options import SINK_NAMES, EngineOptions, LookOptions, RunOptions, WebOptions
+from realtime.show_options import ShowOptions
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
@@ -21,7 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of the options dataclasses."""
     parser = argparse.ArgumentParser(description="Show a camera, stream or video in a style. Keys: press h.")
     add, web = parser.add_argument, WebOptions
-    add("--source", help="camera number or path, URL, video file, sample or pattern (default: camera 0, or the sample)")
+    add("--source", help="camera number, path or name, URL, video file, sample, pattern (default: camera 0, or sample)")
     style = f"name, blend as in candy:0.6+udnie:0.4, or weights file (default {LookOptions.style})"
     cli.add_look_arguments(parser, style, smoothing=str(LookOptions.smoothing))
     add("--size", metavar="WxH", help="stylize at this size; videos are fitted inside it (default: their own)")
@@ -37,13 +38,29 @@ def make_parser() -> argparse.ArgumentParser:
     add("--tls-cert", type=Path, metavar="FILE.pem", help="of the web page: HTTPS, for cameras of other machines")
     add("--tls-key", type=Path, metavar="FILE.pem", help="the key of --tls-cert")
     add("--open-stage", action="store_true", help="of the web page: every visitor may change what all see")
+    _add_show_arguments(parser)
     add("--record", type=Path, metavar="FILE", help="also write the stylized frames to this video file")
     add("--overwrite", action="store_true", help="replace a recording or statistics that are there")
     add("--max-frames", type=int, metavar="N", help="stop after N stylized frames")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics at the end")
-    add("--list-cameras", action="store_true", help="show the cameras of this machine and exit")
+    add("--list-cameras", action="store_true", help="show this machine's cameras, their sizes and rates, and exit")
     add("--list-styles", action="store_true", help="show the styles and exit")
     return parser
+
+
+def _add_show_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what happens by itself while others watch."""
+    add = parser.add_argument_group("on stage").add_argument
+    crossfade = "length of a switch of style; 0 is off (default %(default)s)"
+    add("--crossfade", dest="crossfade_s", type=float, metavar="S", default=ShowOptions.crossfade_s, help=crossfade)
+    add("--cycle", type=float, metavar="S", help="go to the next style after so many seconds")
+    add("--cycle-styles", metavar="A,B,...", help="the styles and blends of --cycle (default: all)")
+    kiosk = "full screen, no cursor, keys cannot end it; back to the start after idle minutes (default 2)"
+    add("--kiosk", type=float, nargs="?", const=2.0, metavar="MINUTES", help=kiosk)
+    add("--qr", action="store_true", help="show the page's address in the window, as a QR code")
+    add("--fps", type=float, metavar="N", help="hold this rate, by a smaller size or network where it must be")
+    add("--osc", metavar="[HOST:]PORT", help="take commands by Open Sound Control (UDP)")
+    add("--record-input", type=Path, metavar="FILE", help="write the source's frames, for stylize.py FILE --replay")
 
 
 def read_options(chosen: argparse.Namespace) -> RunOptions:
@@ -60,6 +77,7 @@ def read_options(chosen: argparse.Namespace) -> RunOptions:
         look=cli.read_options(LookOptions, chosen),
         engine=cli.read_options(EngineOptions, chosen),
         web=cli.read_options(WebOptions, chosen),
+        show=cli.read_options(ShowOptions, chosen),
     )
 
 
@@ -71,7 +89,7 @@ def run(chosen: argparse.Namespace) -> int:
         cli.say("\n".join(load_catalogue().lines))
         return 0
     if chosen.list_cameras:
-        from realtime.sources.camera import list_cameras
+        from realtime.sources.cameras import list_cameras
 
         cli.say("\n".join(list_cameras()) or "no camera was found")
         return 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from realtime import cli
+from realtime.errors import OptionError
 from realtime.interrupts import ended_by_signals
 from realtime.options import CODEC_NAMES, EngineOptions, FileOptions, LookOptions
 
@@ -45,6 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     tile = "stylize images in parts of this side, for those larger than memory"
     add("--tile", dest="tile_px", type=int, metavar="PX", help=tile)
     add("--sheet", action="store_true", help="one contact sheet of all styles for each image")
+    add("--replay", action="store_true", help="stylize what run_webcam.py --record-input wrote, with the looks it had")
     add("--resume", action="store_true", help="keep unfinished videos, and go on with those of an earlier run")
     add("--overwrite", action="store_true", help="replace files that are there")
     add("--json", action="store_true", help="tell what happens in lines of JSON, on standard output")
@@ -59,6 +61,8 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
     Raises:
         OptionError: a value is not allowed.
     """
+    if chosen.replay:
+        _check_replay(chosen)
     return cli.read_options(
         FileOptions,
         chosen,
@@ -70,6 +74,16 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
     )
 
 
+def _check_replay(chosen: argparse.Namespace) -> None:
+    """Refuses what a recorded show decides itself."""
+    other = make_parser().parse_args([*chosen.inputs, "-o", chosen.output])
+    for name in ("style", "strength", "keep_colors", "smoothing", "codec", "start", "end", "max_side_px", "stroke",
+                 "tile_px", "sheet", "resume", "stats"):  # fmt: skip
+        if getattr(chosen, name) != getattr(other, name):
+            option = name.removesuffix("_px").replace("_", "-")
+            raise OptionError(f"replay: the recording decides --{option} (got {getattr(chosen, name)}); leave it out")
+
+
 def run(chosen: argparse.Namespace, reporter: "Reporter") -> int:
     """Does what the command line says, and returns the exit status."""
     options = read_options(chosen)
@@ -79,6 +93,10 @@ def run(chosen: argparse.Namespace, reporter: "Reporter") -> int:
         from realtime.videos.job import run_files
 
     cv2.setNumThreads(1)  # the engine has the cores; OpenCV only resizes and mixes
+    if options.replay:
+        from realtime.replay import run_replay
+
+        return run_replay(options, reporter)
     result = run_files(options, reporter)
     return 1 if result.failed else EXIT_DAMAGED if result.damaged else 0
 

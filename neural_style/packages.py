@@ -17,6 +17,8 @@ _EXTRAS = {
     "starlette": "web",
     "uvicorn": "web",
     "pyvirtualcam": "virtual",
+    "pythonosc": "stage",
+    "segno": "stage",
     "torchvision": "train",
     "skimage": "train",
     "matplotlib": "bench",

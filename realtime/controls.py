@@ -4,7 +4,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from realtime.errors import StyleError
 from realtime.look import Look
@@ -33,6 +33,7 @@ class Action(Enum):
     RECORD = "record on or off"
     FREEZE = "freeze"
     FULL_SCREEN = "full screen"
+    NEXT_CAMERA = "next camera"
     QUIT = "quit"
 
 
@@ -75,7 +76,30 @@ class ChangeLook:
     mirror: bool | None = None
 
 
-Command = Action | SelectStyle | TypeStyle | ChangeLook
+@dataclass(frozen=True)
+class StartAgain:
+    """Go back to the look and the panel of the start."""
+
+
+@dataclass(frozen=True)
+class SetCycle:
+    """Go through the styles by itself, one in so many seconds; 0 stops that."""
+
+    seconds: float
+
+
+Command = Action | SelectStyle | TypeStyle | ChangeLook | StartAgain | SetCycle
+
+
+class Controller(Protocol):
+    """Asks for commands beside a person, and hears of everybody's. Called from the main thread."""
+
+    def commands(self) -> list[Command]:
+        """What should be done now; asked for many times a second."""
+
+    def hear(self, command: Command) -> str:
+        """Takes each command of others when it has been carried out; returns a few words to show, or ""."""
+
 
 KEYS: dict[Action, tuple[str, ...]] = {
     Action.NEXT_STYLE: ("n", "right"),
@@ -91,6 +115,7 @@ KEYS: dict[Action, tuple[str, ...]] = {
     Action.RECORD: ("r",),
     Action.FREEZE: ("space",),
     Action.FULL_SCREEN: ("f",),
+    Action.NEXT_CAMERA: ("v",),
     Action.QUIT: ("q", "escape"),
 }
 _ACTIONS = {key: action for action, keys in KEYS.items() for key in keys}
@@ -134,14 +159,16 @@ class Controls:
         catalogue: the styles to switch between.
         first_style: the place of the style to begin with.
         look: strength and the rest at the start.
+        overlay: whether the figures are shown at the start.
     """
 
-    def __init__(self, catalogue: Catalogue, first_style: int, look: LookOptions) -> None:
+    def __init__(self, catalogue: Catalogue, first_style: int, look: LookOptions, overlay: bool = True) -> None:
         self._catalogue = catalogue
         self._style_index = first_style
         self._lock = threading.Lock()
         self._look = Look(catalogue.styles[first_style], look.strength, look.keep_colors, look.smoothing)
-        self._panel = Panel()
+        self._panel = Panel(overlay=overlay)
+        self._start = (first_style, self._look, self._panel)
         self._message, self._message_until_s = "", 0.0
 
     @property
@@ -188,6 +215,9 @@ class Controls:
                     said = self._type(command)
                 case ChangeLook():
                     said = self._set(command)
+                case StartAgain():
+                    self._style_index, self._look, self._panel = self._start
+                    said = ""
                 case Action.LIST:
                     said = self._type(TypeStyle(""))
                 case Action.NEXT_STYLE | Action.PREVIOUS_STYLE:
@@ -197,6 +227,8 @@ class Controls:
                     step = 1 if command is Action.STRENGTH_UP else -1
                     strength = round(self._look.strength + step * STRENGTH_STEP, 2)
                     said = self._set(ChangeLook(strength=min(1.0, max(0.0, strength))))
+                case SetCycle():
+                    said = None
                 case _:
                     said = self._switch(command)
             return said

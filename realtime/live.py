@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from realtime.batcher import Batcher
-from realtime.controls import Action, Command, Controls
-from realtime.engines.protocol import Engine
+from realtime.controls import Action, Command
+from realtime.crossfade import Crossfade
 from realtime.flow import EngineStage, StageThreads
 from realtime.frame import Frame, Image
 from realtime.interrupts import signals_noted
@@ -18,8 +18,8 @@ from realtime.options import RunOptions
 from realtime.overlay import draw_controls, overlay_fields
 from realtime.postprocess import Finisher, mirror
 from realtime.recording import Recorder, marks_of
-from realtime.sinks.protocol import Display, Sink, StylizedFrame
-from realtime.sources.protocol import Source
+from realtime.sinks.protocol import StylizedFrame
+from realtime.stages import Stages
 from realtime.stats import RecentMean, Stats, StatsReport
 
 UNWATCHED_FPS = 5
@@ -34,27 +34,6 @@ _EARLY_S = 0.01
 """Live frames are taken this much earlier than slow sinks need them, because an engine may take longer than usual."""
 
 _LONGEST_WAIT_S = 1.0
-
-
-@dataclass(frozen=True)
-class Stages:
-    """What a pipeline joins.
-
-    Attributes:
-        source: where frames enter.
-        engine: what stylizes them.
-        controls: the settings, changed by commands.
-        sinks: where frames leave, the display among them.
-        display: the sink with a person in front of it, if there is one.
-        watched: whether anybody sees what the sinks take; while nobody does, few frames are taken.
-    """
-
-    source: Source
-    engine: Engine
-    controls: Controls
-    sinks: list[Sink]
-    display: Display | None = None
-    watched: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True)
@@ -101,6 +80,7 @@ class Pipeline:
         self._recorder = Recorder(self._sinks, stages.source.info.rate_fps, report)
         self._last: StylizedFrame | None = None
         self._finisher = Finisher()
+        self._crossfade = Crossfade(options.show.crossfade_s)
         self.interrupted = False
 
     def send(self, command: Command) -> None:
@@ -198,7 +178,8 @@ class Pipeline:
                 if not self._options.unpaced:
                     self._stopped.wait(self._too_early_s())
                 batch = self._batcher.next_batch()
-                look = self._stages.controls.look
+                first = batch.frames[0]
+                look = self._crossfade.shown(self._stages.look_for(first), first.media_time_s)
                 if look.mirror:
                     frames = tuple(replace(frame, pixels=mirror(frame.pixels)) for frame in batch.frames)
                     batch = replace(batch, frames=frames)
@@ -253,9 +234,9 @@ class Pipeline:
         with self._stats.stage("postprocess"):
             pixels = shown = self._finisher.finish(pixels, frame.pixels, look)
             if stages.display is not None:
-                fields = overlay_fields(pixels, look, self._stats, stages.engine.info)
+                fields = overlay_fields(pixels, look, self._stats, stages.engine.info) + stages.fields()
                 shown = draw_controls(pixels, stages.controls, fields, marks_of(self._sinks, stages.controls.panel))
-        self._last = StylizedFrame(frame, pixels, shown)
+        self._last = StylizedFrame(frame, pixels, shown, look)
         with self._stats.stage("sinks"):
             for sink in self._sinks:
                 sink.write(self._last)
@@ -268,7 +249,12 @@ class Pipeline:
         while not self._commands.empty():
             asked.append(self._commands.get())
         for command in asked:
-            controls.say(controls.apply(command) or self._carry_out(command))
+            said = [controls.apply(command) or self._carry_out(command)]
+            said += [controller.hear(command) for controller in self._stages.controllers]
+            controls.say(next(filter(None, said), ""))
+        for controller in self._stages.controllers:
+            for command in controller.commands():  # nobody pressed a key, and nobody waits for an answer
+                controls.apply(command)
 
     def _carry_out(self, command: Command) -> str:
         """Does what changes no setting, and gives a few words to show."""
@@ -291,8 +277,9 @@ class Pipeline:
     def _final_report(self) -> StatsReport:
         self._stats.frames_dropped = self._stats.frames_in - self._stats.frames_out
         last = self._last
+        shown = last.look if last is not None and self._stages.look_of is not None else None
         return self._stats.report().of(
             self._stages.engine.info,
-            [self._stages.controls.look.style],
+            [(shown or self._stages.controls.look).style],
             (last.pixels.shape[1], last.pixels.shape[0]) if last is not None else None,
         )

@@ -2,33 +2,47 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from realtime.controls import Controls
+from realtime.controls import Controller, Controls
 from realtime.engines import Engine, open_engine, runs_on_gpu
 from realtime.engines.batch_size import fastest_batch_size
 from realtime.engines.network_choice import choose_live_network
 from realtime.errors import SinkError
+from realtime.input_recording import InputRecorder, looks_path
 from realtime.interrupts import INTERRUPTED
 from realtime.leftovers import name_leftovers
-from realtime.live import UNWATCHED_FPS, Pipeline, Stages
+from realtime.live import UNWATCHED_FPS, Pipeline
+from realtime.live_show import (
+    check_show,
+    fine_catalogue,
+    hold_rate,
+    make_exhibition,
+    open_display,
+    with_switching,
+)
 from realtime.look import Look
 from realtime.options import PARALLEL_BATCHES, RunOptions, SinkName
+from realtime.osc import OscSink
 from realtime.output_names import check_output
+from realtime.show_options import osc_address
 from realtime.sinks.null import NullSink
 from realtime.sinks.protocol import Display, Sink
+from realtime.sinks.qr import QrSink
 from realtime.sinks.video_file import VideoFileSink
 from realtime.sinks.virtual_camera import VirtualCameraSink
 from realtime.sinks.web import WebSink
-from realtime.sinks.window import WindowSink, display_is_available
+from realtime.sinks.window import display_is_available
 from realtime.sources.protocol import Source
 from realtime.sources.selection import open_default_source, open_source
+from realtime.stages import Stages
 from realtime.style import Style
-from realtime.style_catalogue import has_network, open_styles
+from realtime.style_catalogue import Catalogue, has_network, open_styles
 from realtime.web.memory import use_one_arena
 
 CPU_CAMERA_SIZE_WH = (640, 480)
@@ -52,38 +66,30 @@ def run_live(options: RunOptions, say: Say) -> int:
     open_styles(options.look.style, options.network)  # before a camera is opened for nothing
     sink_names, sinks_notice = _wanted_sinks(options)
     _check_outputs(options)
+    check_show(options, sink_names)
     _name_leftovers(options, say)
     if "web" in sink_names:
         use_one_arena()
     with ExitStack() as with_engine, ExitStack() as until_it_runs:
         source, source_notice = _open_source(options, loop_sample=bool({"window", "web"} & set(sink_names)))
         until_it_runs.callback(source.close)
+        fine = fine_catalogue(options)
         options = _with_network(options, source, say)
         catalogue, place = open_styles(options.look.style, options.network)
         style = catalogue.styles[place]
-        engine = open_engine(catalogue, options.engine, place, source.info.size_wh, say)
+        all_styles = Catalogue(catalogue.styles + (fine.styles if fine else ()))
+        engine = open_engine(all_styles, options.engine, place, source.info.size_wh, say)
         with_engine.callback(engine.close)
         catalogue = catalogue.runnable_by(engine.info.engine, style.name)
         for line in (_what_runs(source, style, engine), source_notice, sinks_notice):
             if line:
                 say(line)
-        sinks, display = _open_sinks(sink_names, options, source.info.rate_fps, until_it_runs)
-        controls = Controls(catalogue, catalogue.index_of(style.name), options.look)
+        controls = Controls(catalogue, catalogue.index_of(style.name), options.look, options.show.kiosk is None)
         options = _with_batch_size(options, engine, controls.look, source.info.size_wh, say)
-        stages = Stages(source, engine, controls, sinks, display)
-        if "web" in sink_names:
-            web = WebSink(options.web, engine, catalogue, options.look)
-            until_it_runs.callback(web.abandon)
-            sinks.append(web)
-            if len(sinks) == 1:
-                stages = replace(stages, watched=lambda: web.watched)
-        pipeline = Pipeline(stages, options, say)
-        if "web" in sink_names:
-            web.open(source.info.name, controls, pipeline.send)
-            for line in web.lines:
-                say(line)
-            if len(sinks) == 1:
-                say(f"nobody watches: {UNWATCHED_FPS} frames a second, until somebody opens the page")
+        networks = {"fine": fine} if fine is not None else {}
+        opened = _Opened(source, engine, controls, {**networks, style.network: catalogue}, sink_names)
+        stages = _open_stages(options, opened, say, until_it_runs)
+        pipeline = _open_remotes(options, stages, opened, say, until_it_runs)
         until_it_runs.pop_all()  # from here on the pipeline closes source and sinks
         report = pipeline.run()
     say(report.summary())
@@ -92,12 +98,81 @@ def run_live(options: RunOptions, say: Say) -> int:
     return INTERRUPTED if pipeline.interrupted else 0
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """What a run begins with: the styles of each network that may be used, the one it starts with last."""
+
+    source: Source
+    engine: Engine
+    controls: Controls
+    networks: dict[str, Catalogue]
+    sink_names: tuple[SinkName, ...]
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return list(self.networks.values())[-1]
+
+
+def _open_stages(options: RunOptions, opened: _Opened, say: Say, until_it_runs: ExitStack) -> Stages:
+    """Joins all that needs no pipeline yet; what is opened is abandoned should something later not open."""
+    show, source, controls = options.show, opened.source, opened.controls
+    controllers: list[Controller] = [make_exhibition(show, controls, opened.catalogue)]
+    sinks, display = _open_sinks(options, opened.sink_names, source.info.rate_fps, say, until_it_runs)
+    if not options.unpaced:
+        is_default = options.source is None and source.info.name.startswith("camera")
+        source = with_switching(source, options, is_default, partial(_open_camera, options), controls.say)
+        controllers.append(source)
+    if show.record_input is not None:
+        recorder = InputRecorder(show.record_input, source, show.crossfade_s, options.overwrite)
+        until_it_runs.callback(recorder.abandon)
+        sinks.append(recorder)
+        source = recorder.source
+    stages = Stages(source, opened.engine, controls, sinks, display, controllers=controllers)
+
+    def tell(line: str) -> None:
+        controls.say(line)
+        say(line)
+
+    held = hold_rate(opened.engine, opened.networks, options, source, tell)
+    if held is None:
+        return stages
+    return replace(stages, engine=held, look_of=lambda _: held.looking(controls.look), fields=held.fields)
+
+
+def _open_remotes(options: RunOptions, stages: Stages, opened: _Opened, say: Say, until_it_runs: ExitStack) -> Pipeline:
+    """Makes the pipeline, and opens what sends it commands: the page, and OSC."""
+    web = osc = None
+    is_alone = opened.sink_names == ("web",) and not stages.sinks
+    if "web" in opened.sink_names:
+        web = WebSink(options.web, opened.engine, opened.catalogue, options.look)
+        until_it_runs.callback(web.abandon)
+        stages.sinks.append(web)
+        stages = replace(stages, watched=partial(getattr, web, "watched")) if is_alone else stages
+    if options.show.osc is not None:
+        osc = OscSink(osc_address(options.show.osc), opened.catalogue)
+        until_it_runs.callback(osc.abandon)
+        stages.sinks.append(osc)
+    pipeline = Pipeline(stages, options, say)
+    if osc is not None:
+        osc.open(stages.controls, pipeline.send)
+        say(f"osc at UDP port {osc.port}")
+    if web is not None:
+        address = web.open(stages.source.info.name, stages.controls, pipeline.send)
+        for line in web.lines:
+            say(line)
+        if isinstance(stages.display, QrSink):
+            stages.display.point_to(next(iter(web.visitor_addresses), address))
+        if is_alone:
+            say(f"nobody watches: {UNWATCHED_FPS} frames a second, until somebody opens the page")
+    return pipeline
+
+
 def _wanted_sinks(options: RunOptions) -> tuple[tuple[SinkName, ...], str]:
     """The sinks to open, and a line that says why when nobody asked for them."""
     if options.sinks:
         return options.sinks, ""
     if display_is_available():
-        return ("window",), ""
+        return ("window", "web") if options.show.qr else ("window",), ""
     if options.record is not None:
         return (), ""
     return ("web",), "no display: serving a web page instead of a window"
@@ -108,7 +183,13 @@ def _check_outputs(options: RunOptions) -> None:
     if "window" in options.sinks and not display_is_available():
         raise SinkError("window: there is no display here; use --sink web, or --sink null with --record FILE")
     inputs = [Path(text) for text in (options.source, options.look.style) if text]
-    outputs = {"record": options.record, "stats": options.stats}
+    recorded = options.show.record_input
+    outputs = {
+        "record": options.record,
+        "record-input": recorded,
+        "looks of record-input": None if recorded is None else looks_path(recorded),
+        "stats": options.stats,
+    }
     checked: list[Path] = []
     for name, path in outputs.items():
         if path is not None:
@@ -131,12 +212,17 @@ def _open_source(options: RunOptions, loop_sample: bool) -> tuple[Source, str]:
     return open_source(options.source, options, camera_size_wh, loop_sample), ""
 
 
+def _open_camera(options: RunOptions, device: str) -> Source:
+    """A camera in the place of the first source, in whatever size that was asked for."""
+    return _open_source(replace(options, source=device), loop_sample=False)[0]
+
+
 def _with_network(options: RunOptions, source: Source, say: Say) -> RunOptions:
     """The same with a network, and where it had to be measured an engine, in place of "auto"."""
     options = replace(options, engine=replace(options.engine, parallel_batches=PARALLEL_BATCHES))
     if options.network != "auto":
         return options
-    if options.unpaced or not has_network("fine"):
+    if options.unpaced or options.show.fps is not None or not has_network("fine"):
         return replace(options, network="fast")
     network, engine = choose_live_network(options.look.style, options.engine, source.info, say)
     return replace(options, network=network, engine=engine)
@@ -152,9 +238,9 @@ def _what_runs(source: Source, style: Style, engine: Engine) -> str:
 
 
 def _open_sinks(
-    names: tuple[SinkName, ...], options: RunOptions, rate_fps: float, until_it_runs: ExitStack
+    options: RunOptions, names: tuple[SinkName, ...], rate_fps: float, say: Say, until_it_runs: ExitStack
 ) -> tuple[list[Sink], Display | None]:
-    """All but the web page, which needs the pipeline; each is abandoned should something later not open."""
+    """All but those that need the pipeline; each is abandoned should something later not open."""
     sinks: list[Sink] = []
 
     def add(sink: Sink) -> None:
@@ -163,7 +249,7 @@ def _open_sinks(
 
     display: Display | None = None
     if "window" in names:
-        display = WindowSink()
+        display = open_display(options.show, say)
         add(display)
     if "null" in names:
         add(NullSink())

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from realtime.errors import OptionError
+from realtime.show_options import ShowOptions
 
 EngineName = Literal["auto", "torch", "onnx", "openvino"]
 NetworkName = Literal["auto", "fast", "fine"]
@@ -118,7 +119,7 @@ class RunOptions:
     """One live run.
 
     Attributes:
-        source: camera number or path, URL, video file, "sample" or "pattern"; None is
+        source: camera number, path or part of its name, URL, video file, "sample" or "pattern"; None is
             camera 0, or the sample clip where there is no camera.
         size_wh: frames are stylized inside this (width, height); None keeps a video's own size.
         unpaced: read a file as fast as the engine takes it, and drop nothing.
@@ -131,6 +132,7 @@ class RunOptions:
         network: which of the shipped networks; "auto" is fine where it holds the source's rate.
         engine: what runs the networks.
         web: where the page is served.
+        show: what happens by itself.
     """
 
     source: str | None = None
@@ -145,6 +147,7 @@ class RunOptions:
     network: NetworkName = "auto"
     engine: EngineOptions = field(default_factory=EngineOptions)
     web: WebOptions = field(default_factory=WebOptions)
+    show: ShowOptions = field(default_factory=ShowOptions)
 
     def __post_init__(self) -> None:
         _check_choice("network", self.network, NETWORKS)
@@ -175,6 +178,7 @@ class FileOptions:
         stroke: how large strokes are, 0.5 to 4; in images relative to the image, in videos in pixels.
         tile_px: side of the parts in which images are stylized; None is in one.
         sheet: one contact sheet of all styles for each image.
+        replay: the input is a recorded show, whose looks decide.
         resume: keep unfinished videos, and go on with those of an earlier run.
         overwrite: replace files that are there.
         stats: write statistics of videos to this JSON file at the end.
@@ -194,6 +198,7 @@ class FileOptions:
     stroke: float = 1.0
     tile_px: int | None = None
     sheet: bool = False
+    replay: bool = False
     resume: bool = False
     overwrite: bool = False
     stats: Path | None = None

@@ -102,7 +102,7 @@ def _width_px(text: str, scale: float) -> int:
 
 
 def _line_height_px(scale: float) -> int:
-    return max(1, round(36 * scale))
+    return max(1, int(36 * scale))  # rounded up, the lines of a full help would not fit
 
 
 def _thickness(scale: float) -> int:

@@ -161,12 +161,12 @@ def open_style_list(styles: str, network: NetworkName = "fast") -> tuple[Catalog
 
 
 def find_style(text: str, catalogue: Catalogue) -> Style:
-    """The style that a name or a blend means, among those of a catalogue.
+    """The style that a name or a blend means, among those of a catalogue; no file is read, whoever asks.
 
     Raises:
         StyleError: there is none, or it cannot be used.
     """
-    found, place = _find(text, catalogue)
+    found, place = _find(text, catalogue, may_read=False)
     if found.styles[place].fault:
         raise StyleError(found.styles[place].fault)
     return found.styles[place]
@@ -178,14 +178,14 @@ def _catalogue_of_file(path: Path) -> Catalogue:
     return Catalogue(styles_of_file(path))
 
 
-def _find(text: str, catalogue: Catalogue) -> tuple[Catalogue, int]:
+def _find(text: str, catalogue: Catalogue, may_read: bool = True) -> tuple[Catalogue, int]:
     """The place of a name, an image or a blend; an image or a blend is added to the catalogue."""
-    if is_style_image(text):
+    if may_read and is_style_image(text):
         found = _of_image(Path(text), catalogue)
     elif "+" not in text and ":" not in text:
         return catalogue, catalogue.index_of(text)
     else:
-        found = _blend(text, catalogue)
+        found = _blend(text, catalogue, may_read)
     if found.name not in catalogue.names:
         catalogue = Catalogue((*catalogue.styles, found))
     return catalogue, catalogue.index_of(found.name)
@@ -200,7 +200,7 @@ def _of_image(path: Path, catalogue: Catalogue) -> Style:
     return predict_style(read_style_image(path), name, catalogue.styles[0], file=path)
 
 
-def _blend(text: str, catalogue: Catalogue) -> Style:
+def _blend(text: str, catalogue: Catalogue, may_read: bool) -> Style:
     """A style whose vector is the weighted mean of others (Dumoulin et al. 2017, section 3.3).
 
     Raises:
@@ -210,7 +210,7 @@ def _blend(text: str, catalogue: Catalogue) -> Style:
     count = text.count("+") + 1
     if count > MAX_BLENDED:
         raise StyleError(f"blend {text[:40]!r}...: has {count} parts; at most {MAX_BLENDED} styles are blended")
-    parts = [_part(part, text, catalogue) for part in text.split("+")]
+    parts = [_part(part, text, catalogue, may_read) for part in text.split("+")]
     first = parts[0][0]
     if len(parts) == 1:
         raise StyleError(f"blend {text!r}: has one part only; for less of a style use --strength")
@@ -236,12 +236,13 @@ def _blend(text: str, catalogue: Catalogue) -> Style:
     )
 
 
-def _part(part: str, text: str, catalogue: Catalogue) -> tuple[Style, float]:
+def _part(part: str, text: str, catalogue: Catalogue, may_read: bool) -> tuple[Style, float]:
     """The style and the weight in "candy:0.6"; a weight that is left out is 1."""
     name, separator, number = (word.strip() for word in part.partition(":"))
-    if is_style_image(part.strip()):  # whose folder may have a colon
+    if may_read and is_style_image(part.strip()):  # whose folder may have a colon
         name, separator, number = part.strip(), "", ""
-    style = _of_image(Path(name), catalogue) if is_style_image(name) else catalogue.styles[catalogue.index_of(name)]
+    of_image = may_read and is_style_image(name)
+    style = _of_image(Path(name), catalogue) if of_image else catalogue.styles[catalogue.index_of(name)]
     try:
         weight = float(number) if separator else 1.0
     except ValueError:

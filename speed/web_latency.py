@@ -21,12 +21,13 @@ from realtime.cli import run_main, run_script, say
 from realtime.controls import ChangeLook, Controls
 from realtime.engines import open_engine
 from realtime.frame import Frame, Image
-from realtime.live import Pipeline, Stages
+from realtime.live import Pipeline
 from realtime.options import PARALLEL_BATCHES, EngineOptions, LookOptions, RunOptions, WebOptions
 from realtime.sinks.null import NullSink
 from realtime.sinks.web import WebSink
 from realtime.sources.protocol import SourceInfo
 from realtime.sources.selection import SAMPLE_CLIP
+from realtime.stages import Stages
 from realtime.stats import StatsReport
 from realtime.style_catalogue import load_catalogue
 from speed.clips import first_frames

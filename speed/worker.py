@@ -13,7 +13,7 @@ from realtime.controls import Command, Controls
 from realtime.engines.protocol import Engine, EngineInfo
 from realtime.engines.selection import open_named_engine
 from realtime.errors import StyleError
-from realtime.live import Pipeline, Stages
+from realtime.live import Pipeline
 from realtime.options import (
     PARALLEL_BATCHES,
     EngineName,
@@ -25,6 +25,7 @@ from realtime.options import (
 )
 from realtime.sinks.null import NullSink
 from realtime.sources.video_file import VideoFileSource
+from realtime.stages import Stages
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue, open_style_list
 from speed.clips import first_frames

@@ -17,6 +17,7 @@ from video_corpus import VideoKind, make_video, take_apart
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, *(ROOT / folder / "README.md" for folder in ("export", "neural_style", "saved_models", "speed"))]
+PAGES.append(ROOT / "realtime" / "stage.md")
 
 
 def blocks(page: Path, language: str) -> list[str]:

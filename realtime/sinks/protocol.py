@@ -5,6 +5,7 @@ from typing import Protocol
 
 from realtime.controls import Command
 from realtime.frame import Frame, Image
+from realtime.look import Look
 
 
 @dataclass(frozen=True)
@@ -15,11 +16,13 @@ class StylizedFrame:
         frame: what went into the engine.
         pixels: uint8 (H, W, 3) RGB, the stylized image.
         shown: the same with overlay and help, for displays.
+        look: what it was made with, where that is known.
     """
 
     frame: Frame
     pixels: Image
     shown: Image
+    look: Look | None = None
 
 
 class Sink(Protocol):

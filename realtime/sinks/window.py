@@ -47,6 +47,9 @@ def display_is_available() -> bool:
 class WindowSink(Display):
     """A resizable window. Use it from the main thread only.
 
+    Attributes:
+        closed_by_user: whether it was closed by the mouse, and not by `close`.
+
     Raises:
         SinkError: there is no display.
     """
@@ -55,11 +58,11 @@ class WindowSink(Display):
         if not display_is_available():
             raise SinkError("window: there is no display here; use --sink null with --record FILE")
         self._keyboard = Keyboard()
-        self._opened = self._full_screen = self._closed_by_user = False
+        self._opened = self._full_screen = self.closed_by_user = False
 
     def write(self, stylized: StylizedFrame) -> None:
         """See `Sink.write`."""
-        if self._closed_by_user:
+        if self.closed_by_user:
             return
         if not self._opened:
             self._open(stylized)
@@ -75,7 +78,7 @@ class WindowSink(Display):
             if command is not None:
                 pressed.append(command)
         if cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
-            self._opened, self._closed_by_user = False, True
+            self._opened, self.closed_by_user = False, True
             pressed.append(Action.QUIT)
         return pressed
 

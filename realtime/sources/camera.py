@@ -13,6 +13,7 @@ import cv2
 from realtime.errors import SourceError
 from realtime.frame import Frame, from_bgr, resize_to_fit
 from realtime.mailbox import LatestMailbox, MailboxClosedError
+from realtime.sources.cameras import device_now, list_cameras, name_of
 from realtime.sources.protocol import Source, SourceInfo
 from realtime.sources.video_file import VideoFileSource
 
@@ -165,17 +166,22 @@ def _with_format(name: str, capture: Capture) -> str:
     return f"{name} ({letters})" if letters.isalnum() and letters.isascii() else name
 
 
-def open_camera(device: int | str, size_wh: tuple[int, int]) -> CameraSource:
+def open_camera(device: int | str, size_wh: tuple[int, int], give_up_after_s: float = GIVE_UP_AFTER_S) -> CameraSource:
     """Opens a camera by number or by path, asked for MJPG, a size and a buffer of one frame.
+
+    Plugged in again, it is found by its name, whatever number it has got.
 
     Raises:
         SourceError: it does not open; the message names the likely cause.
     """
+    first_node = str(_node(device))
+    maker_name = name_of(first_node)
 
     def open_capture() -> Capture:
+        node = device_now(first_node, maker_name)
         # Linux says without opening the driver whether there is a camera, so ask first.
-        is_there = sys.platform != "linux" or _node(device).exists()
-        capture = cv2.VideoCapture(device) if is_there else None
+        is_there = sys.platform != "linux" or Path(node).exists()
+        capture = cv2.VideoCapture(device if node == first_node else node) if is_there else None
         if capture is None or not capture.isOpened():
             raise SourceError(f"camera {device}: does not open; {_likely_cause(device)}")
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
@@ -184,7 +190,7 @@ def open_camera(device: int | str, size_wh: tuple[int, int]) -> CameraSource:
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         return capture
 
-    return CameraSource(f"camera {device}", open_capture, size_wh)
+    return CameraSource(f"camera {device}", open_capture, size_wh, give_up_after_s=give_up_after_s)
 
 
 def open_stream(url: str, size_wh: tuple[int, int] | None) -> Source:
@@ -205,26 +211,6 @@ def open_stream(url: str, size_wh: tuple[int, int] | None) -> Source:
         connected.pop().release()
         return VideoFileSource(url, url, size_wh)
     return CameraSource(f"stream {url}", lambda: connected.pop() if connected else open_capture(), size_wh)
-
-
-def list_cameras() -> list[str]:
-    """Names the cameras of this machine, as `--source` takes them."""
-    if sys.platform == "linux":
-        nodes = sorted(Path("/dev").glob("video*"), key=lambda path: (len(path.name), path.name))
-        return [f"{node}  {_about(node, 'name')}".rstrip() for node in nodes if _about(node, "index") in ("", "0")]
-    found = []
-    for number in range(10):
-        capture = cv2.VideoCapture(number)
-        if capture.isOpened():
-            found.append(str(number))
-        capture.release()
-    return found
-
-
-def _about(node: Path, what: str) -> str:
-    """What Linux says of a camera, or "". Many cameras have a second node, for metadata; the first has index 0."""
-    file = Path("/sys/class/video4linux") / node.name / what
-    return file.read_text().strip() if file.is_file() else ""
 
 
 def _node(device: int | str) -> Path:

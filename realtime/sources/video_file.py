@@ -23,6 +23,7 @@ class VideoFileSource:
 
     Attributes:
         info: see `Source.info`.
+        frames: how many there are, about; 0 is unknown.
 
     Raises:
         SourceError: there is no such file, or it holds no image that can be decoded.
@@ -48,6 +49,7 @@ class VideoFileSource:
         self._index, self._begin_s, self._end_s = 0, 0.0, 0.0
         self._begin()
         video = self._reader.info
+        self.frames = video.frames
         shown_wh = video.size_wh if size_wh is None else fit_size_wh(video.size_wh, size_wh)
         self.info = SourceInfo(name, shown_wh, float(video.rate), can_pause=True)
 

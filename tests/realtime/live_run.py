@@ -8,12 +8,13 @@ from typing import Any
 
 from fakes import CollectingSink, FakeDisplay, IdentityEngine, make_catalogue
 
-from realtime.controls import Command, Controls
+from realtime.controls import Command, Controller, Controls
 from realtime.engines.protocol import Engine
-from realtime.live import Pipeline, Stages
+from realtime.live import Pipeline
 from realtime.options import EngineOptions, LookOptions, RunOptions
 from realtime.sinks.protocol import Sink
 from realtime.sources.protocol import Source
+from realtime.stages import Stages
 from realtime.style_catalogue import Catalogue
 
 Script = Mapping[int, Sequence[Command] | BaseException]
@@ -34,6 +35,7 @@ class Run:
         *,
         catalogue: Catalogue | None = None,
         watched: Callable[[], bool] = lambda: True,
+        controllers: Sequence[Controller] = (),
         **options: Any,
     ) -> None:
         self.sink = CollectingSink()
@@ -44,7 +46,7 @@ class Run:
             all_sinks.append(self.display)
         styles = catalogue or make_catalogue("candy", "mosaic", "udnie")
         controls = Controls(styles, 0, look or LookOptions(smoothing=0.0))
-        stages = Stages(source, engine or IdentityEngine(), controls, all_sinks, self.display, watched)
+        stages = Stages(source, engine or IdentityEngine(), controls, all_sinks, self.display, watched, controllers)
         engine_options = EngineOptions(batch_size=batch_size, max_wait_ms=20)
         self.pipeline = Pipeline(stages, RunOptions(engine=engine_options, **options), self.said.append)
 

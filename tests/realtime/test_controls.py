@@ -36,6 +36,7 @@ MEANINGS: list[tuple[str, Command]] = [
     ("r", Action.RECORD),
     ("space", Action.FREEZE),
     ("f", Action.FULL_SCREEN),
+    ("v", Action.NEXT_CAMERA),
     ("q", Action.QUIT),
     ("escape", Action.QUIT),
 ]
@@ -123,7 +124,9 @@ def test_one_command_changes_one_thing(controls: Controls) -> None:
     assert controls.look == before
 
 
-@pytest.mark.parametrize("action", [Action.SNAPSHOT, Action.RECORD, Action.FULL_SCREEN, Action.QUIT])
+@pytest.mark.parametrize(
+    "action", [Action.SNAPSHOT, Action.RECORD, Action.FULL_SCREEN, Action.NEXT_CAMERA, Action.QUIT]
+)
 def test_what_is_no_setting_is_left_to_others(controls: Controls, action: Action) -> None:
     look, panel = controls.look, controls.panel
     assert controls.apply(action) is None

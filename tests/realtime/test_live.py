@@ -28,12 +28,13 @@ from live_run import Run
 
 from realtime.controls import Controls, SelectStyle
 from realtime.errors import EngineError
-from realtime.live import UNWATCHED_FPS, Pipeline, Stages
+from realtime.live import UNWATCHED_FPS, Pipeline
 from realtime.options import EngineOptions, LookOptions, RunOptions
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.video_file import VideoFileSink
 from realtime.sources.pattern import PatternSource
 from realtime.sources.video_file import VideoFileSource
+from realtime.stages import Stages
 
 pytestmark = [pytest.mark.usefixtures("no_threads_left"), pytest.mark.timeout(60)]
 

@@ -27,7 +27,9 @@ from realtime.controls import Action, SelectStyle
 from realtime.options import LookOptions
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.video_file import VideoFileSink
+from realtime.sources.cameras import Camera
 from realtime.sources.pattern import PatternSource
+from realtime.sources.switching import SwitchingSource
 
 pytestmark = [pytest.mark.usefixtures("no_threads_left"), pytest.mark.timeout(60)]
 
@@ -285,3 +287,17 @@ def test_overlay_and_help_come_and_go() -> None:
 def test_without_a_display_nothing_is_drawn() -> None:
     run = Run(FakeSource(3), unpaced=True)()
     assert all(stylized.shown is stylized.pixels for stylized in run.sink.frames)
+
+
+def test_a_key_switches_to_the_next_camera() -> None:
+    back = FakeSource(colour=(200, 200, 200), interval_s=0.001)
+    cameras = [Camera("/dev/video0", "Front"), Camera("/dev/video2", "Back")]
+    front = FakeSource(colour=(0, 0, 0), interval_s=0.001)
+    source = SwitchingSource(front, cameras[0].device, lambda _: back, lambda _: None, lambda: cameras)
+    script: Script = {3: [Action.NEXT_CAMERA], 100: [Action.QUIT]}
+    run = Run(source, script=script, controllers=[source])()
+    assert (run.stylized[0], run.stylized[-1]) == (0, 200)
+    assert run.stylized == sorted(run.stylized)
+    assert run.sink.indices == sorted(set(run.sink.indices))
+    assert front.closed
+    assert back.closed

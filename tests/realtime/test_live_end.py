@@ -29,10 +29,11 @@ from numpy.typing import NDArray
 
 from realtime.controls import Action, Command, Controls
 from realtime.errors import EngineError, EngineTimeoutError, SinkError, SourceError
-from realtime.live import Pipeline, Stages
+from realtime.live import Pipeline
 from realtime.options import LookOptions, RunOptions
 from realtime.sinks.protocol import Sink
 from realtime.sinks.video_file import VideoFileSink
+from realtime.stages import Stages
 from realtime.style import Style
 
 pytestmark = [pytest.mark.usefixtures("no_threads_left"), pytest.mark.timeout(60)]

@@ -16,7 +16,7 @@ from neural_style.weights.checkpoint import load_checkpoint
 from neural_style.weights.predictor import save_predictor
 from realtime.frame import Image
 from realtime.media.resize import with_short_side
-from realtime.style_catalogue import open_style_list, open_styles
+from realtime.style_catalogue import find_style, open_style_list, open_styles
 from realtime.style_prediction import load_predictor
 
 
@@ -124,3 +124,12 @@ def test_a_foreign_network_has_no_predicted_styles(tmp_path: Path) -> None:
     Pillow.fromarray(_image(64, 64)).save(image)
     with pytest.raises(StylizationError):
         open_style_list(f"{SAVED_MODELS / 'fast.onnx'},{image}")
+
+
+def test_commands_of_a_run_read_no_files(tmp_path: Path) -> None:
+    path = tmp_path / "secret.png"
+    Pillow.fromarray(_image(64, 64)).save(path)
+    catalogue, _ = open_styles("candy")
+    for text in (str(path), f"candy:0.5+{path}:0.5"):
+        with pytest.raises(StylizationError, match="no such style"):
+            find_style(text, catalogue)

@@ -17,7 +17,8 @@ from fakes import RED, CaptureStep, FakeCapture, FakeOpener, solid
 from realtime.errors import SourceError
 from realtime.frame import Frame, Image, to_bgr
 from realtime.sources import camera
-from realtime.sources.camera import CameraSource, list_cameras, open_camera, open_stream
+from realtime.sources.camera import CameraSource, open_camera, open_stream
+from realtime.sources.cameras import list_cameras
 
 pytestmark = [pytest.mark.usefixtures("no_threads_left"), pytest.mark.timeout(30)]
 

@@ -24,7 +24,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Cameras and streams that open at once, and what they were asked for."""
     calls: Asked = []
 
-    def open_fake(name: object, size_wh: object) -> FakeSource:
+    def open_fake(name: object, size_wh: object, *_: object) -> FakeSource:
         calls.append((name, size_wh))
         return FakeSource()
 

@@ -1,0 +1,100 @@
+"""Owns putting together what `ShowOptions` asks for: displays, an exhibition, a held frame rate, switching cameras."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from realtime.controls import Controls
+from realtime.engines import Engine
+from realtime.errors import OptionError
+from realtime.exhibition import Exhibition
+from realtime.frame_rate import FrameRateEngine
+from realtime.options import RunOptions, SinkName
+from realtime.show_options import ShowOptions
+from realtime.sinks.kiosk import KioskSink
+from realtime.sinks.protocol import Display
+from realtime.sinks.qr import QrSink
+from realtime.sinks.window import WindowSink
+from realtime.sources.protocol import Source
+from realtime.sources.selection import device_of
+from realtime.sources.switching import SwitchingSource
+from realtime.style_catalogue import Catalogue, find_style, has_network, open_styles
+
+Say = Callable[[str], None]
+_SECONDS = 60.0
+
+
+def check_show(options: RunOptions, sinks: Sequence[SinkName]) -> None:
+    """Refuses what the sinks of a run cannot show.
+
+    Raises:
+        OptionError: a window or a page is missing, or a rate is to be held of what is read as fast as possible.
+    """
+    show = options.show
+    if show.kiosk is not None and "window" not in sinks:
+        raise OptionError(f"kiosk {show.kiosk:g}: needs a window, got --sink {' '.join(sinks)}; add --sink window")
+    if show.qr and not {"window", "web"} <= set(sinks):
+        raise OptionError("qr: shows the page's address in the window; add --sink window --sink web")
+    if show.record_input is not None and show.record_input == options.record:
+        raise OptionError(f"record-input {show.record_input}: is what --record writes, too; choose two names")
+    for name, value in (("fps", show.fps), ("record-input", show.record_input)):
+        if value is not None and options.unpaced:
+            raise OptionError(f"{name} {value}: not with --unpaced, which has no rate; leave one of them out")
+
+
+def open_display(show: ShowOptions, say: Say) -> Display:
+    """The window, with what a show adds.
+
+    Raises:
+        SinkError: there is no display.
+        MissingPackageError: what draws the QR code is not installed.
+    """
+    display: Display = WindowSink() if show.kiosk is None else KioskSink(say)
+    return QrSink(display) if show.qr else display
+
+
+def make_exhibition(show: ShowOptions, controls: Controls, catalogue: Catalogue) -> Exhibition:
+    """What goes through styles, and back to the start.
+
+    Raises:
+        StyleError: one of the styles to go through is not there.
+    """
+    names = list(catalogue.names)
+    if show.cycle_styles is not None:
+        names = [find_style(name.strip(), catalogue).name for name in show.cycle_styles.split(",")]
+    return Exhibition(controls, names, show.cycle or 0.0, _SECONDS * (show.kiosk or 0.0))
+
+
+def fine_catalogue(options: RunOptions) -> Catalogue | None:
+    """The styles of `fine` where a rate is held by either network; None where there is no choice."""
+    if options.show.fps is None or options.network != "auto" or not has_network("fine"):
+        return None
+    catalogue, place = open_styles(options.look.style, "fine")
+    return catalogue if catalogue.styles[place].network == "fine" else None
+
+
+def hold_rate(
+    engine: Engine, catalogues: dict[str, Catalogue], options: RunOptions, source: Source, say: Say
+) -> FrameRateEngine | None:
+    """What holds the rate that was asked for, or the source's where that is lower; None where none was."""
+    wanted_fps = options.show.fps
+    if wanted_fps is None:
+        return None
+    return FrameRateEngine(engine, catalogues, min(wanted_fps, source.info.rate_fps), say)
+
+
+def with_switching(
+    source: Source, options: RunOptions, is_default_camera: bool, open_device: Callable[[str], Source], say: Say
+) -> SwitchingSource:
+    """A source in whose place other cameras may be put.
+
+    Args:
+        source: the first.
+        options: of the run.
+        is_default_camera: whether it is camera 0, which nobody named.
+        open_device: opens a camera by its device.
+        say: takes a few words for people.
+    """
+    device = device_of(options.source or "") if not is_default_camera else "0"
+    if device.isdecimal() and sys.platform == "linux":
+        device = f"/dev/video{device}"
+    return SwitchingSource(source, device, open_device, say)

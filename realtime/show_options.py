@@ -1,0 +1,64 @@
+"""The options of a live run that is shown to others: exhibition, frame rate, remote control, recorded input."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from realtime.errors import OptionError
+
+INPUT_SUFFIXES = (".mp4", ".mkv", ".mov")
+
+
+@dataclass(frozen=True)
+class ShowOptions:
+    """What happens by itself while frames are shown.
+
+    Attributes:
+        crossfade_s: how long a switch of style takes; 0 switches at once.
+        cycle: go to the next style after so many seconds; None stays.
+        cycle_styles: names and blends to go through, with commas between; None is all.
+        kiosk: full screen, without a cursor, and nobody stops it by its keys; after so many minutes without one it
+            goes back to the start. None is an ordinary window.
+        qr: draw the address of the page on the image.
+        fps: frames a second to hold, by a smaller size or network; None keeps the size.
+        osc: port, or HOST:PORT, to take commands of Open Sound Control at; None takes none.
+        record_input: also write the source's own frames to this video, and the looks to a file beside it.
+    """
+
+    crossfade_s: float = 0.8
+    cycle: float | None = None
+    cycle_styles: str | None = None
+    kiosk: float | None = None
+    qr: bool = False
+    fps: float | None = None
+    osc: str | None = None
+    record_input: Path | None = None
+
+    def __post_init__(self) -> None:
+        _check_range("crossfade", self.crossfade_s, (0, 60), "s; 0 is off")
+        _check_range("cycle", self.cycle, (0.5, 86400), "s")
+        _check_range("kiosk", self.kiosk, (0.1, 1440), "minutes")
+        _check_range("fps", self.fps, (1, 240), "frames a second")
+        if self.cycle_styles is not None and self.cycle is None:
+            raise OptionError(f"cycle-styles {self.cycle_styles}: needs --cycle SECONDS; give both")
+        path = self.record_input
+        if path is not None and path.suffix.lower() not in INPUT_SUFFIXES:
+            raise OptionError(f"record-input {path}: must end in {', '.join(INPUT_SUFFIXES)}")
+        if self.osc is not None:
+            osc_address(self.osc)
+
+
+def osc_address(text: str) -> tuple[str, int]:
+    """Reads "9000" or "0.0.0.0:9000"; without a host only this machine is listened to.
+
+    Raises:
+        OptionError: it is written differently.
+    """
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise OptionError(f"osc {text!r}: write a port, 0 to 65535, or HOST:PORT, for example 9000 or 0.0.0.0:9000")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _check_range(name: str, value: float | None, allowed: tuple[float, float], unit: str) -> None:
+    if value is not None and not allowed[0] <= value <= allowed[1]:
+        raise OptionError(f"{name} {value}: must be {allowed[0]} to {allowed[1]} {unit}")
