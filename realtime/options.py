@@ -1,6 +1,7 @@
 """The options of the live loop and of runs over files: their defaults, and what is allowed."""
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,8 +12,9 @@ NetworkName = Literal["auto", "fast", "fine"]
 Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 ProviderName = Literal["auto", "cuda", "tensorrt"]
 SinkName = Literal["window", "web", "virtual", "null"]
-CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "h264_nvenc", "hevc_nvenc", "av1_nvenc"]
+CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "gif", "h264_nvenc", "hevc_nvenc", "av1_nvenc"]
 
+PIPE_FORMAT_NAMES = ("mp4", "mov", "mkv", "webm", "gif")
 ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
 NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -164,6 +166,8 @@ class FileOptions:
         styles: names and blends with commas between, or "all".
         look: strength and colours; its style counts for nothing.
         smoothing: 0..1 for all; None is 0 for images and the live default for videos.
+        fps: frames per second of numbered images, and a folder of images is one video; None is a folder of files.
+        pipe_format: standard input and output are videos, and output is of this kind; "" is images.
         codec: of videos; None is the usual one of the container.
         start_s: first moment of videos that is wanted.
         end_s: the moment after the last; None is their end.
@@ -183,6 +187,8 @@ class FileOptions:
     styles: str = LookOptions.style
     look: LookOptions = field(default_factory=LookOptions)
     smoothing: float | None = None
+    fps: Fraction | None = None
+    pipe_format: str = ""
     codec: CodecName | None = None
     start_s: float = 0.0
     end_s: float | None = None
@@ -199,6 +205,7 @@ class FileOptions:
     def __post_init__(self) -> None:
         _check_choice("network", self.network, NETWORKS)
         _check_range("smoothing", self.smoothing, (0, 1))
+        _check_range("fps", None if self.fps is None else float(self.fps), (0.001, 1000))
         if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):
             raise OptionError(f"start {self.start_s} s, end {self.end_s} s: the end must be later than the start")
         _check_range("max-side", self.max_side_px, (16, MAX_SIDE_PX), " px")

@@ -1,17 +1,20 @@
 """Owns reading and writing images: orientation, colour profile, transparency and depth."""
 
 import io
+import struct
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from neural_style.atomic_file import whole_file
@@ -136,14 +139,20 @@ def decode_still(
         with Pillow.open(io.BytesIO(content), formats=kinds) as opened:
             (limits or ImageLimits()).check(name, opened.width, opened.height)
             suffix = _suffix_of(opened.format or "")
-            upright = _eight_bits(opened, content)
-            ImageOps.exif_transpose(upright, in_place=True)
-            alpha = _alpha(upright)
-            return StillImage(np.array(_srgb(upright), np.uint8), alpha, suffix)
+            return shown_image(_eight_bits(opened, content), suffix)
     except UnidentifiedImageError as error:
+        if content[:4] in _TIFF_MARKS:
+            return shown_image(_deep_tiff(content, name, limits or ImageLimits()), ".tif")
         raise SourceError(f"{name}: is damaged or of a kind that is not known; give {_KINDS}") from error
     except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
         raise SourceError(f"{name}: is damaged ({error})") from error
+
+
+def shown_image(image: Pillow.Image, format_suffix: str) -> StillImage:
+    """What an image of 8 bits shows: turned upright by EXIF, in sRGB by its own profile."""
+    ImageOps.exif_transpose(image, in_place=True)
+    alpha = _alpha(image)
+    return StillImage(np.array(_srgb(image), np.uint8), alpha, format_suffix)
 
 
 def write_still(path: Path | None, image: StillImage, suffix: str | None = None) -> None:
@@ -183,9 +192,8 @@ def encode_still(image: StillImage, suffix: str, **options: object) -> bytes:
         OSError, ValueError: this kind of file cannot hold the image.
     """
     pixels = image.pixels
-    if image.alpha is not None and suffix in _OPAQUE_SUFFIXES:
-        share = image.alpha[..., None].astype(np.float32) / 255
-        pixels = np.asarray(np.rint(pixels * share + 255 * (1 - share)), np.uint8)
+    if image.alpha is not None and not keeps_alpha(suffix):
+        pixels = on_white(pixels, image.alpha)
     elif image.alpha is not None:
         pixels = np.dstack([pixels, image.alpha])
     content = io.BytesIO()
@@ -194,6 +202,18 @@ def encode_still(image: StillImage, suffix: str, **options: object) -> bytes:
     return content.getvalue()
 
 
+def keeps_alpha(suffix: str) -> bool:
+    """Whether a kind of file, one of `WRITABLE_SUFFIXES`, can say how opaque pixels are."""
+    return suffix not in _OPAQUE_SUFFIXES
+
+
+def on_white(pixels: Image, alpha: NDArray[np.uint8]) -> Image:
+    """What is seen of an image, uint8 (H, W, 3), with transparency, uint8 (H, W), on white paper."""
+    share = alpha[..., None].astype(np.float32) / 255
+    return np.asarray(np.rint(pixels * share + 255 * (1 - share)), np.uint8)
+
+
+_TIFF_MARKS = (b"II*\0", b"MM\0*")
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC"
 
 
@@ -211,13 +231,39 @@ def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
     if decoded is None or decoded.dtype == np.uint8:
         opened.load()
         return opened
-    white = 65535 if decoded.dtype == np.uint16 else 1
-    eight = np.rint(np.clip(decoded / white, 0, 1) * 255).astype(np.uint8)
-    if eight.ndim == 3:
-        eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
-    image = Pillow.fromarray(np.ascontiguousarray(eight))
+    image = _rounded(decoded)
     image.info.update({key: opened.info[key] for key in ("icc_profile", "exif") if key in opened.info})
     return image
+
+
+def _rounded(decoded: NDArray[Any]) -> Pillow.Image:
+    """An image as OpenCV gives it, (H, W) or (H, W, BGR or BGRA), with 8 bits; floats are 0..1, no number is 0."""
+    white = 65535 if decoded.dtype == np.uint16 else 1
+    eight = np.rint(np.clip(np.nan_to_num(decoded / white), 0, 1) * 255).astype(np.uint8)
+    if eight.ndim == 3:
+        eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
+    return Pillow.fromarray(np.ascontiguousarray(eight))
+
+
+def _deep_tiff(content: bytes, name: str, limits: ImageLimits) -> Pillow.Image:
+    """A TIFF of a kind that Pillow does not know, such as RGB in floating point."""
+    header = io.BytesIO(content)
+    directory = TiffImagePlugin.ImageFileDirectory_v2(header.read(8))
+    try:
+        header.seek(directory.next)
+        with warnings.catch_warnings(action="ignore"):  # of what is damaged, which is said below
+            directory.load(header)
+        tags = [directory.get(tag, 0) for tag in (TiffImagePlugin.IMAGEWIDTH, TiffImagePlugin.IMAGELENGTH)]
+        limits.check(name, *map(int, tags))
+        decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (OSError, ValueError, TypeError, SyntaxError, struct.error, cv2.error) as error:
+        raise SourceError(f"{name}: is damaged ({error})") from error
+    if decoded is None:
+        bits = directory.get(TiffImagePlugin.BITSPERSAMPLE, ("?",))
+        raise SourceError(
+            f"{name}: is damaged, or a kind of TIFF that is not read ({bits[0]} bits); convert it to 8, 16 or 32 bits"
+        )
+    return _rounded(decoded)
 
 
 def _alpha(image: Pillow.Image) -> NDArray[np.uint8] | None:

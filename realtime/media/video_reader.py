@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from realtime.errors import SourceError
 from realtime.frame import Image
 from realtime.media.codecs import VideoFormat
-from realtime.media.colour import ToRgb, bit_depth, displayed_size_wh, tags_of
+from realtime.media.colour import Alpha, ToRgb, bit_depth, displayed_size_wh, has_alpha, tags_of
+from realtime.media.standard_input import SpooledInput
 
 MAX_SIDE_PX = 16384
 _DEFAULT_RATE = Fraction(25)
@@ -45,12 +48,24 @@ class VideoFrame:
         time: when it is shown, in units of the video's time base; always later than the one before.
         duration: in the same units; how long it is shown.
         capture_time_s: `time.perf_counter()` when it was decoded.
+        alpha: how opaque pixels are, uint8 (H, W), 255 is opaque; None in a video that does not say.
     """
 
     pixels: Image
     time: int
     duration: int
     capture_time_s: float
+    alpha: Alpha | None = None
+
+
+def open_container(source: Path | str | SpooledInput) -> InputContainer:
+    """Opens a file, a URL or what comes on standard input, for its tracks.
+
+    Raises:
+        FFmpegError, OSError: it cannot be read.
+    """
+    location = source.open() if isinstance(source, SpooledInput) else source
+    return av.open(str(location) if isinstance(location, Path) else location, "r", metadata_errors="ignore")
 
 
 class VideoReader:
@@ -59,7 +74,7 @@ class VideoReader:
     What cannot be decoded is left out and counted.
 
     Args:
-        path: of the video; a URL is read, too.
+        path: of the video; a URL is read, too, and what comes on standard input.
         max_side_px: larger images are shrunk until their longer side is this.
         accurate: False for live frames: up to two levels off, and twenty times as fast.
 
@@ -71,18 +86,19 @@ class VideoReader:
         SourceError: the file cannot be read, or holds no image that can be decoded.
     """
 
-    def __init__(self, path: Path | str, max_side_px: int | None = None, accurate: bool = True) -> None:
+    def __init__(self, path: Path | str | SpooledInput, max_side_px: int | None = None, accurate: bool = True) -> None:
         self._path = path
         self.lost, self.damaged = 0, 0
         self._promised, self._given, self._discarded = 0, 0, 0
         self._end_s, self._read_failed = 0.0, False
         try:
-            self._container = av.open(str(path), metadata_errors="ignore")
+            self._container = open_container(path)
         except (FFmpegError, OSError) as error:
             likely = "" if isinstance(error, FileNotFoundError) else "; it is damaged or is not a video"
             raise SourceError(f"video {path}: cannot be read ({error.strerror}){likely}") from error
         try:
             self._stream = self._video_stream()
+            self._codec = _alpha_decoder(self._stream) or self._stream.codec_context
             self._decoder = self._decoded()
             first = next(self._decoder, None)
             if first is None:
@@ -102,6 +118,7 @@ class VideoReader:
             Fraction(rate),
             tags,
             bit_depth(first),
+            accurate and self._shows_alpha(first),
             self._expected_frames(float(rate)),
             first.pts or 0,
         )
@@ -119,7 +136,8 @@ class VideoReader:
             self._go_to(begin)
         for number, (image, time, duration) in enumerate(self._timed(begin, end)):
             if number >= skip:
-                yield VideoFrame(self._to_rgb(image), time, duration, clock.perf_counter())
+                pixels, alpha = self._to_rgb.with_alpha(image) if self.info.alpha else (self._to_rgb(image), None)
+                yield VideoFrame(pixels, time, duration, clock.perf_counter(), alpha)
         if cut is None:
             self._count_missing()
 
@@ -154,6 +172,7 @@ class VideoReader:
             return
         try:
             self._container.seek(time, stream=self._stream)
+            self._codec.flush_buffers()
         except (FFmpegError, OSError) as error:
             raise SourceError(
                 f"video {self._path}: cannot be searched ({error.strerror}); leave --start out"
@@ -176,13 +195,19 @@ class VideoReader:
         stream.thread_type = "AUTO"
         return stream
 
+    def _shows_alpha(self, first: av.VideoFrame) -> bool:
+        """Whether the video says how opaque pixels are; any GIF could, and those that begin opaque mostly do not."""
+        if self._codec.name != "gif":
+            return has_alpha(first)
+        return has_alpha(first) and bool((self._to_rgb.with_alpha(first)[1] < 255).any())
+
     def _decoded(self) -> Generator[av.VideoFrame]:
         """All images that come out of the decoder, whatever happens to the packets between."""
         for packet in self._packets():
             self._promised += bool(packet.size) and not packet.is_discard
             self._discarded += packet.is_discard
             try:
-                images = self._stream.decode(packet)
+                images = self._codec.decode(packet)
             except (FFmpegError, OSError):
                 self.lost += 1
                 continue
@@ -219,6 +244,19 @@ class VideoReader:
         if self._stream.duration and self._stream.time_base:
             return round(float(self._stream.duration * self._stream.time_base) * rate)
         return round((self._container.duration or 0) / av.time_base * rate)
+
+
+def _alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
+    """The decoder of VP8 or VP9 that gives what is transparent, too, for a WebM that says it; FFmpeg's own does not."""
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    try:
+        decoder = av.CodecContext.create(name, "r")
+    except (ValueError, FFmpegError):  # this FFmpeg lacks it
+        return None
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
 
 
 @dataclass(frozen=True)

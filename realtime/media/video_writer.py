@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 from realtime.errors import SinkError
 from realtime.frame import Image
 from realtime.media.codecs import Encoder, VideoFormat, ordinary_priority
-from realtime.media.colour import FromRgb
+from realtime.media.colour import Alpha, FromRgb
 
 
 @contextmanager
@@ -42,9 +42,9 @@ def add_video_stream(container: OutputContainer, encoder: Encoder, video_format:
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = video_format.coded_size_wh(encoder)
     stream.pix_fmt = video_format.pixel_format(encoder)
-    stream.options = dict(encoder.options)
+    stream.options = dict(video_format.options(encoder))
     stream.time_base = video_format.time_base
-    tags, context = video_format.tags, stream.codec_context
+    tags, context = video_format.tags_for(encoder), stream.codec_context
     context.time_base = video_format.time_base
     context.colorspace, context.color_range = tags.matrix or 1, 2 if tags.full_range else 1
     context.color_primaries, context.color_trc = tags.primaries, tags.transfer
@@ -60,6 +60,11 @@ def add_video_stream(container: OutputContainer, encoder: Encoder, video_format:
             f"({_reason(error)}); {encoder.needs or 'choose another --codec'}"
         ) from error
     return stream
+
+
+def from_rgb(encoder: Encoder, video_format: VideoFormat) -> FromRgb:
+    """What turns a video's RGB into images for an encoder."""
+    return FromRgb(video_format.tags_for(encoder), video_format.pixel_format(encoder), encoder.even_sides)
 
 
 class VideoWriter:
@@ -83,7 +88,7 @@ class VideoWriter:
         self, path: Path, encoder: Encoder, video_format: VideoFormat, name: str, container: str | None = None
     ) -> None:
         self._name, self.frames = name, 0
-        self._from_rgb = FromRgb(video_format.tags, video_format.pixel_format(encoder), encoder.even_sides)
+        self._from_rgb = from_rgb(encoder, video_format)
         self._time_base = video_format.time_base
         with self._sink_errors():
             self._container = av.open(str(path), "w", format=container)
@@ -93,18 +98,19 @@ class VideoWriter:
             self.abandon()
             raise
 
-    def write(self, pixels: Image, time: int, duration: int = 0) -> None:
+    def write(self, pixels: Image, time: int, duration: int = 0, alpha: Alpha | None = None) -> None:
         """Encodes one image.
 
         Args:
             pixels: uint8 (H, W, 3) RGB.
             time: later than the one before, in units of the video's time base.
             duration: in the same units; 0 is until the next one.
+            alpha: how opaque pixels are, of a video that says so.
 
         Raises:
             SinkError: the disk is full, or the encoder failed.
         """
-        image = self._from_rgb(pixels)
+        image = self._from_rgb(pixels, alpha)
         image.pts, image.time_base, image.duration = time, self._time_base, duration
         with self._sink_errors():
             self._container.mux(self._stream.encode(image))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,16 @@ from realtime.engines import TYPICAL_SIZE_WH, Engine, open_engine
 from realtime.engines.selection import report_unused_gpu
 from realtime.errors import EngineError, EngineTimeoutError, OptionError
 from realtime.look import Look
-from realtime.media.codecs import find_encoder
+from realtime.media.codecs import Encoder, find_encoder
+from realtime.media.readers import VideoSource
+from realtime.media.standard_input import SpooledInput
+from realtime.media.still_reader import is_pattern
 from realtime.media.video_reader import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
 from realtime.stroke_size import StrokeEngine
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue, open_style_list
-from realtime.videos.outputs import FileTask, find_tasks
+from realtime.videos.outputs import STANDARD, FileTask, VideoForm, find_tasks
 from realtime.videos.reporting import Reporter
 from realtime.videos.resume import kept_path
 from realtime.videos.stylize_image import ImageStylizer
@@ -51,12 +55,11 @@ def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
     catalogue, places = open_style_list(options.styles, options.network)
     styles = [catalogue.styles[place] for place in places]
     names = [style.name for style in styles[:1] if options.sheet] or [style.name for style in styles]
-    tasks = find_tasks(options.inputs, options.output, names, options.overwrite)
+    form = VideoForm(options.fps, options.pipe_format)
+    tasks = find_tasks(options.inputs, options.output, names, options.overwrite, form)
     for task in tasks:
-        if task.is_video and options.sheet:
-            raise OptionError(f"sheet: {task.source} is a video; give images, or leave --sheet out")
         if task.is_video:
-            find_encoder(options.codec, task.targets[0].suffix.lower())
+            check_video(task, options)
     parallel_batches = PARALLEL_BATCHES if any(task.is_video for task in tasks) else 1
     wanted = replace(options, engine=replace(options.engine, parallel_batches=parallel_batches))
     engine = _open_engine(catalogue, wanted, places[0], reporter)
@@ -69,6 +72,29 @@ def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
         with whole_file(options.stats) as partial:
             partial.write_text(json.dumps(run.video_stats, indent=2) + "\n", encoding="utf-8")
     return result
+
+
+def find_task_encoder(task: FileTask, options: FileOptions) -> Encoder:
+    """The encoder of a video's task; for numbered images, which need none, any."""
+    target = task.targets[0] if task.targets else Path(f"{STANDARD}.{options.pipe_format}")
+    return find_encoder(options.codec, ".mkv" if is_pattern(target.name) else target.suffix.lower())
+
+
+def check_video(task: FileTask, options: FileOptions) -> None:
+    """Checks the options that do not go with every video.
+
+    Raises:
+        OptionError: one does not go with this one.
+    """
+    if options.sheet:
+        raise OptionError(f"sheet: {task.source or 'standard input'} is a video; give images, or leave --sheet out")
+    in_images = bool(task.targets) and is_pattern(task.targets[0].name)
+    if in_images and options.codec is not None:
+        raise OptionError(f"codec {options.codec}: output {task.targets[0]} is images; leave --codec out")
+    encoder = find_task_encoder(task, options)
+    is_file = task.source is not None and task.sequence is None and bool(task.targets)
+    if options.resume and (in_images or not is_file or not encoder.piece_format):
+        raise OptionError("resume: only for a video file that becomes another, and no GIF; leave --resume out")
 
 
 def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, reporter: Reporter) -> Engine:
@@ -125,21 +151,27 @@ class _Run:
         return facts
 
     def _video(self, task: FileTask) -> dict[str, Any]:
-        assert task.source is not None
-        options, name, kept = self._options, str(task.source), kept_path(task.targets[0])
+        if task.source is not None:
+            return self._video_of(task.sequence or task.source, task)
+        with closing(SpooledInput()) as spooled:
+            return self._video_of(spooled, task)
+
+    def _video_of(self, source: VideoSource, task: FileTask) -> dict[str, Any]:
+        options, name = self._options, str(source)
         looks = self._looks(LookOptions.smoothing)
         is_cut = options.start_s or options.end_s is not None
         job = VideoJob(
-            source=task.source,
+            source=source,
             looks=tuple(looks),
-            targets=task.targets,
-            encoder=find_encoder(options.codec, task.targets[0].suffix.lower()),
+            targets=task.targets or (None,),
+            encoder=find_task_encoder(task, options),
             cut=Cut(options.start_s, options.end_s) if is_cut else None,
             max_side_px=options.max_side_px,
             batch_size=options.engine.batch_size or (1 if options.resume else None),
-            fingerprint=self._fingerprint(task.source, looks) if options.resume else None,
+            fingerprint=self._fingerprint(source, looks) if options.resume and isinstance(source, Path) else None,
+            pipe_format=options.pipe_format,
         )
-        if not options.resume and kept.is_dir():
+        if not options.resume and task.targets and (kept := kept_path(task.targets[0])).is_dir():
             self._reporter.report("note", name, text=f"begun anew; {kept} holds work that --resume would use")
         report = make_videos(
             job,

@@ -3,13 +3,37 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from realtime.errors import OptionError, SourceError
-from realtime.media.codecs import READABLE_SUFFIXES, VIDEO_SUFFIXES
+from realtime.media.codecs import PIPE_FORMATS, READABLE_SUFFIXES, VIDEO_SUFFIXES
 from realtime.media.image_file import IMAGE_SUFFIXES, WRITABLE_SUFFIXES
+from realtime.media.still_reader import (
+    DEFAULT_RATE,
+    ImageSequence,
+    is_animation,
+    is_pattern,
+    numbered_files,
+    sequence_of_folder,
+    stem_of_pattern,
+)
 
 STANDARD = "-"
+
+
+@dataclass(frozen=True)
+class VideoForm:
+    """How inputs and outputs that do not say it themselves are meant.
+
+    Attributes:
+        fps: a folder is the frames of one video, of so many a second; None is a folder of images and videos.
+        pipe_format: standard input and output are videos, and output is of this kind; "" is images.
+    """
+
+    fps: Fraction | None = None
+    pipe_format: str = ""
 
 
 @dataclass(frozen=True)
@@ -17,17 +41,35 @@ class FileTask:
     """One input and what it becomes.
 
     Attributes:
-        source: a file; None is standard input.
+        source: a file, a folder or a pattern; None is standard input.
         targets: a file for each style, in their order; empty is standard output.
         is_video: whether it is treated as a video, and not as an image.
+        sequence: the images of a video that is many files.
     """
 
     source: Path | None
     targets: tuple[Path, ...]
     is_video: bool
+    sequence: ImageSequence | None = None
 
 
-def find_tasks(inputs: Sequence[str], output: str, styles: Sequence[str], overwrite: bool) -> list[FileTask]:
+class _Input(NamedTuple):
+    """One input, and where it lies in the output's folder."""
+
+    source: Path | None
+    place: Path
+    sequence: ImageSequence | None = None
+
+    @property
+    def is_video(self) -> bool:
+        if self.source is None or self.sequence is not None:
+            return self.sequence is not None
+        return self.source.suffix.lower() not in IMAGE_SUFFIXES or is_animation(self.source)
+
+
+def find_tasks(
+    inputs: Sequence[str], output: str, styles: Sequence[str], overwrite: bool, form: VideoForm = VideoForm()
+) -> list[FileTask]:
     """Pairs inputs with outputs.
 
     One file becomes the output itself, if that is no folder. Several inputs, or a folder, become files
@@ -35,43 +77,76 @@ def find_tasks(inputs: Sequence[str], output: str, styles: Sequence[str], overwr
     styles the style's name is put before the suffix.
 
     Args:
-        inputs: files, folders, or "-" for standard input.
-        output: a file, a folder, or "-" for standard output.
+        inputs: files, folders, patterns of numbered images, or "-" for standard input.
+        output: a file, a folder, a pattern of numbered images, or "-" for standard output.
         styles: their names.
         overwrite: whether files that are there may be replaced.
+        form: what is meant by folders and by "-".
 
     Raises:
         SourceError: an input is missing or cannot be read, or a folder holds nothing to stylize.
         OptionError: an output is there already, two would be one file, or its kind cannot be written.
     """
     if STANDARD in (*inputs, output):
-        return [_standard_task(inputs, output, styles, overwrite)]
-    files = [found for text in inputs for found in _files_of(Path(text), Path(output))]
+        return [_standard_task(inputs, output, styles, overwrite, form)]
+    found = [one for text in inputs for one in _inputs_of(text, output, form)]
     into_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
-    single = len(inputs) == 1 and not Path(inputs[0]).is_dir() and not into_folder
+    single = len(inputs) == 1 and (form.fps is not None or not Path(inputs[0]).is_dir()) and not into_folder
     tasks = []
-    for source, place in files:
-        suffix = source.suffix.lower()
-        is_video = suffix not in IMAGE_SUFFIXES
-        target = Path(output) if single else (Path(output) / place).with_suffix(_writable_suffix(suffix, is_video))
-        _check_suffix(target, is_video)
-        tasks.append(FileTask(source, _for_styles(target, styles), is_video))
+    for one in found:
+        target = Path(output) if single else _target_in(Path(output), one)
+        _check_suffix(target, one.is_video)
+        tasks.append(FileTask(one.source, _for_styles(target, styles), one.is_video, one.sequence))
     _check_targets(tasks, overwrite)
     return tasks
 
 
-def _standard_task(inputs: Sequence[str], output: str, styles: Sequence[str], overwrite: bool) -> FileTask:
+def _standard_task(
+    inputs: Sequence[str], output: str, styles: Sequence[str], overwrite: bool, form: VideoForm
+) -> FileTask:
     if len(inputs) != 1:
-        raise OptionError(f"input {STANDARD}: standard input or output goes with one image, got {len(inputs)} inputs")
-    if output == STANDARD:
-        if len(styles) != 1:
-            raise OptionError(f"output {STANDARD}: standard output takes one style, got {len(styles)}")
-        source = None if inputs[0] == STANDARD else _files_of(Path(inputs[0]), Path(output))[0][0]
-        return FileTask(source, (), is_video=False)
-    _check_suffix(Path(output), is_video=False)
-    task = FileTask(None, _for_styles(Path(output), styles), is_video=False)
-    _check_targets([task], overwrite)
-    return task
+        raise OptionError(f"input {STANDARD}: standard input or output goes with one file, got {len(inputs)} inputs")
+    found = [_Input(None, Path())] if inputs[0] == STANDARD else _inputs_of(inputs[0], output, form)
+    if len(found) != 1:
+        raise OptionError(f"output {STANDARD}: standard output takes one file; {inputs[0]} holds {len(found)}")
+    one = found[0]
+    if output != STANDARD:
+        is_video = bool(form.pipe_format) or is_pattern(output) or Path(output).suffix.lower() in VIDEO_SUFFIXES
+        _check_suffix(Path(output), is_video)
+        task = FileTask(None, _for_styles(Path(output), styles), is_video)
+        _check_targets([task], overwrite)
+        return task
+    if len(styles) != 1:
+        raise OptionError(f"output {STANDARD}: standard output takes one style, got {len(styles)}")
+    if one.is_video and not form.pipe_format:
+        kinds = ", ".join(PIPE_FORMATS)
+        raise OptionError(f"output {STANDARD}: for a video on standard output give --format, one of {kinds}")
+    return FileTask(one.source, (), one.is_video or (one.source is None and bool(form.pipe_format)), one.sequence)
+
+
+def _inputs_of(text: str, output: str, form: VideoForm) -> list[_Input]:
+    """What an input is: a file, a video of many images, or all that is in a folder."""
+    path = Path(text)
+    if is_pattern(text) and not path.exists():
+        files = numbered_files(path)
+        if not files:
+            raise SourceError(f"input {text}: there is no file of such a name with a number")
+        rate = DEFAULT_RATE if form.fps is None else form.fps
+        return [_Input(path, Path(stem_of_pattern(path)), ImageSequence(text, files, rate))]
+    if form.fps is not None and path.is_dir():
+        sequence = sequence_of_folder(path, form.fps)
+        if not sequence.files:
+            raise SourceError(f"input {path}: the folder holds no image; leave --fps out to stylize the folders in it")
+        return [_Input(path, Path(path.resolve().name), sequence)]
+    return [_Input(file, place) for file, place in _files_of(path, Path(output))]
+
+
+def _target_in(folder: Path, one: _Input) -> Path:
+    """The file in an output's folder that an input becomes."""
+    if one.sequence is not None:
+        return folder / f"{one.place}.mp4"
+    suffix = one.place.suffix.lower()
+    return (folder / one.place).with_suffix(_writable_suffix(suffix, one.is_video))
 
 
 def _files_of(path: Path, output: Path) -> list[tuple[Path, Path]]:
@@ -111,9 +186,10 @@ def _writable_suffix(suffix: str, is_video: bool) -> str:
 
 
 def _check_suffix(target: Path, is_video: bool) -> None:
-    allowed = VIDEO_SUFFIXES if is_video else WRITABLE_SUFFIXES
+    in_images = is_video and is_pattern(target.name)
+    allowed = VIDEO_SUFFIXES if is_video and not in_images else WRITABLE_SUFFIXES
     if target.suffix.lower() not in allowed:
-        kind = "a video" if is_video else "an image"
+        kind = "a video" if is_video and not in_images else "an image"
         raise OptionError(f"output {target}: {kind} must end in {', '.join(allowed)}; for a folder write {target}/")
 
 
@@ -130,6 +206,8 @@ def _check_targets(tasks: Sequence[FileTask], overwrite: bool) -> None:
         for target in task.targets:
             if task.source is not None and target.exists() and target.samefile(task.source):
                 raise OptionError(f"output {target}: is the input itself; choose another name")
+            if task.is_video and is_pattern(target.name):
+                _check_numbered(target, task.sequence, overwrite)
             if target.is_dir():
                 raise OptionError(f"output {target}: is a folder; choose another name")
             if target.exists() and not target.is_file():
@@ -139,3 +217,13 @@ def _check_targets(tasks: Sequence[FileTask], overwrite: bool) -> None:
             if target in seen:
                 raise OptionError(f"output {target}: two inputs would become it, {seen[target]} and {task.source}")
             seen[target] = task.source
+
+
+def _check_numbered(pattern: Path, source: ImageSequence | None, overwrite: bool) -> None:
+    there = {path.resolve() for path in numbered_files(pattern).values()}
+    if source is not None and there & {path.resolve() for path in source.files.values()}:
+        raise OptionError(f"output {pattern}: are the images of the input itself; choose another name")
+    if there and not overwrite:
+        raise OptionError(
+            f"output {pattern}: {len(there)} such images are there already; use --overwrite, or choose another name"
+        )

@@ -84,7 +84,7 @@ def test_two_inputs_that_become_one_file_are_refused(folder: Path) -> None:
         (["in/notes.txt"], "b.jpg", "a video must end in"),
         (["in/a.jpg"], "b.mp4", "an image must end in"),
         (["in/b.mp4"], "b", "a video must end in"),
-        (["-", "in/a.jpg"], "b.jpg", "one image, got 2"),
+        (["-", "in/a.jpg"], "b.jpg", "one file, got 2"),
         (["in/a.jpg"], "in/sub/c.png", "is there already"),
     ],
 )

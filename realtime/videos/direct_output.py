@@ -1,0 +1,111 @@
+"""Owns a stylized video that is encoded straight into its file or to standard output, frame by frame."""
+
+import heapq
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from neural_style.atomic_file import whole_file
+from realtime.look import Look
+from realtime.mailbox import MailboxClosedError
+from realtime.media.codecs import PIPE_FORMATS
+from realtime.media.video_writer import add_video_stream, from_rgb, sink_errors
+from realtime.stats import Stats
+from realtime.videos.mux import add_other_tracks, open_tracks, window_of
+from realtime.videos.tracks import AnyPacket, Note, Timed
+from realtime.videos.video_output import OutputPlan, VideoOutput, until_closed
+
+GIF_INTERVAL_S = Fraction(1, 50)
+"""The shortest that browsers show an image of a GIF for; those that state less are shown for a tenth of a second."""
+
+
+class DirectOutput(VideoOutput):
+    """A video that cannot be joined of pieces: on standard output, as GIF, or with transparency in VP9.
+
+    A frame's other tracks are read and written as far as it is in the video, so that whoever reads standard
+    output gets all of a moment at that moment.
+
+    Args:
+        target: its file; None is standard output.
+        look: how it is stylized.
+        plan: see there.
+        pipe_format: a key of `PIPE_FORMATS`, what standard output holds; "" for a file.
+        note: takes lines for people: what it cannot hold.
+    """
+
+    def __init__(self, target: Path | None, look: Look, plan: OutputPlan, pipe_format: str, note: Note) -> None:
+        super().__init__(target, look, plan.video_format.keeps_alpha(plan.encoder))
+        self._plan, self._note = plan, note
+        self._suffix = f".{pipe_format}" if target is None else target.suffix.lower()
+
+    def encode(self, stats: Stats, count: Callable[[], None]) -> None:
+        """See `VideoOutput.encode`; a file has its name afterwards."""
+        advice = "choose another place, or make room"
+        with sink_errors(f"video {self.target or 'standard output'}", advice), ExitStack() as opened:
+            source = open_tracks(self._plan.source, opened)
+            file = opened.enter_context(self._destination())
+            with self._container(file) as out:
+                stream = add_video_stream(out, self._plan.encoder, self._plan.video_format)
+                window = window_of(self._plan.bounds, self._plan.video_format)
+                others = add_other_tracks(out, source, self._suffix, self._note, window)
+                images = self._images(stream, stats, count)
+                for _, _, packet in heapq.merge(images, others, key=lambda timed: timed[:2]):
+                    out.mux_one(packet)
+
+    def finish(self, note: Note) -> None:
+        """See `VideoOutput.finish`; `encode` has done it."""
+
+    def remove(self) -> None:
+        """See `VideoOutput.remove`; nothing is left."""
+
+    def _destination(self) -> "AbstractContextManager[Path | _StandardOutput]":
+        return nullcontext(_StandardOutput()) if self.target is None else whole_file(self.target)
+
+    def _container(self, file: "Path | _StandardOutput") -> OutputContainer:
+        if isinstance(file, Path):
+            return av.open(str(file), "w")
+        kind = PIPE_FORMATS[self._suffix[1:]]
+        return av.open(file, "w", format=kind.ffmpeg_name, options=dict(kind.options))
+
+    def _images(self, stream: VideoStream, stats: Stats, count: Callable[[], None]) -> Iterator[Timed]:
+        """The encoded frames as they come."""
+        plan, convert = self._plan, from_rgb(self._plan.encoder, self._plan.video_format)
+        shift = 0 if plan.bounds is None else plan.bounds[0]
+        unit_s, last_s = plan.video_format.time_base, None
+        for finished in until_closed(self._waiting):
+            time = finished.frame.time - shift
+            with stats.stage("encode"):
+                if self._suffix != ".gif" or last_s is None or time * unit_s - last_s >= GIF_INTERVAL_S:
+                    last_s = time * unit_s
+                    image = convert(finished.pixels, finished.alpha)
+                    image.pts, image.time_base, image.duration = time, unit_s, finished.frame.duration
+                    packets = stream.encode(image)
+                else:
+                    packets = []
+            yield from _timed(packets)
+            stats.frame_out(finished.frame.capture_time_s)
+            count()
+        if self._aborted:
+            raise MailboxClosedError
+        yield from _timed(stream.encode(None))
+
+
+def _timed(packets: Sequence[AnyPacket]) -> Iterator[Timed]:
+    for packet in packets:
+        time = packet.dts if packet.dts is not None else packet.pts
+        yield float((time or 0) * packet.time_base), -1, packet
+
+
+class _StandardOutput:
+    """What FFmpeg needs of a file; without `seek`, which a pipe has not."""
+
+    def write(self, content: bytes) -> int:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return len(content)
