@@ -36,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=web.port, help="of the web page; 0 is any free one (default %(default)s)")
     add("--tls-cert", type=Path, metavar="FILE.pem", help="of the web page: HTTPS, for cameras of other machines")
     add("--tls-key", type=Path, metavar="FILE.pem", help="the key of --tls-cert")
-    add("--record", type=Path, metavar="FILE", help="also write the stylized frames to this video file")
+    add("--record", type=Path, metavar="FILE", help="also write the stylized frames: .mp4, .mkv, .mov, .webm or .gif")
     add("--max-frames", type=int, metavar="N", help="stop after N stylized frames")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics at the end")
     add("--list-cameras", action="store_true", help="show the cameras of this machine and exit")

@@ -21,7 +21,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 PROVIDERS: tuple[ProviderName, ...] = get_args(ProviderName)
 CODEC_NAMES: tuple[CodecName, ...] = get_args(CodecName)
 SINK_NAMES: tuple[SinkName, ...] = get_args(SinkName)
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".gif")
 MAX_SIDE_PX = 16384
 PARALLEL_BATCHES = 2
 """What loops ask of an engine: enough that no core waits for another that decodes or shows."""

@@ -177,6 +177,9 @@ PIPE_FORMATS = {
 }
 """What a video on standard output can be, by the suffix of its files."""
 
+GIF_INTERVAL_S = Fraction(1, 50)
+"""The shortest that browsers show an image of a GIF for; those that state less are shown for a tenth of a second."""
+
 READABLE_SUFFIXES = (*VIDEO_SUFFIXES, ".m4v", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".3gp", ".apng")
 """What is taken for a video in a folder."""
 

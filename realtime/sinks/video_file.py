@@ -11,7 +11,7 @@ import numpy as np
 from neural_style.atomic_file import check_replaceable, partial_path
 from realtime.errors import SinkError
 from realtime.frame import Image, resize_to_fit
-from realtime.media.codecs import ENCODERS, VideoFormat
+from realtime.media.codecs import ENCODERS, GIF_INTERVAL_S, VideoFormat
 from realtime.media.colour import ColourTags
 from realtime.media.video_writer import VideoWriter, sink_errors
 from realtime.sinks.protocol import StylizedFrame
@@ -21,11 +21,14 @@ _TIME_BASE = Fraction(1, 90000)
 
 # Without frames that wait in the encoder, and without moving the index to the front of a file of
 # gigabytes, a recording is whole a moment after Ctrl-C.
-_ENCODER = replace(ENCODERS["h264"], options={"preset": "veryfast", "crf": "14", "tune": "zerolatency"})
+_H264 = replace(ENCODERS["h264"], options={"preset": "veryfast", "crf": "14", "tune": "zerolatency"})
+_VP9_OPTIONS = {"crf": "20", "b:v": "0", "deadline": "realtime", "cpu-used": "8", "row-mt": "1", "lag-in-frames": "0"}
+_OTHERS = {".webm": replace(ENCODERS["vp9"], options=_VP9_OPTIONS), ".gif": ENCODERS["gif"]}
+_GIF_INTERVAL = round(GIF_INTERVAL_S / _TIME_BASE)
 
 
 class VideoFileSink:
-    """Encodes H.264 (4:2:0, BT.709) into a hidden file that takes the asked name at the end.
+    """Encodes H.264, or VP9 or GIF by the suffix (4:2:0, BT.709), into a hidden file that takes its name at the end.
 
     The first frame is at time 0, and the others as much later as they were captured.
 
@@ -33,7 +36,7 @@ class VideoFileSink:
     column repeated. A frame of another size than the first is fitted into the first's.
 
     Args:
-        path: `.mp4`, `.mkv` or `.mov`.
+        path: `.mp4`, `.mkv`, `.mov`, `.webm` or `.gif`; a GIF has at most 50 frames a second.
         rate_fps: nominal rate, for players; each frame carries its own time.
 
     Raises:
@@ -42,6 +45,8 @@ class VideoFileSink:
 
     def __init__(self, path: Path, rate_fps: float) -> None:
         self._path, self._partial = path, partial_path(path)
+        self._encoder = _OTHERS.get(path.suffix.lower(), _H264)
+        self._interval = _GIF_INTERVAL if path.suffix.lower() == ".gif" else 0
         self._rate = Fraction(rate_fps).limit_denominator(1001)
         self._writer: VideoWriter | None = None
         self._first_time_s, self._last_time = 0.0, -1
@@ -54,8 +59,10 @@ class VideoFileSink:
         if self._writer is None:
             self._first_time_s = stylized.frame.media_time_s
             self._format = VideoFormat(stylized.pixels.shape[1::-1], _TIME_BASE, self._rate, _BT709)
-            self._writer = VideoWriter(self._partial, _ENCODER, self._format, f"recording {self._path}")
+            self._writer = VideoWriter(self._partial, self._encoder, self._format, f"recording {self._path}")
         time = round((stylized.frame.media_time_s - self._first_time_s) / _TIME_BASE)
+        if self._writer.frames and time - self._last_time < self._interval:
+            return
         self._last_time = max(self._last_time + 1, time)
         self._writer.write(_fit(stylized.pixels, self._format.size_wh), self._last_time)
 
@@ -64,7 +71,7 @@ class VideoFileSink:
         frames = self._complete(self._path)
         if not frames:
             return ""
-        coded_wh = self._format.coded_size_wh(_ENCODER)
+        coded_wh = self._format.coded_size_wh(self._encoder)
         padded = "" if coded_wh == self._format.size_wh else " (H.264 needs even sides: one more row or column)"
         return f"wrote {self._path}: {frames} frames, {coded_wh[0]}x{coded_wh[1]}{padded}"
 

@@ -4,7 +4,7 @@ import heapq
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -14,15 +14,14 @@ from av.video.stream import VideoStream
 from neural_style.atomic_file import whole_file
 from realtime.look import Look
 from realtime.mailbox import MailboxClosedError
-from realtime.media.codecs import PIPE_FORMATS
+from realtime.media.codecs import GIF_INTERVAL_S, PIPE_FORMATS, Encoder
 from realtime.media.video_writer import add_video_stream, from_rgb, sink_errors
 from realtime.stats import Stats
 from realtime.videos.mux import add_other_tracks, open_tracks, window_of
 from realtime.videos.tracks import AnyPacket, Note, Timed
 from realtime.videos.video_output import OutputPlan, VideoOutput, until_closed
 
-GIF_INTERVAL_S = Fraction(1, 50)
-"""The shortest that browsers show an image of a GIF for; those that state less are shown for a tenth of a second."""
+_REORDERING = ("libx264", "libx265", "h264_nvenc", "hevc_nvenc")
 
 
 class DirectOutput(VideoOutput):
@@ -41,7 +40,8 @@ class DirectOutput(VideoOutput):
 
     def __init__(self, target: Path | None, look: Look, plan: OutputPlan, pipe_format: str, note: Note) -> None:
         super().__init__(target, look, plan.video_format.keeps_alpha(plan.encoder))
-        self._plan, self._note = plan, note
+        self._plan = replace(plan, encoder=_in_order(plan.encoder))
+        self._note = note
         self._suffix = f".{pipe_format}" if target is None else target.suffix.lower()
 
     def encode(self, stats: Stats, count: Callable[[], None]) -> None:
@@ -53,7 +53,7 @@ class DirectOutput(VideoOutput):
             with self._container(file) as out:
                 stream = add_video_stream(out, self._plan.encoder, self._plan.video_format)
                 window = window_of(self._plan.bounds, self._plan.video_format)
-                others = add_other_tracks(out, source, self._suffix, self._note, window)
+                others = _from_zero(add_other_tracks(out, source, self._suffix, self._note, window))
                 images = self._images(stream, stats, count)
                 for _, _, packet in heapq.merge(images, others, key=lambda timed: timed[:2]):
                     out.mux_one(packet)
@@ -94,6 +94,16 @@ class DirectOutput(VideoOutput):
         if self._aborted:
             raise MailboxClosedError
         yield from _timed(stream.encode(None))
+
+
+def _in_order(encoder: Encoder) -> Encoder:
+    """The same encoder without frames that are decoded ahead: a container that is not searched begins at 0 then."""
+    return replace(encoder, options={**encoder.options, "bf": "0"}) if encoder.ffmpeg_name in _REORDERING else encoder
+
+
+def _from_zero(packets: Iterator[Timed]) -> Iterator[Timed]:
+    """Leaves out what begins before 0, as the priming of AAC does: it is not heard, and would delay all tracks."""
+    return (timed for timed in packets if timed[2].pts is None or timed[2].pts >= 0)
 
 
 def _timed(packets: Sequence[AnyPacket]) -> Iterator[Timed]:

@@ -15,12 +15,12 @@ from realtime.errors import SinkError
 from realtime.flow import EngineStage, StageThreads
 from realtime.look import Look
 from realtime.mailbox import BoundedMailbox
-from realtime.media.codecs import Encoder
+from realtime.media.codecs import GIF_INTERVAL_S, Encoder
 from realtime.media.readers import FrameReader, VideoSource, open_reader
 from realtime.media.still_reader import is_pattern
 from realtime.media.video_reader import Cut, VideoFrame
 from realtime.stats import Stats, StatsReport
-from realtime.videos.direct_output import GIF_INTERVAL_S, DirectOutput
+from realtime.videos.direct_output import DirectOutput
 from realtime.videos.numbered_output import NumberedOutput
 from realtime.videos.tracks import Note
 from realtime.videos.video_output import (
