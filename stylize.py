@@ -53,6 +53,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--sheet", action="store_true", help="one contact sheet of all styles for each image")
     add("--resume", action="store_true", help="keep unfinished videos, and go on with those of an earlier run")
     add("--overwrite", action="store_true", help="replace files that are there")
+    add("--watch", action="store_true", help="stylize what appears in a folder, until interrupted; each file once")
+    add("--report", action="store_true", help="write figures of each input beside its result, as NAME.report.json")
     add("--json", action="store_true", help="tell what happens in lines of JSON, on standard output")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics of videos at the end")
     cli.add_engine_arguments(parser, network="fine", batch="what is fastest")

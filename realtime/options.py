@@ -177,6 +177,8 @@ class FileOptions:
         sheet: one contact sheet of all styles for each image.
         resume: keep unfinished videos, and go on with those of an earlier run.
         overwrite: replace files that are there.
+        watch: the input is a folder, and what appears in it is stylized until the run is interrupted.
+        report: write a JSON file of figures beside the result of each input.
         stats: write statistics of videos to this JSON file at the end.
         network: which of the shipped networks; "auto" is fine.
         engine: what runs the networks.
@@ -198,12 +200,18 @@ class FileOptions:
     sheet: bool = False
     resume: bool = False
     overwrite: bool = False
+    watch: bool = False
+    report: bool = False
     stats: Path | None = None
     network: NetworkName = "auto"
     engine: EngineOptions = field(default_factory=EngineOptions)
 
     def __post_init__(self) -> None:
         _check_choice("network", self.network, NETWORKS)
+        if self.watch and (len(self.inputs) != 1 or "-" in (self.inputs[0], self.output)):
+            raise OptionError(f"watch: takes one folder and an output folder, got {', '.join(self.inputs)}")
+        if self.watch and (self.stats is not None or self.fps is not None):
+            raise OptionError("watch: goes neither with --stats nor with --fps; --report writes figures of each file")
         _check_range("smoothing", self.smoothing, (0, 1))
         _check_range("fps", None if self.fps is None else float(self.fps), (0.001, 1000))
         if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):

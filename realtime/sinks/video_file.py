@@ -61,7 +61,7 @@ class VideoFileSink:
             self._format = VideoFormat(stylized.pixels.shape[1::-1], _TIME_BASE, self._rate, _BT709)
             self._writer = VideoWriter(self._partial, self._encoder, self._format, f"recording {self._path}")
         time = round((stylized.frame.media_time_s - self._first_time_s) / _TIME_BASE)
-        if self._writer.frames and time - self._last_time < self._interval:
+        if self._interval and self._writer.frames and time - self._last_time < self._interval:
             return
         self._last_time = max(self._last_time + 1, time)
         self._writer.write(_fit(stylized.pixels, self._format.size_wh), self._last_time)

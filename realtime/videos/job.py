@@ -2,32 +2,36 @@
 
 import hashlib
 import json
-from contextlib import closing
+import os
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from time import sleep
+from typing import Any, NoReturn
 
 from neural_style.atomic_file import whole_file
 from neural_style.errors import StylizationError
 from realtime.engines import TYPICAL_SIZE_WH, Engine, open_engine
 from realtime.engines.selection import report_unused_gpu
-from realtime.errors import EngineError, EngineTimeoutError, OptionError
+from realtime.errors import EngineError, EngineTimeoutError
 from realtime.look import Look
-from realtime.media.codecs import Encoder, find_encoder
 from realtime.media.readers import VideoSource
 from realtime.media.standard_input import SpooledInput
-from realtime.media.still_reader import is_pattern
 from realtime.media.video_reader import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
 from realtime.stroke_size import StrokeEngine
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue, open_style_list
-from realtime.videos.outputs import STANDARD, FileTask, VideoForm, find_tasks
+from realtime.videos.outputs import FileTask, VideoForm, find_tasks
+from realtime.videos.report import InputReport, check_report
 from realtime.videos.reporting import Reporter
 from realtime.videos.resume import kept_path
 from realtime.videos.stylize_image import ImageStylizer
 from realtime.videos.stylize_video import VideoJob, make_videos
+from realtime.videos.task_checks import check_video, find_task_encoder
 from realtime.videos.video_output import SEGMENT_FRAMES
+from realtime.videos.watch import POLL_S, WatchedFolder
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class RunResult:
 def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
     """Stylizes all inputs; one that fails is reported, and the others go on.
 
+    With `watch` it stylizes what appears in a folder, until it is interrupted.
+
     Raises:
         StylizationError: nothing can be done at all: a style, an engine or an input is not there,
             or an output cannot be.
@@ -55,17 +61,17 @@ def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
     catalogue, places = open_style_list(options.styles, options.network)
     styles = [catalogue.styles[place] for place in places]
     names = [style.name for style in styles[:1] if options.sheet] or [style.name for style in styles]
-    form = VideoForm(options.fps, options.pipe_format)
-    tasks = find_tasks(options.inputs, options.output, names, options.overwrite, form)
-    for task in tasks:
-        if task.is_video:
-            check_video(task, options)
-    parallel_batches = PARALLEL_BATCHES if any(task.is_video for task in tasks) else 1
+    watched = WatchedFolder(Path(options.inputs[0]), Path(options.output)) if options.watch else None
+    tasks = [] if watched else _checked_tasks(options, options.inputs, options.output, names)
+    parallel_batches = PARALLEL_BATCHES if watched or any(task.is_video for task in tasks) else 1
     wanted = replace(options, engine=replace(options.engine, parallel_batches=parallel_batches))
     engine = _open_engine(catalogue, wanted, places[0], reporter)
     try:
         run = _Run(options, engine, styles, reporter)
-        result = run.run(tasks)
+        with run:
+            if watched:
+                run.watch(watched, names)
+            result = run.run(tasks)
     finally:
         engine.close()
     if options.stats is not None:
@@ -74,27 +80,19 @@ def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
     return result
 
 
-def find_task_encoder(task: FileTask, options: FileOptions) -> Encoder:
-    """The encoder of a video's task; for numbered images, which need none, any."""
-    target = task.targets[0] if task.targets else Path(f"{STANDARD}.{options.pipe_format}")
-    return find_encoder(options.codec, ".mkv" if is_pattern(target.name) else target.suffix.lower())
-
-
-def check_video(task: FileTask, options: FileOptions) -> None:
-    """Checks the options that do not go with every video.
+def _checked_tasks(options: FileOptions, inputs: Sequence[str], output: str, names: list[str]) -> list[FileTask]:
+    """What is to be done, after all that can be checked before.
 
     Raises:
-        OptionError: one does not go with this one.
+        OptionError, SourceError: something cannot be done.
     """
-    if options.sheet:
-        raise OptionError(f"sheet: {task.source or 'standard input'} is a video; give images, or leave --sheet out")
-    in_images = bool(task.targets) and is_pattern(task.targets[0].name)
-    if in_images and options.codec is not None:
-        raise OptionError(f"codec {options.codec}: output {task.targets[0]} is images; leave --codec out")
-    encoder = find_task_encoder(task, options)
-    is_file = task.source is not None and task.sequence is None and bool(task.targets)
-    if options.resume and (in_images or not is_file or not encoder.piece_format):
-        raise OptionError("resume: only for a video file that becomes another, and no GIF; leave --resume out")
+    tasks = find_tasks(inputs, output, names, options.overwrite, VideoForm(options.fps, options.pipe_format))
+    for task in tasks:
+        if task.is_video:
+            check_video(task, options)
+        if options.report:
+            check_report(task, options.overwrite)
+    return tasks
 
 
 def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, reporter: Reporter) -> Engine:
@@ -119,36 +117,73 @@ class _Run:
         self._images = ImageStylizer(options, engine, lambda line: reporter.report("note", "engine", text=line))
         self.video_stats: list[dict[str, Any]] = []
 
+    def __enter__(self) -> "_Run":
+        self._images.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._images.__exit__()
+
     def run(self, tasks: list[FileTask]) -> RunResult:
         failed = damaged = 0
-        with self._images:
-            for task in tasks:
-                facts = self._facts(task)
-                if facts is None:
-                    failed += 1
-                else:
-                    damaged += bool(facts.get("lost_any"))
+        for task in tasks:
+            facts = self._facts(task)
+            if facts is None:
+                failed += 1
+            else:
+                damaged += bool(facts.get("lost_any"))
         return RunResult(failed, damaged)
+
+    def watch(self, watched: WatchedFolder, names: list[str]) -> NoReturn:
+        """Stylizes what appears, until a signal raises KeyboardInterrupt."""
+        folder, output = Path(self._options.inputs[0]), Path(self._options.output)
+        self._reporter.report("note", str(folder), text="is watched; Ctrl-C ends")
+        while True:
+            for name in watched.complete():
+                self._watched_file(folder / name, output / name.parent, names, watched.was_done(name))
+                watched.done(name)
+            sleep(POLL_S)
+
+    def _watched_file(self, source: Path, target_folder: Path, names: list[str], was_done: bool) -> None:
+        inputs, output = [str(source)], f"{target_folder}{os.sep}"
+        try:
+            (task,) = find_tasks(inputs, output, names, overwrite=True)
+            is_made = all(target.exists() for target in task.targets)
+            if is_made and not was_done and not self._options.overwrite:  # stopped before it was recorded
+                self._reporter.report("note", str(source), text=f"left as it is: {task.targets[0]} is there already")
+                return
+            tasks = _checked_tasks(self._options, inputs, output, names)
+        except StylizationError as error:
+            self._reporter.report("error", str(source), text=str(error))
+            return
+        self.run(tasks)
 
     def _facts(self, task: FileTask) -> dict[str, Any] | None:
         """Stylizes one input and gives what came of it; None where it failed."""
         name, targets = str(task.source or "standard input"), [str(target) for target in task.targets]
         self._reporter.report("begin", name, targets=targets)
+        report = InputReport(task, self._engine.info, self._styles) if self._options.report else None
         try:
             for target in task.targets:
                 target.parent.mkdir(parents=True, exist_ok=True)
             facts = self._video(task) if task.is_video else {"size": self._images.stylize(task, self._looks(0.0))}
+            details = {key: facts.pop(key) for key in ("stage_ms", "cuts_s", "flicker") if key in facts}
+            if report is not None:
+                report.write(facts | details)
         except EngineTimeoutError:
             raise  # every further input would wait as long
         except StylizationError as error:
-            self._reporter.report("error", name, text=str(error))
-            return None
+            reason = str(error)
         except OSError as error:
             reason = f"output {error.filename}: {error.strerror}; choose another place"
-            self._reporter.report("error", name, text=reason)
-            return None
-        self._reporter.report("done", name, targets=targets or ["standard output"], **facts)
-        return facts
+        else:
+            self._reporter.report("done", name, targets=targets or ["standard output"], **facts)
+            return facts
+        self._reporter.report("error", name, text=reason)
+        if report is not None:
+            with suppress(OSError):  # where the results cannot be, neither can it
+                report.write({"error": reason})
+        return None
 
     def _video(self, task: FileTask) -> dict[str, Any]:
         if task.source is not None:
@@ -170,6 +205,7 @@ class _Run:
             batch_size=options.engine.batch_size or (1 if options.resume else None),
             fingerprint=self._fingerprint(source, looks) if options.resume and isinstance(source, Path) else None,
             pipe_format=options.pipe_format,
+            measures=options.report,
         )
         if not options.resume and task.targets and (kept := kept_path(task.targets[0])).is_dir():
             self._reporter.report("note", name, text=f"begun anew; {kept} holds work that --resume would use")
@@ -186,6 +222,9 @@ class _Run:
             "fps": report.stats.fps,
             "size": report.stats.size,
             **found,
+            "stage_ms": report.stats.stage_ms,
+            "cuts_s": report.cuts_s,
+            "flicker": report.flicker,
             "lost_any": report.lost + report.damaged > 0,
         }
 

@@ -152,7 +152,7 @@ def _target_in(folder: Path, one: _Input) -> Path:
 def _files_of(path: Path, output: Path) -> list[tuple[Path, Path]]:
     """The files of an input, and where each lies in the output's folder."""
     if path.is_dir():
-        found = sorted(_walk(path, output))
+        found = sorted(files_below(path, output))
         if not found:
             raise SourceError(f"input {path}: the folder holds no image and no video")
         return [(file, file.relative_to(path)) for file in found]
@@ -165,7 +165,7 @@ def _files_of(path: Path, output: Path) -> list[tuple[Path, Path]]:
     return [(path, Path(path.name))]
 
 
-def _walk(folder: Path, output: Path) -> Iterator[Path]:
+def files_below(folder: Path, output: Path) -> Iterator[Path]:
     """Images and videos below a folder; hidden ones and those in the output are left out."""
 
     def fail(error: OSError) -> None:

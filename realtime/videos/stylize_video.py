@@ -11,17 +11,19 @@ import numpy as np
 
 from realtime.engines.batch_size import fastest_batch_size
 from realtime.engines.protocol import Engine
-from realtime.errors import SinkError
+from realtime.errors import OptionError, SinkError
 from realtime.flow import EngineStage, StageThreads
 from realtime.look import Look
 from realtime.mailbox import BoundedMailbox
-from realtime.media.codecs import GIF_INTERVAL_S, Encoder
+from realtime.media.codecs import Encoder
 from realtime.media.readers import FrameReader, VideoSource, open_reader
 from realtime.media.still_reader import is_pattern
 from realtime.media.video_reader import Cut, VideoFrame
 from realtime.stats import Stats, StatsReport
 from realtime.videos.direct_output import DirectOutput
+from realtime.videos.flicker_meter import FlickerMeter
 from realtime.videos.numbered_output import NumberedOutput
+from realtime.videos.task_checks import note_changes
 from realtime.videos.tracks import Note
 from realtime.videos.video_output import (
     SEGMENT_FRAMES,
@@ -59,6 +61,7 @@ class VideoJob:
         max_side_px: larger images are shrunk until their longer side is this.
         batch_size: images stylized together; None finds out what is fastest.
         fingerprint: what decides the frames, when work is to be kept for another run; None keeps none.
+        measures: whether flicker and cuts are measured, which costs time.
         pipe_format: what standard output holds, a key of `realtime.media.codecs.PIPE_FORMATS`.
     """
 
@@ -71,6 +74,7 @@ class VideoJob:
     batch_size: int | None = None
     fingerprint: dict[str, Any] | None = None
     pipe_format: str = ""
+    measures: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,16 @@ class VideoReport:
         stats: of the stages in this run; `frames_out` counts every video that was made.
         lost: images that could not be decoded and are missing.
         damaged: images that were decoded with errors.
+        cuts_s: when scenes begin, in seconds from the video's beginning, where that was measured.
+        flicker: of each video that was made, see `FlickerMeter.flicker`, where that was measured.
     """
 
     frames: int
     stats: StatsReport
     lost: int
     damaged: int
+    cuts_s: tuple[float, ...] = ()
+    flicker: tuple[float | None, ...] = ()
 
 
 def make_videos(job: VideoJob, engine: Engine, note: Note, progress: Progress) -> VideoReport:
@@ -132,12 +140,14 @@ class _Stages:
         self._stats = Stats()
         self._threads = StageThreads(self._abort)
         self._format = reader.info
-        self._note_changes()
+        note_changes(self._format, job.encoder, job.targets[0], note)
         self._check_disk(0)
         bounds = None if job.cut is None else job.cut.bounds(reader.info)
         plan = OutputPlan(job.source, job.encoder, reader.info, bounds, job.fingerprint)
         targets = zip(job.targets, job.looks, strict=True)
         self.outputs = [self._output(target, look, plan) for target, look in targets]
+        for output in self.outputs if job.measures else ():
+            output.meter = FlickerMeter()
         pieces = min(output.pieces for output in self.outputs)
         self._skip = max(output.go_on_after(pieces) for output in self.outputs)
         self._done = self._skip
@@ -168,7 +178,15 @@ class _Stages:
             output.finish(self._note_of(output.target))
         styles = [look.style for look in self._job.looks]
         report = self._stats.report().of(self._engine.info, styles, self._format.size_wh)
-        return VideoReport(self._done, report, self._reader.lost, self._reader.damaged)
+        return VideoReport(self._done, report, self._reader.lost, self._reader.damaged, *self._measured())
+
+    def _measured(self) -> tuple[tuple[float, ...], tuple[float | None, ...]]:
+        """When scenes begin, and how much each video flickers."""
+        meters = [output.meter for output in self.outputs if output.meter is not None]
+        info = self._reader.info
+        cuts = meters[0].cuts if meters else []
+        cuts_s = tuple(round(float((time - info.start) * info.time_base), 3) for time in cuts)
+        return cuts_s, tuple(meter.flicker for meter in meters)
 
     @property
     def hangs(self) -> bool:
@@ -238,6 +256,8 @@ class _Stages:
             return NumberedOutput(target, look)
         if target is not None and plan.video_format.in_pieces(plan.encoder):
             return PiecewiseOutput(target, look, plan)
+        if plan.fingerprint is not None:
+            raise OptionError(f"resume: {target} cannot be written in pieces; leave --resume out")
         return DirectOutput(target, look, plan, self._job.pipe_format, self._note_of(target))
 
     def _note_of(self, target: Path | None) -> Note:
@@ -251,27 +271,6 @@ class _Stages:
             return info.frames
         end_s = info.frames / float(info.rate) if cut.end_s is None else cut.end_s
         return min(info.frames, round((end_s - cut.start_s) * float(info.rate)))
-
-    def _note_changes(self) -> None:
-        """Tells what the codec cannot hold."""
-        encoder, target = self._job.encoder, self._job.targets[0]
-        if target is not None and is_pattern(target.name):
-            return
-        if self._format.alpha and not self._format.keeps_alpha(encoder):
-            self._note(
-                "transparency: the codec has none, so the video is put on white; "
-                "--codec prores in .mov, vp9 in .webm and images such as %05d.png keep it"
-            )
-        if self._format.tags != self._format.tags_for(encoder):
-            self._note("full range: the codec has none; written in the limited range, which looks the same")
-        if encoder.ffmpeg_name == "gif" and self._format.rate * GIF_INTERVAL_S > 1:
-            self._note(f"a GIF shows 50 frames a second at most; of {float(self._format.rate):.4g} some are left out")
-        coded_wh, size_wh = self._format.coded_size_wh(encoder), self._format.size_wh
-        if coded_wh != size_wh:
-            self._note(
-                f"size {size_wh[0]}x{size_wh[1]}: the codec needs even sides; "
-                f"written as {coded_wh[0]}x{coded_wh[1]}, the last row or column repeated"
-            )
 
     def _check_disk(self, done: int) -> None:
         """Ends the video before the disk is full."""

@@ -16,6 +16,7 @@ from realtime.media.readers import VideoSource
 from realtime.media.video_reader import VideoFrame
 from realtime.postprocess import Finisher, Smoothed
 from realtime.stats import Stats
+from realtime.videos.flicker_meter import FlickerMeter
 from realtime.videos.mux import Assembly, assemble
 from realtime.videos.resume import WorkFolder
 from realtime.videos.segments import SegmentWriter
@@ -78,11 +79,13 @@ class VideoOutput(ABC):
         target: its file.
         look: how it is stylized.
         pieces: how many are finished by an earlier run.
+        meter: is shown all frames of this run; None where nobody asks for its figures.
     """
 
     def __init__(self, target: Path | None, look: Look, keeps_alpha: bool) -> None:
         self.target, self.look = target, look
         self.pieces = 0
+        self.meter: FlickerMeter | None = None
         self._keeps_alpha = keeps_alpha
         self._finisher = Finisher()
         self._waiting: BoundedMailbox[Finished] = BoundedMailbox(WAITING_FRAMES)
@@ -100,6 +103,8 @@ class VideoOutput(ABC):
         """
         with stats.stage("postprocess"):
             pixels, alpha = self._finisher.finish(stylized, frame.pixels, self.look), frame.alpha
+            if self.meter is not None:
+                self.meter.add(frame, pixels)
             if alpha is not None and not self._keeps_alpha:
                 pixels, alpha = on_white(pixels, alpha), None
         self._given += 1

@@ -153,7 +153,7 @@ def test_a_video_becomes_a_gif(tmp_path: Path) -> None:
     assert report.frames == 6
     assert notes == ["a GIF holds no sound and no subtitles; they are left out"]
     with Pillow.open(tmp_path / "out.gif") as gif:
-        assert gif.n_frames == 6
+        assert getattr(gif, "n_frames", 1) == 6
         durations = []
         for place in range(6):
             gif.seek(place)
@@ -168,7 +168,7 @@ def test_a_gif_never_shows_more_images_than_browsers_do(tmp_path: Path) -> None:
     assert report.frames == 12
     assert "50 frames a second at most" in notes[0]
     with Pillow.open(tmp_path / "out.gif") as gif:
-        assert gif.n_frames == 6
+        assert getattr(gif, "n_frames", 1) == 6
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ class _Slow(io.BytesIO):
         self.seen = threading.Event()
 
     def read1(self, count: int | None = -1, /) -> bytes:
-        if self.tell() >= len(self.getvalue()) // 2:
-            self.seen.wait(5) or self.close()
+        if self.tell() >= len(self.getvalue()) // 2 and not self.seen.wait(5):
+            self.close()  # which ends the reading, and fails the test
         return super().read1(min(count or 512, 512))
 
 
