@@ -53,6 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="measure what is promised on an NVIDIA GPU, in minutes; status 1 if it does not hold; "
         "of the other options only --clip and --json count",
     )
+    cli.add_verbose(parser)
     return parser
 
 

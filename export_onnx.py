@@ -33,6 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--runtime", choices=runtimes, default="openvino", help=f"that int8 is for{default}")
     add("--photo-dir", type=Path, metavar="DIR", help="photographs to calibrate int8 with (default: scikit-image's)")
     add("--torchscript", action="store_true", help="write TorchScript, .pt, instead; needs --output")
+    cli.add_verbose(parser)
     return parser
 
 

@@ -37,6 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--tls-cert", type=Path, metavar="FILE.pem", help="of the web page: HTTPS, for cameras of other machines")
     add("--tls-key", type=Path, metavar="FILE.pem", help="the key of --tls-cert")
     add("--record", type=Path, metavar="FILE", help="also write the stylized frames: .mp4, .mkv, .mov, .webm or .gif")
+    add("--overwrite", action="store_true", help="replace a recording or statistics that are there")
     add("--max-frames", type=int, metavar="N", help="stop after N stylized frames")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics at the end")
     add("--list-cameras", action="store_true", help="show the cameras of this machine and exit")

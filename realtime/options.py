@@ -126,6 +126,7 @@ class RunOptions:
         record: also write the stylized frames to this video file.
         max_frames: stop after so many stylized frames.
         stats: write statistics to this JSON file at the end.
+        overwrite: replace a recording or statistics that are there.
         look: style and strength at the start.
         network: which of the shipped networks; "auto" is fine where it holds the source's rate.
         engine: what runs the networks.
@@ -139,6 +140,7 @@ class RunOptions:
     record: Path | None = None
     max_frames: int | None = None
     stats: Path | None = None
+    overwrite: bool = False
     look: LookOptions = field(default_factory=LookOptions)
     network: NetworkName = "auto"
     engine: EngineOptions = field(default_factory=EngineOptions)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from pillow_heif import register_heif_opener
 from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError, SourceError
 from realtime.frame import Image, resize_to_fit
+from realtime.media.image_memory import image_needs, shrunk_while_converted
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 """What is taken for an image in a folder."""
@@ -86,7 +87,7 @@ class StillImage:
         return replace(self, pixels=resize_to_fit(self.pixels, inside_wh), alpha=alpha)
 
 
-def read_still(path: Path | None, what: str = "image") -> StillImage:
+def read_still(path: Path | None, what: str = "image", max_side_px: int | None = None) -> StillImage:
     """Reads an image file, or standard input for None.
 
     Orientation by EXIF is applied, colours are converted from the image's own profile to
@@ -95,6 +96,7 @@ def read_still(path: Path | None, what: str = "image") -> StillImage:
     Args:
         path: the file.
         what: what it is, for messages: "photograph".
+        max_side_px: it is shrunk to so many px; None is none.
 
     Raises:
         SourceError: it is missing, damaged, too large or of an unknown kind.
@@ -104,7 +106,7 @@ def read_still(path: Path | None, what: str = "image") -> StillImage:
         content = sys.stdin.buffer.read() if path is None else path.read_bytes()
     except OSError as error:
         raise SourceError(f"{name}: cannot be read ({error.strerror})") from error
-    return decode_still(content, name)
+    return decode_still(content, name, ImageLimits(), max_side_px=max_side_px)
 
 
 def readable_images(paths: Iterable[Path]) -> Iterator[Image]:
@@ -118,7 +120,11 @@ def readable_images(paths: Iterable[Path]) -> Iterator[Image]:
 
 
 def decode_still(
-    content: bytes, name: str, limits: ImageLimits | None = None, kinds: tuple[str, ...] | None = None
+    content: bytes,
+    name: str,
+    limits: ImageLimits | None = None,
+    kinds: tuple[str, ...] | None = None,
+    max_side_px: int | None = None,
 ) -> StillImage:
     """Reads an image from the bytes of its file, as `read_still`.
 
@@ -127,9 +133,10 @@ def decode_still(
         name: for messages: "image a.png".
         limits: the largest that is decoded.
         kinds: Pillow's names of the formats that are tried; None is all.
+        max_side_px: it is shrunk to so many px; None is none.
 
     Raises:
-        SourceError: it is damaged, too large or of an unknown kind.
+        SourceError: it is damaged, too large for the limits or the memory, or of an unknown kind.
     """
     register_heif_opener()
     if kinds is not None:
@@ -138,12 +145,20 @@ def decode_still(
     try:
         with Pillow.open(io.BytesIO(content), formats=kinds) as opened:
             (limits or ImageLimits()).check(name, opened.width, opened.height)
+            shrinks = image_needs(name, opened).check(max_side_px)
             suffix = _suffix_of(opened.format or "")
-            return shown_image(_eight_bits(opened, content), suffix)
+            if shrinks and max_side_px is not None:
+                opened.draft("RGB", (max_side_px, max_side_px))  # of JPEG only
+            upright = _eight_bits(opened, content)
+            if shrinks and max_side_px is not None:
+                upright = shrunk_while_converted(upright, max_side_px)
+            return shown_image(upright, suffix).shrunk(max_side_px)
     except UnidentifiedImageError as error:
         if content[:4] in _TIFF_MARKS:
-            return shown_image(_deep_tiff(content, name, limits or ImageLimits()), ".tif")
+            return shown_image(_deep_tiff(content, name, limits or ImageLimits()), ".tif").shrunk(max_side_px)
         raise SourceError(f"{name}: is damaged or of a kind that is not known; give {_KINDS}") from error
+    except MemoryError as error:
+        raise SourceError(f"{name}: there is not enough memory for it; use a smaller --max-side") from error
     except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
         raise SourceError(f"{name}: is damaged ({error})") from error
 
@@ -168,13 +183,13 @@ def write_still(path: Path | None, image: StillImage, suffix: str | None = None)
     """
     name = "standard output" if path is None else str(path)
     try:
-        content = encode_still(image, suffix or Path(name).suffix.lower())
+        kind = suffix or Path(name).suffix.lower()
         if path is None:
-            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.write(encode_still(image, kind))
             sys.stdout.buffer.flush()
             return
-        with whole_file(path) as partial:
-            partial.write_bytes(content)
+        with whole_file(path) as partial, partial.open("w+b") as file:
+            _save(image, kind, file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SinkError(f"image {name}: cannot be written ({reason}); choose another place") from error
@@ -191,15 +206,20 @@ def encode_still(image: StillImage, suffix: str, **options: object) -> bytes:
     Raises:
         OSError, ValueError: this kind of file cannot hold the image.
     """
+    content = io.BytesIO()
+    _save(image, suffix, content, **options)
+    return content.getvalue()
+
+
+def _save(image: StillImage, suffix: str, file: IO[bytes], **options: object) -> None:
+    """Writes what `encode_still` gives."""
     pixels = image.pixels
     if image.alpha is not None and not keeps_alpha(suffix):
         pixels = on_white(pixels, image.alpha)
     elif image.alpha is not None:
         pixels = np.dstack([pixels, image.alpha])
-    content = io.BytesIO()
     kind = Pillow.registered_extensions()[suffix]
-    Pillow.fromarray(pixels).save(content, kind, **{**_SAVE_OPTIONS.get(suffix, {}), **options})
-    return content.getvalue()
+    Pillow.fromarray(pixels).save(file, kind, **{**_SAVE_OPTIONS.get(suffix, {}), **options})
 
 
 def keeps_alpha(suffix: str) -> bool:
@@ -238,8 +258,11 @@ def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
 
 def _rounded(decoded: NDArray[Any]) -> Pillow.Image:
     """An image as OpenCV gives it, (H, W) or (H, W, BGR or BGRA), with 8 bits; floats are 0..1, no number is 0."""
-    white = 65535 if decoded.dtype == np.uint16 else 1
-    eight = np.rint(np.clip(np.nan_to_num(decoded / white), 0, 1) * 255).astype(np.uint8)
+    eight: NDArray[np.uint8]
+    if decoded.dtype == np.uint16:
+        eight = np.asarray(cv2.convertScaleAbs(decoded, alpha=255 / 65535), np.uint8).reshape(decoded.shape)
+    else:
+        eight = np.rint(np.clip(np.nan_to_num(decoded), 0, 1) * 255).astype(np.uint8)
     if eight.ndim == 3:
         eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
     return Pillow.fromarray(np.ascontiguousarray(eight))

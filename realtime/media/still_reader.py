@@ -166,6 +166,11 @@ class StillReader:
         if waiting is not None:
             yield waiting
 
+    @property
+    def remarks(self) -> list[str]:
+        """See `VideoReader.remarks`."""
+        return []
+
     def close(self) -> None:
         """See `VideoReader.close`."""
         self._images = iter(())

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
+import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -16,10 +18,11 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from realtime.errors import SourceError
-from realtime.frame import Image
+from realtime.frame import Image, fit_size_wh
 from realtime.media.codecs import VideoFormat
 from realtime.media.colour import Alpha, ToRgb, bit_depth, displayed_size_wh, has_alpha, tags_of
 from realtime.media.standard_input import SpooledInput
+from realtime.media.timeline import Timeline
 
 MAX_SIDE_PX = 16384
 _DEFAULT_RATE = Fraction(25)
@@ -91,6 +94,7 @@ class VideoReader:
         self.lost, self.damaged = 0, 0
         self._promised, self._given, self._discarded = 0, 0, 0
         self._end_s, self._read_failed = 0.0, False
+        self._timeline = Timeline()
         try:
             self._container = open_container(path)
         except (FFmpegError, OSError) as error:
@@ -107,10 +111,12 @@ class VideoReader:
             self._container.close()
             raise
         self._images: Iterator[av.VideoFrame] = chain((first,), self._decoder)
-        shape = float(self._stream.sample_aspect_ratio or 1)
+        self._shape, self._accurate = float(self._stream.sample_aspect_ratio or 1), accurate
         tags = tags_of(first)
-        size_wh = displayed_size_wh((first.width, first.height), shape, first.rotation, max_side_px)
+        size_wh = displayed_size_wh((first.width, first.height), self._shape, first.rotation, max_side_px)
+        self._stored_wh = first.width, first.height
         self._to_rgb = ToRgb(tags, size_wh, accurate)
+        self._other_sizes: dict[tuple[int, int], ToRgb] = {}
         rate = self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE
         self.info = VideoInfo(
             size_wh,
@@ -136,15 +142,45 @@ class VideoReader:
             self._go_to(begin)
         for number, (image, time, duration) in enumerate(self._timed(begin, end)):
             if number >= skip:
-                pixels, alpha = self._to_rgb.with_alpha(image) if self.info.alpha else (self._to_rgb(image), None)
+                pixels, alpha = self._shown(image)
                 yield VideoFrame(pixels, time, duration, clock.perf_counter(), alpha)
         if cut is None:
             self._count_missing()
+
+    @property
+    def remarks(self) -> list[str]:
+        """Lines for people: what was unusual in the images given so far."""
+        others = ", ".join(f"{width}x{height}" for width, height in self._other_sizes)
+        width, height = self.info.size_wh
+        sizes = [f"its size changes to {others}: fitted into {width}x{height}"] if others else []
+        restarts = self._timeline.restarts
+        times = "" if restarts == 1 else f" {restarts} times"
+        return sizes + ([f"its clock starts again{times}: times go on rising"] if restarts else [])
 
     def close(self) -> None:
         """Lets go of the file."""
         self._decoder.close()
         self._container.close()
+
+    def _shown(self, image: av.VideoFrame) -> tuple[Image, Alpha | None]:
+        """An image as shown; one of another size than the first is fitted into that, with black beside it."""
+        stored_wh = image.width, image.height
+        if stored_wh == self._stored_wh:
+            return self._converted(self._to_rgb, image)
+        if stored_wh not in self._other_sizes:
+            own_wh = displayed_size_wh(stored_wh, self._shape, image.rotation)
+            fitted_wh = fit_size_wh(own_wh, self.info.size_wh)
+            self._other_sizes[stored_wh] = ToRgb(self.info.tags, fitted_wh, self._accurate)
+        pixels, alpha = self._converted(self._other_sizes[stored_wh], image)
+        down, across = self.info.size_wh[1] - pixels.shape[0], self.info.size_wh[0] - pixels.shape[1]
+        sides = down // 2, down - down // 2, across // 2, across - across // 2
+        framed = np.asarray(cv2.copyMakeBorder(pixels, *sides, cv2.BORDER_CONSTANT), np.uint8)
+        if alpha is not None:
+            alpha = np.asarray(cv2.copyMakeBorder(alpha, *sides, cv2.BORDER_CONSTANT), np.uint8)
+        return framed, alpha
+
+    def _converted(self, to_rgb: ToRgb, image: av.VideoFrame) -> tuple[Image, Alpha | None]:
+        return to_rgb.with_alpha(image) if self.info.alpha else (to_rgb(image), None)
 
     def _timed(self, begin: int | None, end: int | None) -> Iterator[tuple[av.VideoFrame, int, int]]:
         """Images with times that rise and durations that reach to the next one."""
@@ -177,6 +213,7 @@ class VideoReader:
             raise SourceError(
                 f"video {self._path}: cannot be searched ({error.strerror}); leave --start out"
             ) from error
+        self._timeline = Timeline()
         self._images = self._decoder = self._decoded()
 
     def _video_stream(self) -> VideoStream:
@@ -220,6 +257,7 @@ class VideoReader:
         """The packets of the video track and an empty one, also after what the file's end has lost."""
         try:
             for packet in self._container.demux():
+                self._timeline.move(packet)
                 if packet.pts is not None:
                     self._end_s = max(self._end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                 if packet.stream.index == self._stream.index:

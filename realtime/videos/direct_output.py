@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
@@ -15,7 +14,7 @@ from neural_style.atomic_file import whole_file
 from realtime.look import Look
 from realtime.mailbox import MailboxClosedError
 from realtime.media.codecs import GIF_INTERVAL_S, PIPE_FORMATS, Encoder
-from realtime.media.video_writer import add_video_stream, from_rgb, sink_errors
+from realtime.media.video_writer import add_video_stream, from_rgb, sink_errors, written_container
 from realtime.stats import Stats
 from realtime.videos.mux import add_other_tracks, open_tracks, window_of
 from realtime.videos.tracks import AnyPacket, Note, Timed
@@ -52,7 +51,8 @@ class DirectOutput(VideoOutput):
             file = opened.enter_context(self._destination())
             with self._container(file) as out:
                 stream = add_video_stream(out, self._plan.encoder, self._plan.video_format)
-                window = window_of(self._plan.bounds, self._plan.video_format)
+                end = None if self._plan.bounds is None else self._plan.bounds[1]
+                window = window_of(self._plan.begin, end, self._plan.video_format)
                 others = _from_zero(add_other_tracks(out, source, self._suffix, self._note, window))
                 images = self._images(stream, stats, count)
                 for _, _, packet in heapq.merge(images, others, key=lambda timed: timed[:2]):
@@ -67,19 +67,18 @@ class DirectOutput(VideoOutput):
     def _destination(self) -> "AbstractContextManager[Path | _StandardOutput]":
         return nullcontext(_StandardOutput()) if self.target is None else whole_file(self.target)
 
-    def _container(self, file: "Path | _StandardOutput") -> OutputContainer:
+    def _container(self, file: "Path | _StandardOutput") -> AbstractContextManager[OutputContainer]:
         if isinstance(file, Path):
-            return av.open(str(file), "w")
+            return written_container(file, {})
         kind = PIPE_FORMATS[self._suffix[1:]]
-        return av.open(file, "w", format=kind.ffmpeg_name, options=dict(kind.options))
+        return written_container(file, kind.options, kind.ffmpeg_name)
 
     def _images(self, stream: VideoStream, stats: Stats, count: Callable[[], None]) -> Iterator[Timed]:
         """The encoded frames as they come."""
         plan, convert = self._plan, from_rgb(self._plan.encoder, self._plan.video_format)
-        shift = 0 if plan.bounds is None else plan.bounds[0]
         unit_s, last_s = plan.video_format.time_base, None
         for finished in until_closed(self._waiting):
-            time = finished.frame.time - shift
+            time = finished.frame.time - plan.begin
             with stats.stage("encode"):
                 if self._suffix != ".gif" or last_s is None or time * unit_s - last_s >= GIF_INTERVAL_S:
                     last_s = time * unit_s

@@ -20,6 +20,7 @@ from realtime.media.readers import VideoSource
 from realtime.media.standard_input import SpooledInput
 from realtime.media.video_reader import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
+from realtime.output_names import check_output, held_names
 from realtime.stroke_size import StrokeEngine
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue, open_style_list
@@ -30,6 +31,7 @@ from realtime.videos.resume import kept_path
 from realtime.videos.stylize_image import ImageStylizer
 from realtime.videos.stylize_video import VideoJob, make_videos
 from realtime.videos.task_checks import check_video, find_task_encoder
+from realtime.videos.tracks import Note
 from realtime.videos.video_output import SEGMENT_FRAMES
 from realtime.videos.watch import POLL_S, WatchedFolder
 
@@ -61,8 +63,13 @@ def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
     catalogue, places = open_style_list(options.styles, options.network)
     styles = [catalogue.styles[place] for place in places]
     names = [style.name for style in styles[:1] if options.sheet] or [style.name for style in styles]
+
+    def note(line: str) -> None:
+        reporter.report("note", "names", text=line)
+
     watched = WatchedFolder(Path(options.inputs[0]), Path(options.output)) if options.watch else None
-    tasks = [] if watched else _checked_tasks(options, options.inputs, options.output, names)
+    tasks = [] if watched else _checked_tasks(options, options.inputs, options.output, names, note)
+    _check_stats(options, tasks)
     parallel_batches = PARALLEL_BATCHES if watched or any(task.is_video for task in tasks) else 1
     wanted = replace(options, engine=replace(options.engine, parallel_batches=parallel_batches))
     engine = _open_engine(catalogue, wanted, places[0], reporter)
@@ -75,24 +82,35 @@ def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
     finally:
         engine.close()
     if options.stats is not None:
-        with whole_file(options.stats) as partial:
+        with whole_file(options.stats, replace=options.overwrite) as partial:
             partial.write_text(json.dumps(run.video_stats, indent=2) + "\n", encoding="utf-8")
     return result
 
 
-def _checked_tasks(options: FileOptions, inputs: Sequence[str], output: str, names: list[str]) -> list[FileTask]:
+def _checked_tasks(
+    options: FileOptions, inputs: Sequence[str], output: str, names: list[str], note: Note | None = None
+) -> list[FileTask]:
     """What is to be done, after all that can be checked before.
 
     Raises:
         OptionError, SourceError: something cannot be done.
     """
-    tasks = find_tasks(inputs, output, names, options.overwrite, VideoForm(options.fps, options.pipe_format))
+    form = VideoForm(options.fps, options.pipe_format)
+    tasks = find_tasks(inputs, output, names, options.overwrite, note, form)
     for task in tasks:
         if task.is_video:
             check_video(task, options)
         if options.report:
             check_report(task, options.overwrite)
     return tasks
+
+
+def _check_stats(options: FileOptions, tasks: list[FileTask]) -> None:
+    if options.stats is not None:
+        inputs = [task.source for task in tasks if task.source is not None]
+        inputs += [Path(style) for style in options.styles.split(",")]
+        targets = [target for task in tasks for target in task.targets]
+        check_output("stats", options.stats, inputs, targets, options.overwrite)
 
 
 def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, reporter: Reporter) -> Engine:
@@ -166,7 +184,8 @@ class _Run:
         try:
             for target in task.targets:
                 target.parent.mkdir(parents=True, exist_ok=True)
-            facts = self._video(task) if task.is_video else {"size": self._images.stylize(task, self._looks(0.0))}
+            with held_names(task.targets, self._options.overwrite):
+                facts = self._video(task) if task.is_video else {"size": self._images.stylize(task, self._looks(0.0))}
             details = {key: facts.pop(key) for key in ("stage_ms", "cuts_s", "flicker") if key in facts}
             if report is not None:
                 report.write(facts | details)

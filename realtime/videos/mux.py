@@ -1,5 +1,6 @@
 """Owns the finished video: its encoded pieces, with the other tracks, chapters and metadata of the source."""
 
+import errno
 import heapq
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from neural_style.atomic_file import whole_file
 from realtime.media.codecs import Encoder, VideoFormat
 from realtime.media.readers import VideoSource, has_tracks
 from realtime.media.video_reader import open_container
-from realtime.media.video_writer import add_video_stream, sink_errors
+from realtime.media.video_writer import add_video_stream, sink_errors, written_container
 from realtime.videos.segments import SegmentRecord, segment_paths
 from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
 
@@ -57,9 +58,13 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: V
     with failing, whole_file(target) as partial, ExitStack() as opened:
         source = open_tracks(assembly.source, opened)
         options = _container_options(suffix, source)
-        out = opened.enter_context(av.open(str(partial), "w", options=options))
+        out = opened.enter_context(written_container(partial, options))
         stream = add_video_stream(out, encoder, video_format)
-        others = add_other_tracks(out, source, suffix, note, window_of(assembly.bounds, video_format))
+        begin, end = _begin(assembly), None if assembly.bounds is None else assembly.bounds[1]
+        if assembly.bounds is None and begin:
+            late_s = float(-begin * video_format.time_base)
+            note(f"it begins {late_s:.3f} s before time 0, which files cannot state: everything is that much later")
+        others = add_other_tracks(out, source, suffix, note, window_of(begin, end, video_format))
         images = _images(stream, assembly, video_format)
         for _, _, packet in heapq.merge(images, others, key=lambda timed: timed[:2]):
             out.mux_one(packet)
@@ -70,12 +75,10 @@ def open_tracks(source: VideoSource, opened: ExitStack) -> InputContainer | None
     return opened.enter_context(open_container(source)) if has_tracks(source) else None
 
 
-def window_of(bounds: tuple[int, int | None] | None, video_format: VideoFormat) -> Window:
-    """The part that lies between times in units of a video's time base; None is all."""
-    if bounds is None:
-        return Window()
-    begin, end = bounds
-    return Window(begin * video_format.time_base, None if end is None else end * video_format.time_base)
+def window_of(begin: int, end: int | None, video_format: VideoFormat) -> Window:
+    """The part between times in units of a video's time base; None is to its end."""
+    unit_s = video_format.time_base
+    return Window(begin * unit_s, None if end is None else end * unit_s)
 
 
 def add_other_tracks(
@@ -98,7 +101,7 @@ def add_other_tracks(
         return iter(())
     out.metadata.update(source.metadata)
     tracks = Tracks(out, source, suffix, note, window)
-    if window == Window() and source.chapters():
+    if window.begin_s <= 0 and window.end_s is None and source.chapters():
         out.set_chapters(source.chapters())
     return tracks.packets()
 
@@ -111,6 +114,13 @@ def _container_options(suffix: str, source: InputContainer | None) -> dict[str, 
     return {"movflags": "+faststart" if has_cover else "+faststart+use_metadata_tags"}
 
 
+def _begin(assembly: Assembly) -> int:
+    """What becomes time 0, in units of the video's time base: the wanted part's beginning, or a first negative time."""
+    if assembly.bounds is not None:
+        return assembly.bounds[0]
+    return min(0, *(time for record in assembly.records for time in record.durations))
+
+
 def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) -> Iterator[Timed]:
     """The frames of all pieces in the order of decoding, with decoding times that fit together.
 
@@ -119,12 +129,15 @@ def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) 
     """
     time_base = video_format.time_base
     times = [time for time, _ in _encoded(assembly, time_base)]
+    wanted = sum(record.frames for record in assembly.records)
+    if len(times) != wanted:
+        raise OSError(errno.EIO, f"its pieces hold {len(times)} frames instead of {wanted}")
     ordered = sorted(times)
     places = {time: place for place, time in enumerate(ordered)}
     delay = max(number - places[time] for number, time in enumerate(times))
     step = min((later - earlier for earlier, later in pairwise(ordered)), default=1)
     durations = {time: duration for record in assembly.records for time, duration in record.durations.items()}
-    shift = assembly.bounds[0] if assembly.bounds is not None else 0
+    shift = _begin(assembly)
     for number, (time, packet) in enumerate(_encoded(assembly, time_base)):
         decoded = ordered[number - delay] if number >= delay else ordered[0] - (delay - number) * step
         packet.time_base = time_base

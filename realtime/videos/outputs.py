@@ -1,7 +1,8 @@
 """Owns which file becomes which: folders with their structure, one result for each style, nothing overwritten."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -68,7 +69,12 @@ class _Input(NamedTuple):
 
 
 def find_tasks(
-    inputs: Sequence[str], output: str, styles: Sequence[str], overwrite: bool, form: VideoForm = VideoForm()
+    inputs: Sequence[str],
+    output: str,
+    styles: Sequence[str],
+    overwrite: bool,
+    note: Callable[[str], None] | None = None,
+    form: VideoForm = VideoForm(),
 ) -> list[FileTask]:
     """Pairs inputs with outputs.
 
@@ -81,6 +87,7 @@ def find_tasks(
         output: a file, a folder, a pattern of numbered images, or "-" for standard output.
         styles: their names.
         overwrite: whether files that are there may be replaced.
+        note: takes lines for people: which names were made different.
         form: what is meant by folders and by "-".
 
     Raises:
@@ -92,13 +99,37 @@ def find_tasks(
     found = [one for text in inputs for one in _inputs_of(text, output, form)]
     into_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
     single = len(inputs) == 1 and (form.fps is not None or not Path(inputs[0]).is_dir()) and not into_folder
+    if not single and not into_folder and Path(output).suffix.lower() in WRITABLE_SUFFIXES + VIDEO_SUFFIXES:
+        frames = "; with --fps a folder becomes a video" if len(inputs) == 1 else ""
+        raise OptionError(
+            f"output {output}: several files become a folder; write {output}/ if it is to be called so{frames}"
+        )
+    names = [] if single else _folder_names(found, note)
     tasks = []
-    for one in found:
-        target = Path(output) if single else _target_in(Path(output), one)
+    for number, one in enumerate(found):
+        target = Path(output) if single else Path(output) / names[number]
         _check_suffix(target, one.is_video)
         tasks.append(FileTask(one.source, _for_styles(target, styles), one.is_video, one.sequence))
     _check_targets(tasks, overwrite)
     return tasks
+
+
+def _folder_names(found: Sequence[_Input], note: Callable[[str], None] | None) -> list[Path]:
+    """Where each input goes in the output's folder; where two would be one, those that change their kind keep its name.
+
+    So `IMG_1.HEIC` beside `IMG_1.JPG` becomes `IMG_1.HEIC.jpg`.
+    """
+    names = [_name_in_folder(one) for one in found]
+    times = Counter(names)
+    changed: list[tuple[Path, Path]] = []
+    for number, (one, name) in enumerate(zip(found, names, strict=True)):
+        if times[name] > 1 and one.sequence is None and one.place.suffix != name.suffix:
+            names[number] = one.place.with_name(f"{one.place.name}{name.suffix}")
+            changed.append((one.place, names[number]))
+    if changed and note is not None:
+        others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        note(f"{changed[0][0]} becomes {changed[0][1]}{others}: another input has the name without its ending")
+    return names
 
 
 def _standard_task(
@@ -141,12 +172,11 @@ def _inputs_of(text: str, output: str, form: VideoForm) -> list[_Input]:
     return [_Input(file, place) for file, place in _files_of(path, Path(output))]
 
 
-def _target_in(folder: Path, one: _Input) -> Path:
-    """The file in an output's folder that an input becomes."""
+def _name_in_folder(one: _Input) -> Path:
+    """The file that an input becomes, relative to the output's folder."""
     if one.sequence is not None:
-        return folder / f"{one.place}.mp4"
-    suffix = one.place.suffix.lower()
-    return (folder / one.place).with_suffix(_writable_suffix(suffix, one.is_video))
+        return Path(f"{one.place}.mp4")
+    return one.place.with_suffix(_writable_suffix(one.place.suffix.lower(), one.is_video))
 
 
 def _files_of(path: Path, output: Path) -> list[tuple[Path, Path]]:
@@ -190,7 +220,9 @@ def _check_suffix(target: Path, is_video: bool) -> None:
     allowed = VIDEO_SUFFIXES if is_video and not in_images else WRITABLE_SUFFIXES
     if target.suffix.lower() not in allowed:
         kind = "a video" if is_video and not in_images else "an image"
-        raise OptionError(f"output {target}: {kind} must end in {', '.join(allowed)}; for a folder write {target}/")
+        error = OptionError(f"output {target}: {kind} must end in {', '.join(allowed)}; for a folder write {target}/")
+        error.exit_status = 2
+        raise error
 
 
 def _for_styles(target: Path, styles: Sequence[str]) -> tuple[Path, ...]:
@@ -202,10 +234,13 @@ def _for_styles(target: Path, styles: Sequence[str]) -> tuple[Path, ...]:
 
 def _check_targets(tasks: Sequence[FileTask], overwrite: bool) -> None:
     seen: dict[Path, Path | None] = {}
+    sources = {_identity(task.source): task.source for task in tasks if task.source and task.source.exists()}
     for task in tasks:
         for target in task.targets:
-            if task.source is not None and target.exists() and target.samefile(task.source):
-                raise OptionError(f"output {target}: is the input itself; choose another name")
+            source = sources.get(_identity(target)) if target.exists() else None
+            if source is not None:
+                which = "the input itself" if source == task.source else f"the input {source}"
+                raise OptionError(f"output {target}: is {which}; choose another name")
             if task.is_video and is_pattern(target.name):
                 _check_numbered(target, task.sequence, overwrite)
             if target.is_dir():
@@ -227,3 +262,9 @@ def _check_numbered(pattern: Path, source: ImageSequence | None, overwrite: bool
         raise OptionError(
             f"output {pattern}: {len(there)} such images are there already; use --overwrite, or choose another name"
         )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The same for all names of a file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino

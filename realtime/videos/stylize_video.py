@@ -143,7 +143,8 @@ class _Stages:
         note_changes(self._format, job.encoder, job.targets[0], note)
         self._check_disk(0)
         bounds = None if job.cut is None else job.cut.bounds(reader.info)
-        plan = OutputPlan(job.source, job.encoder, reader.info, bounds, job.fingerprint)
+        begin = min(0, reader.info.start) if bounds is None else bounds[0]
+        plan = OutputPlan(job.source, job.encoder, reader.info, bounds, begin, job.fingerprint)
         targets = zip(job.targets, job.looks, strict=True)
         self.outputs = [self._output(target, look, plan) for target, look in targets]
         for output in self.outputs if job.measures else ():
@@ -174,6 +175,8 @@ class _Stages:
         progress(self._done, total)
         if not self._done:
             raise SinkError(f"video {self._job.source}: holds no image in the part that was asked for")
+        for remark in self._reader.remarks:
+            self._note(remark)
         for output in self.outputs:
             output.finish(self._note_of(output.target))
         styles = [look.style for look in self._job.looks]

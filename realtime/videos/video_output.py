@@ -40,6 +40,7 @@ class OutputPlan:
         encoder: codec and its settings.
         video_format: of the frames.
         bounds: first and end time in units of the video's time base where only a part is wanted.
+        begin: what becomes time 0, in the same units.
         fingerprint: what decides the frames, when work is to be kept for another run; None keeps none.
     """
 
@@ -47,6 +48,7 @@ class OutputPlan:
     encoder: Encoder
     video_format: VideoFormat
     bounds: tuple[int, int | None] | None = None
+    begin: int = 0
     fingerprint: dict[str, Any] | None = None
 
 
