@@ -215,6 +215,8 @@ class FileOptions:
         if self.watch and (self.stats is not None or self.fps is not None):
             raise OptionError("watch: goes neither with --stats nor with --fps; --report writes figures of each file")
         _check_range("smoothing", self.smoothing, (0, 1))
+        if self.pipe_format and "-" not in (*self.inputs, self.output):
+            raise OptionError("format: is of standard input and output; write - for one of them, or leave it out")
         _check_range("fps", None if self.fps is None else float(self.fps), (0.001, 1000))
         if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):
             raise OptionError(f"start {self.start_s} s, end {self.end_s} s: the end must be later than the start")

@@ -128,6 +128,10 @@ def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, r
     return engine
 
 
+def _are_there(task: FileTask) -> bool:
+    return all(target.exists() for target in task.targets)
+
+
 class _Run:
     def __init__(self, options: FileOptions, engine: Engine, styles: list[Style], reporter: Reporter) -> None:
         self._options, self._engine, self._styles, self._reporter = options, engine, styles, reporter
@@ -154,23 +158,26 @@ class _Run:
 
     def watch(self, watched: WatchedFolder, names: list[str]) -> NoReturn:
         """Stylizes what appears, until a signal raises KeyboardInterrupt."""
-        folder, output = Path(self._options.inputs[0]), Path(self._options.output)
-        self._reporter.report("note", str(folder), text="is watched; Ctrl-C ends")
+        self._reporter.report("note", self._options.inputs[0], text="is watched; Ctrl-C ends")
         while True:
             for name in watched.complete():
-                self._watched_file(folder / name, output / name.parent, names, watched.was_done(name))
+                self._watched_file(watched, name, names)
                 watched.done(name)
             sleep(POLL_S)
 
-    def _watched_file(self, source: Path, target_folder: Path, names: list[str], was_done: bool) -> None:
-        inputs, output = [str(source)], f"{target_folder}{os.sep}"
+    def _watched_file(self, watched: WatchedFolder, name: Path, names: list[str]) -> None:
+        source, folder = Path(self._options.inputs[0]) / name, Path(self._options.output) / name.parent
+        output = f"{folder}{os.sep}"
         try:
-            (task,) = find_tasks(inputs, output, names, overwrite=True)
-            is_made = all(target.exists() for target in task.targets)
-            if is_made and not was_done and not self._options.overwrite:  # stopped before it was recorded
+            (task,) = find_tasks([str(source)], output, names, overwrite=True)
+            if watched.has_namesake(name) and not watched.was_done(name) and _are_there(task):
+                output = str(folder / f"{name.name}{task.targets[0].suffix}")
+                (task,) = find_tasks([str(source)], output, names, overwrite=True)
+            if _are_there(task) and not watched.was_done(name) and not self._options.overwrite:
+                # An earlier run made it, and was stopped before it could remember that.
                 self._reporter.report("note", str(source), text=f"left as it is: {task.targets[0]} is there already")
                 return
-            tasks = _checked_tasks(self._options, inputs, output, names)
+            tasks = _checked_tasks(self._options, [str(source)], output, names)
         except StylizationError as error:
             self._reporter.report("error", str(source), text=str(error))
             return

@@ -97,6 +97,8 @@ def find_tasks(
     if STANDARD in (*inputs, output):
         return [_standard_task(inputs, output, styles, overwrite, form)]
     found = [one for text in inputs for one in _inputs_of(text, output, form)]
+    if form.fps is not None and not any(one.sequence for one in found):
+        raise OptionError("fps: is of numbered images and of a folder of images; leave it out")
     into_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
     single = len(inputs) == 1 and (form.fps is not None or not Path(inputs[0]).is_dir()) and not into_folder
     if not single and not into_folder and Path(output).suffix.lower() in WRITABLE_SUFFIXES + VIDEO_SUFFIXES:

@@ -68,6 +68,11 @@ class WatchedFolder:
         """Whether a file of this name was done before, with other content."""
         return name.as_posix() in self._done
 
+    def has_namesake(self, name: Path) -> bool:
+        """Whether another file was done that differs in its ending alone, so that both might become one file."""
+        others = (Path(done) for done in self._done)
+        return any(other != name and other.with_suffix("") == name.with_suffix("") for other in others)
+
     def done(self, name: Path) -> None:
         """Remembers that a file was dealt with as it was when it was complete.
 

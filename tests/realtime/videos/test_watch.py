@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from fakes import IdentityEngine, InvertingEngine, noise
+from PIL import Image as Pillow
 from video_corpus import VideoKind, make_video
 
 from realtime.errors import OptionError, SourceError
@@ -156,6 +158,18 @@ def test_what_appears_is_stylized_once_also_after_a_restart(tmp_path: Path, monk
     assert (tmp_path / "out/deep/b.mp4").is_file()
     told = _watch(tmp_path, monkeypatch, _nothing, _nothing)
     assert told.of("begin") == told.of("error") == []
+
+
+def test_files_that_differ_in_their_endings_alone_become_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def add() -> None:
+        for suffix in (".jpg", ".heic"):
+            heic = suffix == ".heic"
+            image = Pillow.fromarray(noise(seed=int(heic)))
+            (pillow_heif.from_pillow(image) if heic else image).save(tmp_path / f"in/a{suffix}")
+
+    told = _watch(tmp_path, monkeypatch, add, _nothing, _nothing)
+    assert len(told.of("done")) == 2
+    assert {path.name for path in (tmp_path / "out").glob("a*")} in ({"a.jpg", "a.heic.jpg"}, {"a.jpg", "a.jpg.jpg"})
 
 
 def test_a_result_that_was_made_before_it_was_recorded_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
