@@ -1,25 +1,24 @@
 """Owns reading and writing images: orientation, colour profile, transparency and depth."""
 
 import io
-import struct
 import sys
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import ImageCms, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError, SourceError
 from realtime.frame import Image, resize_to_fit
+from realtime.media.deep_image import TIFF_MARKS, deep_tiff, eight_bits
 from realtime.media.image_memory import image_needs, shrunk_while_converted
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
@@ -149,13 +148,13 @@ def decode_still(
             suffix = _suffix_of(opened.format or "")
             if shrinks and max_side_px is not None:
                 opened.draft("RGB", (max_side_px, max_side_px))  # of JPEG only
-            upright = _eight_bits(opened, content)
+            upright = eight_bits(opened, content)
             if shrinks and max_side_px is not None:
                 upright = shrunk_while_converted(upright, max_side_px)
             return shown_image(upright, suffix).shrunk(max_side_px)
     except UnidentifiedImageError as error:
-        if content[:4] in _TIFF_MARKS:
-            return shown_image(_deep_tiff(content, name, limits or ImageLimits()), ".tif").shrunk(max_side_px)
+        if content[:4] in TIFF_MARKS:
+            return shown_image(deep_tiff(content, name, (limits or ImageLimits()).check), ".tif").shrunk(max_side_px)
         raise SourceError(f"{name}: is damaged or of a kind that is not known; give {_KINDS}") from error
     except MemoryError as error:
         raise SourceError(f"{name}: there is not enough memory for it; use a smaller --max-side") from error
@@ -233,7 +232,6 @@ def on_white(pixels: Image, alpha: NDArray[np.uint8]) -> Image:
     return np.asarray(np.rint(pixels * share + 255 * (1 - share)), np.uint8)
 
 
-_TIFF_MARKS = (b"II*\0", b"MM\0*")
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC"
 
 
@@ -242,51 +240,6 @@ def _suffix_of(pillow_format: str) -> str:
     return {"JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif"}.get(
         pillow_format, ".png"
     )
-
-
-def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
-    """The same image with 8 bits for each component; Pillow itself would cut values off or refuse them."""
-    deep = opened.mode.startswith("I") or opened.mode == "F" or opened.format == "TIFF"
-    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if deep else None
-    if decoded is None or decoded.dtype == np.uint8:
-        opened.load()
-        return opened
-    image = _rounded(decoded)
-    image.info.update({key: opened.info[key] for key in ("icc_profile", "exif") if key in opened.info})
-    return image
-
-
-def _rounded(decoded: NDArray[Any]) -> Pillow.Image:
-    """An image as OpenCV gives it, (H, W) or (H, W, BGR or BGRA), with 8 bits; floats are 0..1, no number is 0."""
-    eight: NDArray[np.uint8]
-    if decoded.dtype == np.uint16:
-        eight = np.asarray(cv2.convertScaleAbs(decoded, alpha=255 / 65535), np.uint8).reshape(decoded.shape)
-    else:
-        eight = np.rint(np.clip(np.nan_to_num(decoded), 0, 1) * 255).astype(np.uint8)
-    if eight.ndim == 3:
-        eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
-    return Pillow.fromarray(np.ascontiguousarray(eight))
-
-
-def _deep_tiff(content: bytes, name: str, limits: ImageLimits) -> Pillow.Image:
-    """A TIFF of a kind that Pillow does not know, such as RGB in floating point."""
-    header = io.BytesIO(content)
-    directory = TiffImagePlugin.ImageFileDirectory_v2(header.read(8))
-    try:
-        header.seek(directory.next)
-        with warnings.catch_warnings(action="ignore"):  # of what is damaged, which is said below
-            directory.load(header)
-        tags = [directory.get(tag, 0) for tag in (TiffImagePlugin.IMAGEWIDTH, TiffImagePlugin.IMAGELENGTH)]
-        limits.check(name, *map(int, tags))
-        decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    except (OSError, ValueError, TypeError, SyntaxError, struct.error, cv2.error) as error:
-        raise SourceError(f"{name}: is damaged ({error})") from error
-    if decoded is None:
-        bits = directory.get(TiffImagePlugin.BITSPERSAMPLE, ("?",))
-        raise SourceError(
-            f"{name}: is damaged, or a kind of TIFF that is not read ({bits[0]} bits); convert it to 8, 16 or 32 bits"
-        )
-    return _rounded(decoded)
 
 
 def _alpha(image: Pillow.Image) -> NDArray[np.uint8] | None:

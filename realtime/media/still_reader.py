@@ -18,7 +18,7 @@ from realtime.frame import fit_size_wh
 from realtime.media.colour import ColourTags
 from realtime.media.image_file import IMAGE_SUFFIXES, ImageLimits, StillImage, read_still, shown_image
 from realtime.media.resize import resize
-from realtime.media.video_reader import Cut, VideoFrame, VideoInfo
+from realtime.media.video_frame import Cut, VideoFrame, VideoInfo
 
 DEFAULT_RATE = Fraction(25)
 _SRGB = ColourTags(matrix=1, primaries=1, transfer=13)

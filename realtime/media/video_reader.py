@@ -2,7 +2,6 @@
 
 import time as clock
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -19,46 +18,14 @@ from av.video.stream import VideoStream
 
 from realtime.errors import SourceError
 from realtime.frame import Image, fit_size_wh
-from realtime.media.codecs import VideoFormat
 from realtime.media.colour import Alpha, ToRgb, bit_depth, displayed_size_wh, has_alpha, tags_of
 from realtime.media.standard_input import SpooledInput
 from realtime.media.timeline import Timeline
+from realtime.media.video_frame import Cut, VideoFrame, VideoInfo
 
 MAX_SIDE_PX = 16384
 _DEFAULT_RATE = Fraction(25)
 _TOLERATED_FRAMES = 3
-
-
-@dataclass(frozen=True)
-class VideoInfo(VideoFormat):
-    """What a video is.
-
-    Attributes:
-        frames: how many there are by the file's own word, or an estimate from its duration; 0 is unknown.
-        start: time of its first image, in units of its time base.
-    """
-
-    frames: int = 0
-    start: int = 0
-
-
-@dataclass(frozen=True)
-class VideoFrame:
-    """One decoded image.
-
-    Attributes:
-        pixels: uint8 (H, W, 3) RGB.
-        time: when it is shown, in units of the video's time base; always later than the one before.
-        duration: in the same units; how long it is shown.
-        capture_time_s: `time.perf_counter()` when it was decoded.
-        alpha: how opaque pixels are, uint8 (H, W), 255 is opaque; None in a video that does not say.
-    """
-
-    pixels: Image
-    time: int
-    duration: int
-    capture_time_s: float
-    alpha: Alpha | None = None
 
 
 def open_container(source: Path | str | SpooledInput) -> InputContainer:
@@ -129,7 +96,7 @@ class VideoReader:
             first.pts or 0,
         )
 
-    def frames(self, cut: "Cut | None" = None, skip: int = 0) -> Iterator[VideoFrame]:
+    def frames(self, cut: Cut | None = None, skip: int = 0) -> Iterator[VideoFrame]:
         """Gives all images in the order in which they are shown; can be called once.
 
         Args:
@@ -295,22 +262,3 @@ def _alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
         return None
     assert isinstance(decoder, VideoCodecContext)
     return decoder
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A part of a video, in seconds from its beginning.
-
-    Attributes:
-        start_s: its first moment.
-        end_s: the moment after it; None is the video's end.
-    """
-
-    start_s: float = 0.0
-    end_s: float | None = None
-
-    def bounds(self, info: VideoInfo) -> tuple[int, int | None]:
-        """The first moment and the one after the last, in units of the video's time base."""
-        begin = info.start + round(Fraction(self.start_s) / info.time_base)
-        end = None if self.end_s is None else info.start + round(Fraction(self.end_s) / info.time_base)
-        return begin, end

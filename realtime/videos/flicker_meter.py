@@ -4,7 +4,7 @@ import math
 
 from neural_style.judging.flicker import mean_of_known, measure_motion, pair_error
 from realtime.frame import Image, resize_to_fit
-from realtime.media.video_reader import VideoFrame
+from realtime.media.video_frame import VideoFrame
 from realtime.postprocess import is_cut
 
 _MEASURED_WH = (256, 256)

@@ -18,7 +18,7 @@ from realtime.errors import EngineError, EngineTimeoutError
 from realtime.look import Look
 from realtime.media.readers import VideoSource
 from realtime.media.standard_input import SpooledInput
-from realtime.media.video_reader import Cut
+from realtime.media.video_frame import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
 from realtime.output_names import check_output, held_names
 from realtime.stroke_size import StrokeEngine

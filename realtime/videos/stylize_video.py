@@ -18,7 +18,7 @@ from realtime.mailbox import BoundedMailbox
 from realtime.media.codecs import Encoder
 from realtime.media.readers import FrameReader, VideoSource, open_reader
 from realtime.media.still_reader import is_pattern
-from realtime.media.video_reader import Cut, VideoFrame
+from realtime.media.video_frame import Cut, VideoFrame
 from realtime.stats import Stats, StatsReport
 from realtime.videos.direct_output import DirectOutput
 from realtime.videos.flicker_meter import FlickerMeter

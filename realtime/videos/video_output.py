@@ -13,7 +13,7 @@ from realtime.media.codecs import Encoder, VideoFormat
 from realtime.media.colour import Alpha
 from realtime.media.image_file import on_white
 from realtime.media.readers import VideoSource
-from realtime.media.video_reader import VideoFrame
+from realtime.media.video_frame import VideoFrame
 from realtime.postprocess import Finisher, Smoothed
 from realtime.stats import Stats
 from realtime.videos.flicker_meter import FlickerMeter

@@ -16,7 +16,7 @@ from realtime.frame import Image
 from realtime.look import Look
 from realtime.media.codecs import find_encoder
 from realtime.media.colour import ColourTags
-from realtime.media.video_reader import Cut
+from realtime.media.video_frame import Cut
 from realtime.options import CodecName
 from realtime.style import Style
 from realtime.videos.segments import SegmentRecord, SegmentWriter

@@ -17,7 +17,7 @@ from video_corpus import VideoKind, make_video
 
 from realtime.errors import OptionError, SourceError
 from realtime.media.image_file import StillImage, write_still
-from realtime.media.video_reader import VideoFrame
+from realtime.media.video_frame import VideoFrame
 from realtime.options import FileOptions
 from realtime.videos import job, watch
 from realtime.videos.flicker_meter import FlickerMeter
