@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from neural_style.atomic_file import whole_file
@@ -49,14 +50,25 @@ class DirectOutput(VideoOutput):
         with sink_errors(f"video {self.target or 'standard output'}", advice), ExitStack() as opened:
             source = open_tracks(self._plan.source, opened)
             file = opened.enter_context(self._destination())
-            with self._container(file) as out:
-                stream = add_video_stream(out, self._plan.encoder, self._plan.video_format)
-                end = None if self._plan.bounds is None else self._plan.bounds[1]
-                window = window_of(self._plan.begin, end, self._plan.video_format)
-                others = _from_zero(add_other_tracks(out, source, self._suffix, self._note, window))
-                images = self._images(stream, stats, count)
-                for _, _, packet in heapq.merge(images, others, key=lambda timed: timed[:2]):
-                    out.mux_one(packet)
+            try:
+                self._write(file, source, stats, count)
+            except (FFmpegError, OSError) as error:
+                if isinstance(file, Path) or file.failure is None:
+                    raise
+                raise file.failure from error
+
+    def _write(
+        self, file: "Path | _StandardOutput", source: InputContainer | None, stats: Stats, count: Callable[[], None]
+    ) -> None:
+        """Writes the frames and what else the source holds."""
+        plan = self._plan
+        with self._container(file) as out:
+            stream = add_video_stream(out, plan.encoder, plan.video_format)
+            window = window_of(plan.begin, None if plan.bounds is None else plan.bounds[1], plan.video_format)
+            others = _from_zero(add_other_tracks(out, source, self._suffix, self._note, window))
+            images = self._images(stream, stats, count)
+            for _, _, packet in heapq.merge(images, others, key=lambda timed: timed[:2]):
+                out.mux_one(packet)
 
     def finish(self, note: Note) -> None:
         """See `VideoOutput.finish`; `encode` has done it."""
@@ -112,9 +124,20 @@ def _timed(packets: Sequence[AnyPacket]) -> Iterator[Timed]:
 
 
 class _StandardOutput:
-    """What FFmpeg needs of a file; without `seek`, which a pipe has not."""
+    """What FFmpeg needs of a file; without `seek`, which a pipe has not.
+
+    Attributes:
+        failure: why it could not be written, of which FFmpeg tells nothing.
+    """
+
+    def __init__(self) -> None:
+        self.failure: OSError | None = None
 
     def write(self, content: bytes) -> int:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            self.failure = error
+            raise
         return len(content)

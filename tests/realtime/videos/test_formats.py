@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from video_corpus import VideoKind, images_of, make_video, take_apart
 
+from realtime.errors import SinkError
 from realtime.frame import Image
 from realtime.look import Look
 from realtime.media.codecs import find_encoder
@@ -204,6 +205,19 @@ def test_transparency_is_put_on_white_where_the_codec_has_none(tmp_path: Path) -
     _, notes = stylize(tmp_path / "in.png", tmp_path / "out.mp4")
     assert "put on white" in notes[0]
     assert take_apart(tmp_path / "out.mp4").images[0][:, 0].min() > 240
+
+
+def test_who_reads_standard_output_may_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class _Gone:
+        class buffer:  # noqa: N801
+            @staticmethod
+            def write(_: bytes) -> None:
+                raise BrokenPipeError(32, "Broken pipe")
+
+    source = make_video(tmp_path / "in", VideoKind(sound_s=0.3))
+    monkeypatch.setattr(sys, "stdout", _Gone)
+    with pytest.raises(SinkError, match=r"standard output: cannot be written \(Broken pipe\)"):
+        stylize(source, None, pipe_format="mkv")
 
 
 def test_an_opaque_gif_is_not_called_transparent(tmp_path: Path) -> None:
