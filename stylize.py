@@ -42,7 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--fps", type=cli.parse_rate, help=fps)
     piped = "standard input and output are videos, and output is of this kind"
     add("--format", dest="pipe_format", choices=PIPE_FORMAT_NAMES, help=piped)
-    add("--codec", choices=CODEC_NAMES, help="of videos (default: h264, or vp9 in .webm)")
+    add("--codec", choices=CODEC_NAMES, help="of videos (default: h264, vp9 in .webm, gif in .gif)")
     add("--start", metavar="TIME", help="begin videos here: seconds, MM:SS or HH:MM:SS")
     add("--end", metavar="TIME", help="end videos here")
     add("--max-side", dest="max_side_px", type=int, metavar="PX", help="shrink what is larger")

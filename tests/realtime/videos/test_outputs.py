@@ -111,7 +111,7 @@ def test_standard_output_takes_one_style(folder: Path) -> None:
 
 
 def test_names_that_only_differ_by_their_ending_stay_apart_and_that_is_said(tmp_path: Path) -> None:
-    for name in ("IMG_1.HEIC", "IMG_1.JPG", "IMG_2.HEIC", "a.avi", "a.flv", "a.mp4", "b.gif"):
+    for name in ("IMG_1.HEIC", "IMG_1.JPG", "IMG_2.HEIC", "a.avi", "a.flv", "a.mp4", "b.gif", "c.wmv"):
         (tmp_path / name).write_bytes(b"-")
     said: list[str] = []
     tasks = find_tasks([str(tmp_path)], str(tmp_path / "out"), ["s"], False, said.append)
@@ -123,7 +123,8 @@ def test_names_that_only_differ_by_their_ending_stay_apart_and_that_is_said(tmp_
         "a.avi": "a.avi.mp4",
         "a.flv": "a.flv.mp4",
         "a.mp4": "a.mp4",
-        "b.gif": "b.mp4",
+        "b.gif": "b.gif",
+        "c.wmv": "c.mp4",
     }
     assert said == ["IMG_1.HEIC becomes IMG_1.HEIC.jpg and 3 more: another input has the name without its ending"]
 
