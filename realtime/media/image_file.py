@@ -86,7 +86,9 @@ class StillImage:
         return replace(self, pixels=resize_to_fit(self.pixels, inside_wh), alpha=alpha)
 
 
-def read_still(path: Path | None, what: str = "image", max_side_px: int | None = None) -> StillImage:
+def read_still(
+    path: Path | None, what: str = "image", limits: ImageLimits | None = None, max_side_px: int | None = None
+) -> StillImage:
     """Reads an image file, or standard input for None.
 
     Orientation by EXIF is applied, colours are converted from the image's own profile to
@@ -95,6 +97,7 @@ def read_still(path: Path | None, what: str = "image", max_side_px: int | None =
     Args:
         path: the file.
         what: what it is, for messages: "photograph".
+        limits: the largest that is decoded.
         max_side_px: it is shrunk to so many px; None is none.
 
     Raises:
@@ -105,7 +108,7 @@ def read_still(path: Path | None, what: str = "image", max_side_px: int | None =
         content = sys.stdin.buffer.read() if path is None else path.read_bytes()
     except OSError as error:
         raise SourceError(f"{name}: cannot be read ({error.strerror})") from error
-    return decode_still(content, name, ImageLimits(), max_side_px=max_side_px)
+    return decode_still(content, name, limits, max_side_px=max_side_px)
 
 
 def readable_images(paths: Iterable[Path]) -> Iterator[Image]:
