@@ -110,6 +110,9 @@ def run(chosen: argparse.Namespace) -> int:
 
     logging.basicConfig(format="%(message)s")
     check_output(options, chosen.resume, _taken_names(options.output.parent))
+    if chosen.resume and options.output.exists() and not options.state_path.exists():
+        cli.say(f"{options.output} is trained to its end: nothing is left to do")
+        return 0
     run_training(options, chosen.resume)
     written = [str(options.output)]
     if options.network != "style":

@@ -104,7 +104,9 @@ def test_resume_goes_on_from_the_last_checkpoint_and_nothing_of_use_to_nobody_st
     assert Path("out.training.pt").is_file()
     assert run(*arguments, "--resume") == 0
     assert "step 2 of 2" in capsys.readouterr().out
-    assert sorted(path.name for path in Path().glob("out.*")) == ["out.onnx", "out.preview.png", "out.safetensors"]
+    assert sorted(path.name for path in Path().glob("out.*")) == ["out.onnx", "out.safetensors"]
+    assert run(*arguments, "--resume") == 0
+    assert "is trained to its end" in capsys.readouterr().out
 
 
 def _interrupt(_: object) -> None:
@@ -372,7 +374,8 @@ def test_an_interrupt_of_several_processes_is_said_once_and_leaves_none(folder: 
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors.splitlines() == ["interrupted; --resume goes on from the last checkpoint"]
+    line = "interrupted; --resume goes on from the last checkpoint, and needs the .training.pt beside it"
+    assert errors.splitlines() == [line]
     assert psutil.wait_procs(members, timeout=10)[1] == []
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neural_style.networks.fast_net import FastNet
-from neural_style.networks.tiles import stylize_in_tiles
+from neural_style.networks.tiles import Progress, stylize_in_tiles
 from neural_style.weights.checkpoint import StyleNetwork, load_checkpoint
 from neural_style.weights.state_dict import first_reason
 from realtime.engines.cuda_runner import CudaRunner
@@ -53,6 +53,7 @@ class TorchEngine:
             come at once, which only an NVIDIA GPU can make use of.
         tile_px: stylize images in tiles of at most this side, for those larger than memory; they are the same up to
             rounding. None is in one.
+        progress: takes how many passes of tiles are done, and how many there will be.
 
     Attributes:
         info: see `Engine.info`.
@@ -62,12 +63,19 @@ class TorchEngine:
         CheckpointError: a checkpoint cannot be read.
     """
 
-    def __init__(self, catalogue: Catalogue, options: EngineOptions, tile_px: int | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        options: EngineOptions,
+        tile_px: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         self._device, precision = _device_and_precision(options)
         self._dtype = _DTYPES[precision]
         self._networks = run_in_torch_thread(lambda: self._load_networks(catalogue))
         if not self._networks:
             raise EngineError("engine torch: no style has a checkpoint; use --engine onnx for .onnx files")
+        self._progress = progress
         self._tile_px = tile_px  # tiles of an image differ in size, so a recorded graph could not be replayed
         self._records = tile_px is None and self._can_record(self._device)
         self._parallel = options.parallel_batches if self._records else 1
@@ -140,7 +148,7 @@ class TorchEngine:
         if self._tile_px is not None:
             per_image = [None] * len(images) if vectors is None else [vector[None] for vector in vectors]
             pairs = zip(images, per_image, strict=True)
-            return np.stack([stylize_in_tiles(network, image, vector, self._tile_px) for image, vector in pairs])
+            return np.stack([stylize_in_tiles(network, *pair, self._tile_px, self._progress) for pair in pairs])
         frames = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
         stylized = network(frames.permute(0, 3, 1, 2).float(), vectors)  # (N, 3, H, W)
         rounded = stylized.clamp(0, 255).round().to(torch.uint8)

@@ -1,6 +1,7 @@
 """Owns reading and writing images: orientation, colour profile, transparency and depth."""
 
 import io
+import struct
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -161,7 +162,7 @@ def decode_still(
         raise SourceError(f"{name}: is damaged or of a kind that is not known; give {_KINDS}") from error
     except MemoryError as error:
         raise SourceError(f"{name}: there is not enough memory for it; use a smaller --max-side") from error
-    except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, cv2.error, *DECODERS_RAISE) as error:
         raise SourceError(f"{name}: is damaged ({error})") from error
 
 
@@ -234,6 +235,9 @@ def on_white(pixels: Image, alpha: NDArray[np.uint8]) -> Image:
     share = alpha[..., None].astype(np.float32) / 255
     return np.asarray(np.rint(pixels * share + 255 * (1 - share)), np.uint8)
 
+
+DECODERS_RAISE = (RuntimeError, ArithmeticError, LookupError, TypeError, struct.error)
+"""What else comes out of Pillow's decoders for files that are damaged in one way or another."""
 
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC"
 

@@ -16,11 +16,12 @@ from PIL import UnidentifiedImageError
 from realtime.errors import SourceError
 from realtime.frame import fit_size_wh
 from realtime.media.colour import ColourTags
-from realtime.media.image_file import IMAGE_SUFFIXES, ImageLimits, StillImage, read_still, shown_image
+from realtime.media.image_file import DECODERS_RAISE, IMAGE_SUFFIXES, ImageLimits, StillImage, read_still, shown_image
 from realtime.media.resize import resize
 from realtime.media.video_frame import Cut, VideoFrame, VideoInfo
 
 DEFAULT_RATE = Fraction(25)
+_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, MemoryError, *DECODERS_RAISE)
 _SRGB = ColourTags(matrix=1, primaries=1, transfer=13)
 _ANIMATED = {".webp": "WEBP", ".png": "PNG", ".apng": "PNG", ".avif": "AVIF"}
 _UNIT = Fraction(1, 1000)
@@ -101,7 +102,7 @@ def is_animation(path: Path) -> bool:
     try:
         with _opened(path) as opened:
             return bool(getattr(opened, "is_animated", False))
-    except (OSError, ValueError, SyntaxError, EOFError):
+    except _DAMAGE:
         return False
 
 
@@ -245,7 +246,7 @@ def _durations_ms(path: Path) -> list[int]:
             try:
                 opened.seek(number)
                 opened.load()
-            except (OSError, ValueError, SyntaxError, EOFError):
+            except _DAMAGE:
                 durations.append(_UNSTATED_MS)
                 continue
             durations.append(round(float(opened.info.get("duration") or 0)) or _UNSTATED_MS)
@@ -265,7 +266,7 @@ def _animated(opened: Pillow.Image, durations: list[int]) -> Iterator[_Timed]:
             try:
                 opened.seek(number)
                 return shown_image(opened.copy(), ".png")
-            except (OSError, ValueError, SyntaxError, EOFError) as error:
+            except _DAMAGE as error:
                 raise SourceError(f"image {number + 1}: is damaged ({error})") from error
 
         yield _Timed(load, time, duration)

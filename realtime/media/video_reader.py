@@ -237,7 +237,8 @@ class VideoReader:
         """After the last image: what the file promised in its header or by packets, and did not give."""
         promised = max(self._promised, self._stream.frames - self._discarded)
         if self._container.duration:
-            begin_s = (self._container.start_time or 0) / av.time_base
+            from_zero = self._container.format.name.startswith("matroska")  # its duration counts from time 0
+            begin_s = 0.0 if from_zero else (self._container.start_time or 0) / av.time_base
             missing_s = begin_s + self._container.duration / av.time_base - self._end_s
             if missing_s * self.info.rate > _TOLERATED_FRAMES:  # no track reaches the end that the header states
                 promised = max(promised, self._given + round(missing_s * float(self.info.rate)))

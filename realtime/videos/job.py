@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any, NoReturn
@@ -123,13 +124,18 @@ def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, r
         raise EngineError(f"tile: not with engine {options.engine.engine}; use --engine torch, or leave --tile out")
     from realtime.engines.torch_engine import TorchEngine
 
-    engine = TorchEngine(catalogue, options.engine, options.tile_px)
+    progress = partial(_report_parts, reporter) if options.engine.parallel_batches == 1 else None  # videos tell frames
+    engine = TorchEngine(catalogue, options.engine, options.tile_px, progress)
     report_unused_gpu("torch", options.engine, note)
     return engine
 
 
 def _are_there(task: FileTask) -> bool:
     return all(target.exists() for target in task.targets)
+
+
+def _report_parts(reporter: Reporter, done: int, total: int) -> None:
+    reporter.report("progress", "parts", frames=done, total=total)
 
 
 class _Run:
