@@ -59,13 +59,8 @@ class _Input(NamedTuple):
 
     source: Path | None
     place: Path
+    is_video: bool
     sequence: ImageSequence | None = None
-
-    @property
-    def is_video(self) -> bool:
-        if self.source is None or self.sequence is not None:
-            return self.sequence is not None
-        return self.source.suffix.lower() not in IMAGE_SUFFIXES or is_animation(self.source)
 
 
 def find_tasks(
@@ -139,7 +134,7 @@ def _standard_task(
 ) -> FileTask:
     if len(inputs) != 1:
         raise OptionError(f"input {STANDARD}: standard input or output goes with one file, got {len(inputs)} inputs")
-    found = [_Input(None, Path())] if inputs[0] == STANDARD else _inputs_of(inputs[0], output, form)
+    found = [_Input(None, Path(), False)] if inputs[0] == STANDARD else _inputs_of(inputs[0], output, form)
     if len(found) != 1:
         raise OptionError(f"output {STANDARD}: standard output takes one file; {inputs[0]} holds {len(found)}")
     one = found[0]
@@ -165,13 +160,17 @@ def _inputs_of(text: str, output: str, form: VideoForm) -> list[_Input]:
         if not files:
             raise SourceError(f"input {text}: there is no file of such a name with a number")
         rate = DEFAULT_RATE if form.fps is None else form.fps
-        return [_Input(path, Path(stem_of_pattern(path)), ImageSequence(text, files, rate))]
+        return [_Input(path, Path(stem_of_pattern(path)), True, ImageSequence(text, files, rate))]
     if form.fps is not None and path.is_dir():
         sequence = sequence_of_folder(path, form.fps)
         if not sequence.files:
             raise SourceError(f"input {path}: the folder holds no image; leave --fps out to stylize the folders in it")
-        return [_Input(path, Path(path.resolve().name), sequence)]
-    return [_Input(file, place) for file, place in _files_of(path, Path(output))]
+        return [_Input(path, Path(path.resolve().name), True, sequence)]
+    return [_Input(file, place, _is_video(file)) for file, place in _files_of(path, Path(output))]
+
+
+def _is_video(file: Path) -> bool:
+    return file.suffix.lower() not in IMAGE_SUFFIXES or is_animation(file)
 
 
 def _name_in_folder(one: _Input) -> Path:
