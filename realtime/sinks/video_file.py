@@ -117,29 +117,36 @@ class VideoFileSink:
         """See `Sink.abandon`; what was recorded is kept under another name."""
         try:
             frames, kept = self._complete(self._incomplete, replaces=False)
-        except SinkError:
-            return ""
+        except SinkError as error:
+            return str(error)
         what = "what was" if self._writer is not None and self._writer.failed else f"the {frames} frames"
         return f"kept {what} recorded before the error as {kept}" if frames else ""
 
     def _complete(self, path: Path, replaces: bool) -> tuple[int, Path]:
         """Ends the file, gives it its name or the next that is free, and says how many frames it holds.
 
-        Where that is none, no file is left. What could not be completed keeps what was written.
+        Where that is none, no file is left. One that cannot be ended is kept as incomplete, if it plays.
         """
-        frames, named = 0, path
         try:
-            if self._writer is not None:
-                with self._sink_errors():
-                    self._writer.close()
-                    if self._writer.failed and not plays(self._partial):
-                        return 0, path
-                    named = self._named(path, replaces)
-                frames = self._writer.frames
+            if self._writer is None:
+                return 0, path
+            failure: SinkError | None = None
+            try:
+                self._writer.close()
+            except SinkError as error:
+                failure, path, replaces = error, self._incomplete, False
+            if self._writer.failed and not plays(self._partial):
+                if failure is not None:
+                    raise failure
+                return 0, path
+            with self._sink_errors():
+                named = self._named(path, replaces)
+            if failure is not None:
+                raise SinkError(f"{failure}; what was recorded until then is kept as {named}") from failure
+            return self._writer.frames, named
         finally:
             self._remove_partial()
             self._lock.release()
-        return frames, named
 
     def _named(self, path: Path, replaces: bool) -> Path:
         while True:

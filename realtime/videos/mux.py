@@ -118,7 +118,7 @@ def _begin(assembly: Assembly) -> int:
     """What becomes time 0, in units of the video's time base: the wanted part's beginning, or a first negative time."""
     if assembly.bounds is not None:
         return assembly.bounds[0]
-    return min(0, *(time for record in assembly.records for time in record.durations))
+    return min(0, min((time for record in assembly.records for time in record.durations), default=0))
 
 
 def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) -> Iterator[Timed]:

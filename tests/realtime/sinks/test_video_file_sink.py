@@ -313,3 +313,22 @@ def test_a_write_that_fails_is_told_and_what_can_be_played_is_kept(tmp_path: Pat
         with closing(VideoReader(kept)) as reader:
             assert len(list(reader.frames())) > 0
     assert bool(line) or limit < 20_000
+
+
+def test_a_recording_that_cannot_be_ended_is_kept_as_far_as_it_plays(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before, path = resource.getrlimit(resource.RLIMIT_FSIZE), tmp_path / "out.mp4"
+    sink = VideoFileSink(path, 10.0)
+    for index in range(25):
+        sink.write(make_stylized(noise((320, 240), seed=index), index, index / 10))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (partial_path(path).stat().st_size, before[1]))
+    try:
+        with pytest.raises(SinkError, match="what was recorded until then is kept as") as failed:
+            sink.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    kept = tmp_path / "out.incomplete.mp4"
+    assert str(failed.value).endswith(str(kept))
+    assert list(tmp_path.iterdir()) == [kept]
+    with closing(VideoReader(kept)) as reader:
+        assert len(list(reader.frames())) > 10
