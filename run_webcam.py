@@ -39,7 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--tls-key", type=Path, metavar="FILE.pem", help="the key of --tls-cert")
     add("--open-stage", action="store_true", help="of the web page: every visitor may change what all see")
     _add_show_arguments(parser)
-    add("--record", type=Path, metavar="FILE", help="also write the stylized frames to this video file")
+    add("--record", type=Path, metavar="FILE", help="also write the stylized frames: .mp4, .mkv, .mov, .webm or .gif")
     add("--overwrite", action="store_true", help="replace a recording or statistics that are there")
     add("--max-frames", type=int, metavar="N", help="stop after N stylized frames")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics at the end")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from realtime import cli
 from realtime.errors import OptionError
 from realtime.interrupts import ended_by_signals
-from realtime.options import CODEC_NAMES, EngineOptions, FileOptions, LookOptions
+from realtime.options import CODEC_NAMES, PIPE_FORMAT_NAMES, EngineOptions, FileOptions, LookOptions
 
 if TYPE_CHECKING:
     from realtime.videos.reporting import Reporter
@@ -33,11 +33,17 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 done, 1 failed, 2 wrong command line, 3 a damaged video lost frames, 130 interrupted.",
     )
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="images, videos or folders; - is standard input")
-    add("-o", "--output", required=True, help="file, or folder for several; - is standard output")
+    inputs = "images, videos, folders, or numbered images as frames/%%05d.png; - is standard input"
+    add("inputs", nargs="+", metavar="INPUT", help=inputs)
+    output = "file, folder for several, or %%05d.png for numbered images; - is standard output"
+    add("-o", "--output", required=True, help=output)
     style = f"names and blends as a,b:0.6+c:0.4, or all (default {LookOptions.style}; of a sheet all)"
     cli.add_look_arguments(parser, style, smoothing=f"0 for images, {LookOptions.smoothing} for videos")
-    add("--codec", choices=CODEC_NAMES, help="of videos (default: h264, or vp9 in .webm)")
+    fps = "frames per second of numbered images (default 25); with it, a folder of images is one video"
+    add("--fps", type=cli.parse_rate, help=fps)
+    piped = "standard input and output are videos, and output is of this kind"
+    add("--format", dest="pipe_format", choices=PIPE_FORMAT_NAMES, help=piped)
+    add("--codec", choices=CODEC_NAMES, help="of videos (default: h264, vp9 in .webm, gif in .gif)")
     add("--start", metavar="TIME", help="begin videos here: seconds, MM:SS or HH:MM:SS")
     add("--end", metavar="TIME", help="end videos here")
     add("--max-side", dest="max_side_px", type=int, metavar="PX", help="shrink what is larger")
@@ -49,6 +55,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--replay", action="store_true", help="stylize what run_webcam.py --record-input wrote, with the looks it had")
     add("--resume", action="store_true", help="keep unfinished videos, and go on with those of an earlier run")
     add("--overwrite", action="store_true", help="replace files that are there")
+    add("--watch", action="store_true", help="stylize what appears in a folder, until interrupted; each file once")
+    add("--report", action="store_true", help="write figures of each input beside its result, as NAME.report.json")
     add("--json", action="store_true", help="tell what happens in lines of JSON, on standard output")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics of videos at the end")
     cli.add_engine_arguments(parser, network="fine", batch="what is fastest")
@@ -66,7 +74,7 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
     return cli.read_options(
         FileOptions,
         chosen,
-        styles=chosen.style or ("all" if chosen.sheet else LookOptions.style),
+        styles=("all" if chosen.sheet else LookOptions.style) if chosen.style is None else chosen.style,
         look=cli.read_options(LookOptions, chosen),
         start_s=0.0 if chosen.start is None else cli.parse_time_s(chosen.start),
         end_s=None if chosen.end is None else cli.parse_time_s(chosen.end),

@@ -23,6 +23,7 @@ from neural_style.networks.fast_net import FastNet
 from neural_style.photos import find_photos, packaged_photos
 from neural_style.weights.checkpoint import StyleNetwork, content_hash, load_checkpoint, read_header
 from neural_style.weights.onnx_format import seal
+from neural_style.weights.state_dict import first_reason
 from realtime.media.image_file import readable_images
 from realtime.media.resize import resize
 
@@ -136,6 +137,10 @@ def export_network(
     photographs = _photographs(options.photo_dir) if options.precision == "int8" else []
     model = _in_precision(build_model(network, options), network, options, photographs)
     onnx.helper.set_model_props(model, _metadata(network, style_credits, options))
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"model file {output}: breaks the ONNX standard ({first_reason(error)})") from error
     with whole_file(output) as partial:
         partial.write_bytes(seal(model))
         parity = compare_with_torch(network, partial, options, photographs[:4])

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,20 @@ _EQUAL_RANGE = 100.0
 def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     """Convolutions in half precision; norms and pixels stay in single precision, and so do inputs and outputs."""
     halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, op_block_list=_KEPT_IN_FP32)
+    sort_nodes(halved)
     return halved
+
+
+def sort_nodes(model: onnx.ModelProto) -> None:
+    """Puts each node after those whose results it takes, as the standard demands; the converter appends its casts."""
+    nodes = list(model.graph.node)
+    makers = {name: place for place, node in enumerate(nodes) for name in node.output}
+    order = TopologicalSorter(
+        {place: [makers[name] for name in node.input if name in makers] for place, node in enumerate(nodes)}
+    )
+    ordered = [nodes[place] for place in order.static_order()]
+    del model.graph.node[:]
+    model.graph.node.extend(ordered)
 
 
 def to_int8(model: onnx.ModelProto, feeds: Feeds, results_too: bool) -> onnx.ModelProto:

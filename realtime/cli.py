@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from fractions import Fraction
 from typing import Any, NoReturn, TypeVar
 
 from neural_style.errors import StylizationError
@@ -113,6 +114,14 @@ def parse_time_s(text: str) -> float:
     if not 1 <= len(parts) <= 3 or not all(0 <= part < float("inf") for part in parts):
         raise OptionError(f"time {text!r}: write seconds, MM:SS or HH:MM:SS, for example 90 or 1:30.5")
     return float(sum(part * 60**place for place, part in enumerate(reversed(parts))))
+
+
+def parse_rate(text: str) -> Fraction:
+    """Reads "25", "23.976" or "30000/1001" as frames per second; for an argument's `type`."""
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: write frames per second, for example 25 or 30000/1001") from error
 
 
 def say(line: str) -> None:

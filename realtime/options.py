@@ -1,6 +1,7 @@
 """The options of the live loop and of runs over files: their defaults, and what is allowed."""
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -12,15 +13,16 @@ NetworkName = Literal["auto", "fast", "fine"]
 Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 ProviderName = Literal["auto", "cuda", "tensorrt"]
 SinkName = Literal["window", "web", "virtual", "null"]
-CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "h264_nvenc", "hevc_nvenc", "av1_nvenc"]
+CodecName = Literal["h264", "hevc", "av1", "vp9", "prores", "ffv1", "gif", "h264_nvenc", "hevc_nvenc", "av1_nvenc"]
 
+PIPE_FORMAT_NAMES = ("mp4", "mov", "mkv", "webm", "gif")
 ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
 NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 PROVIDERS: tuple[ProviderName, ...] = get_args(ProviderName)
 CODEC_NAMES: tuple[CodecName, ...] = get_args(CodecName)
 SINK_NAMES: tuple[SinkName, ...] = get_args(SinkName)
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov")
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".gif")
 MAX_SIDE_PX = 16384
 PARALLEL_BATCHES = 2
 """What loops ask of an engine: enough that no core waits for another that decodes or shows."""
@@ -171,6 +173,8 @@ class FileOptions:
         styles: names and blends with commas between, or "all".
         look: strength and colours; its style counts for nothing.
         smoothing: 0..1 for all; None is 0 for images and the live default for videos.
+        fps: frames per second of numbered images, and a folder of images is one video; None is a folder of files.
+        pipe_format: standard input and output are videos, and output is of this kind; "" is images.
         codec: of videos; None is the usual one of the container.
         start_s: first moment of videos that is wanted.
         end_s: the moment after the last; None is their end.
@@ -181,6 +185,8 @@ class FileOptions:
         replay: the input is a recorded show, whose looks decide.
         resume: keep unfinished videos, and go on with those of an earlier run.
         overwrite: replace files that are there.
+        watch: the input is a folder, and what appears in it is stylized until the run is interrupted.
+        report: write a JSON file of figures beside the result of each input.
         stats: write statistics of videos to this JSON file at the end.
         network: which of the shipped networks; "auto" is fine.
         engine: what runs the networks.
@@ -191,6 +197,8 @@ class FileOptions:
     styles: str = LookOptions.style
     look: LookOptions = field(default_factory=LookOptions)
     smoothing: float | None = None
+    fps: Fraction | None = None
+    pipe_format: str = ""
     codec: CodecName | None = None
     start_s: float = 0.0
     end_s: float | None = None
@@ -201,13 +209,22 @@ class FileOptions:
     replay: bool = False
     resume: bool = False
     overwrite: bool = False
+    watch: bool = False
+    report: bool = False
     stats: Path | None = None
     network: NetworkName = "auto"
     engine: EngineOptions = field(default_factory=EngineOptions)
 
     def __post_init__(self) -> None:
         _check_choice("network", self.network, NETWORKS)
+        if self.watch and (len(self.inputs) != 1 or "-" in (self.inputs[0], self.output)):
+            raise OptionError(f"watch: takes one folder and an output folder, got {', '.join(self.inputs)}")
+        if self.watch and (self.stats is not None or self.fps is not None):
+            raise OptionError("watch: goes neither with --stats nor with --fps; --report writes figures of each file")
         _check_range("smoothing", self.smoothing, (0, 1))
+        if self.pipe_format and "-" not in (*self.inputs, self.output):
+            raise OptionError("format: is of standard input and output; write - for one of them, or leave it out")
+        _check_range("fps", None if self.fps is None else float(self.fps), (0.001, 1000))
         if self.start_s < 0 or (self.end_s is not None and self.end_s <= self.start_s):
             raise OptionError(f"start {self.start_s} s, end {self.end_s} s: the end must be later than the start")
         _check_range("max-side", self.max_side_px, (16, MAX_SIDE_PX), " px")

@@ -76,7 +76,7 @@ def smooth(stylized: Image, original: Image, smoothing: float, previous: Smoothe
     """
     reference = _halved(_halved(original)).astype(np.float32)
     exact = stylized.astype(np.float32)
-    if previous is None or previous.exact.shape != exact.shape or _is_cut(original, previous.original):
+    if previous is None or previous.exact.shape != exact.shape or is_cut(original, previous.original):
         return Smoothed(stylized, exact, original, reference)
     red, green, blue = cv2.split(cv2.absdiff(reference, previous.reference))
     change = cv2.dilate(cv2.max(cv2.max(red, green), blue), _NEIGHBOURS)  # (H/4, W/4)
@@ -98,7 +98,8 @@ def _mixed(old: NDArray[np.float32], new: NDArray[np.float32], weight: NDArray[n
     return np.asarray(cv2.blendLinear(old, new, weight, 1.0 - weight), np.float32)
 
 
-def _is_cut(original: Image, previous: Image) -> bool:
+def is_cut(original: Image, previous: Image) -> bool:
+    """Whether two inputs of one size, uint8 (H, W, 3), are of different scenes."""
     return cv2.norm(original, previous, cv2.NORM_L1) > SCENE_CUT_DIFFERENCE * original.size
 
 

@@ -149,6 +149,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, str], Vector, Vector]:
             identity_trunk = stored.get_tensor("identity_trunk") if "identity_trunk" in keys else empty
     except (SafetensorError, OSError) as error:
         raise StyleError(f"checkpoint {path}: is damaged or is not a safetensors file ({error})") from error
+    _check_finite(f"checkpoint {path}", vectors, identity_trunk)
     return header, vectors, identity_trunk
 
 
@@ -156,6 +157,11 @@ def _identity(header: dict[str, str], identity_trunk: Vector) -> Vector:
     """The vector that gives back the image, as `FastNet.identity_vector`: a silent head, all of the photograph."""
     head_width = int(json.loads(header["shape"])["head_width"])
     return np.concatenate([identity_trunk, np.zeros(2 * head_width), np.ones(1)]).astype(np.float32)
+
+
+def _check_finite(file: str, *vectors: Vector) -> None:
+    if not all(np.isfinite(values).all() for values in vectors):
+        raise StyleError(f"{file}: its styles hold NaN or infinite numbers; get the file again, or train it again")
 
 
 def _check_shape(vectors: Vector, expected: tuple[int, int]) -> None:
@@ -176,9 +182,11 @@ def _styles_of_model_file(path: Path) -> tuple[Style, ...]:
         content_hash = metadata.get("content_hash", "")
         if not vectors.size:
             return tuple(Style(name, family, None, path, content_hash) for name in names)
+        _check_finite(f"model file {path}", vectors)
         identity = None  # as in files of the first version, which run all the same
         if "identity_vector" in metadata:
             identity = np.asarray(json.loads(metadata["identity_vector"]), np.float32)
+            _check_finite(f"model file {path}", identity)
         _check_shape(vectors, (len(names), vectors.shape[-1] if identity is None else len(identity)))
     except (DecodeError, OSError, KeyError, ValueError, TypeError) as error:
         raise StyleError(f"model file {path}: is damaged or was not written by export_onnx.py ({error})") from error

@@ -16,8 +16,8 @@ from video_corpus import VideoKind, make_video, take_apart
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = [README, *(ROOT / folder / "README.md" for folder in ("export", "neural_style", "saved_models", "speed"))]
-PAGES.append(ROOT / "realtime" / "stage.md")
+FOLDERS = ("export", "neural_style", "realtime/videos", "realtime/web", "saved_models", "speed")
+PAGES = [README, *(ROOT / folder / "README.md" for folder in FOLDERS), ROOT / "realtime" / "stage.md"]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -51,7 +51,7 @@ def test_the_options_of_every_command_are_there(line: str, monkeypatch: pytest.M
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
     words = shlex.split(line, comments=True)
     words = words[words.index("python") + 1 :]
-    words = words[: words.index(">")] if ">" in words else words
+    words = words[: next((place for place, word in enumerate(words) if word in (">", "|")), None)]
     name = words.pop(1) if words[0] == "-m" else words[0].removesuffix(".py")
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(_ParsedError):

@@ -53,13 +53,18 @@ def load_checkpoint(path: str | Path) -> StyleNetwork:
             are read with `weights_only=True`.
 
     Raises:
-        CheckpointError: the file is missing, damaged, of an unknown kind, or is a
-            pickle that wants to run code.
+        CheckpointError: the file is missing, damaged, of an unknown kind, holds NaN or
+            infinite numbers, or is a pickle that wants to run code.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path}: no such file; --list-styles shows what there is")
     network = _load_safetensors(path) if path.suffix.lower() == ".safetensors" else _load_pickle(path)
+    for name, value in network.state_dict().items():
+        if not value.isfinite().all():
+            raise CheckpointError(
+                f"checkpoint {path}: {name} holds NaN or infinite numbers; get the file again, or train it again"
+            )
     return network.eval().requires_grad_(False)
 
 

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 
 from neural_style.errors import CheckpointError
 
@@ -54,7 +55,8 @@ def read_model_file(path: Path) -> ModelFile:
 
     Raises:
         CheckpointError: it cannot be read, was changed, needs other files, has an operator that no
-            exported model has, or other inputs and outputs than engines give and take.
+            exported model has, holds NaN or infinite numbers, or has other inputs and outputs than engines
+            give and take.
     """
     try:
         content = path.read_bytes()
@@ -73,6 +75,7 @@ def read_model_file(path: Path) -> ModelFile:
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     _check_operators(path, model)
     _check_self_contained(path, model)
+    _check_finite(path, model)
     return ModelFile(content, metadata, _checked_vector_size(path, model, metadata), metadata.get("precision", "fp32"))
 
 
@@ -91,6 +94,12 @@ def _check_self_contained(path: Path, model: onnx.ModelProto) -> None:
             raise _refused(path, f"keeps the weights {tensor.name} in another file")
     if model.graph.sparse_initializer:
         raise _refused(path, "holds sparse weights, which no exported model has")
+
+
+def _check_finite(path: Path, model: onnx.ModelProto) -> None:
+    for tensor in model.graph.initializer:
+        if not np.isfinite(numpy_helper.to_array(tensor)).all():
+            raise _refused(path, f"holds NaN or infinite numbers in {tensor.name}")
 
 
 def _checked_vector_size(path: Path, model: onnx.ModelProto, metadata: dict[str, str]) -> int:

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import av
 from av.error import FFmpegError
 
 from realtime.errors import OptionError
-from realtime.media.colour import ColourTags
+from realtime.media.colour import PALETTE, ColourTags
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class Encoder:
         even_sides: whether width and height must be even.
         piece_format: FFmpeg's name of a container for unfinished videos, which keeps packets as they come.
         needs: what to see to where it cannot be started.
+        alpha_pixel_format: for videos that say how opaque their pixels are; empty where the codec cannot.
+        alpha_options: what is set up otherwise for those.
+        alpha_in_pieces: whether pieces keep how opaque pixels are.
+        full_range: whether the codec can say that values are 0..255.
     """
 
     ffmpeg_name: str
@@ -40,6 +44,10 @@ class Encoder:
     even_sides: bool = True
     piece_format: str = "nut"
     needs: str = ""
+    alpha_pixel_format: str = ""
+    alpha_options: Mapping[str, str] = field(default_factory=dict)
+    alpha_in_pieces: bool = True
+    full_range: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class VideoFormat:
         rate: frames per second, nominal.
         tags: of its colours.
         bit_depth: bits of each component.
+        alpha: whether pixels say how opaque they are.
     """
 
     size_wh: tuple[int, int]
@@ -59,6 +68,7 @@ class VideoFormat:
     rate: Fraction
     tags: ColourTags
     bit_depth: int = 8
+    alpha: bool = False
 
     def coded_size_wh(self, encoder: Encoder) -> tuple[int, int]:
         """The size with the row and column that an encoder of even sides needs."""
@@ -67,7 +77,25 @@ class VideoFormat:
 
     def pixel_format(self, encoder: Encoder) -> str:
         """FFmpeg's name of the format that an encoder is given."""
+        if self.keeps_alpha(encoder):
+            return encoder.alpha_pixel_format
         return encoder.deep_pixel_format if self.bit_depth > 8 else encoder.pixel_format
+
+    def keeps_alpha(self, encoder: Encoder) -> bool:
+        """Whether an encoder is given how opaque pixels are."""
+        return self.alpha and bool(encoder.alpha_pixel_format)
+
+    def options(self, encoder: Encoder) -> dict[str, str]:
+        """How an encoder is set up."""
+        return {**encoder.options, **(encoder.alpha_options if self.keeps_alpha(encoder) else {})}
+
+    def tags_for(self, encoder: Encoder) -> ColourTags:
+        """The tags that an encoder can say; values are converted to them."""
+        return self.tags if encoder.full_range else replace(self.tags, full_range=False)
+
+    def in_pieces(self, encoder: Encoder) -> bool:
+        """Whether a video can be encoded in pieces, which are joined at the end."""
+        return bool(encoder.piece_format) and (encoder.alpha_in_pieces or not self.keeps_alpha(encoder))
 
 
 _COMMON = (".mp4", ".mov", ".mkv")
@@ -91,19 +119,68 @@ ENCODERS: dict[str, Encoder] = {
         (".webm", ".mkv", ".mp4"),
         {"crf": "22", "b:v": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"},
         even_sides=False,
+        alpha_pixel_format="yuva420p",
+        alpha_options={"auto-alt-ref": "0"},
+        alpha_in_pieces=False,
     ),
     "prores": Encoder(
-        "prores_ks", "yuv422p10le", "yuv422p10le", (".mov", ".mkv"), {"profile": "3"}, piece_format="mov"
+        "prores_ks",
+        "yuv422p10le",
+        "yuv422p10le",
+        (".mov", ".mkv"),
+        {"profile": "3"},
+        piece_format="mov",
+        alpha_pixel_format="yuva444p10le",
+        alpha_options={"profile": "4"},
+        full_range=False,
     ),
-    "ffv1": Encoder("ffv1", "yuv444p", "yuv444p10le", (".mkv",), {"level": "3", "slices": "4"}, even_sides=False),
+    "ffv1": Encoder(
+        "ffv1",
+        "yuv444p",
+        "yuv444p10le",
+        (".mkv",),
+        {"level": "3", "slices": "4"},
+        even_sides=False,
+        alpha_pixel_format="yuva444p",
+    ),
+    "gif": Encoder("gif", PALETTE, PALETTE, (".gif",), even_sides=False, piece_format="", alpha_pixel_format=PALETTE),
     "h264_nvenc": Encoder("h264_nvenc", "yuv420p", "yuv420p", _COMMON, _NVENC, needs=_NVIDIA),
     "hevc_nvenc": Encoder("hevc_nvenc", "yuv420p", "p010le", _COMMON, _NVENC, tag="hvc1", needs=_NVIDIA),
     "av1_nvenc": Encoder("av1_nvenc", "yuv420p", "p010le", (*_COMMON, ".webm"), _NVENC, needs=_NVIDIA),
 }
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
+_USUAL = {".webm": "vp9", ".gif": "gif"}
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".gif")
 """The containers that videos are written in."""
 
-READABLE_SUFFIXES = (*VIDEO_SUFFIXES, ".m4v", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".gif", ".3gp")
+
+@dataclass(frozen=True)
+class PipeFormat:
+    """A container that can be written to what cannot be searched.
+
+    Attributes:
+        ffmpeg_name: of it.
+        options: that make it so.
+    """
+
+    ffmpeg_name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+_IN_FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+PIPE_FORMATS = {
+    "mp4": PipeFormat("mp4", _IN_FRAGMENTS),
+    "mov": PipeFormat("mov", _IN_FRAGMENTS),
+    "mkv": PipeFormat("matroska"),
+    "webm": PipeFormat("webm"),
+    "gif": PipeFormat("gif"),
+}
+"""What a video on standard output can be, by the suffix of its files."""
+
+GIF_INTERVAL_S = Fraction(1, 50)
+"""The shortest that browsers show an image of a GIF for; those that state less are shown for a tenth of a second."""
+
+READABLE_SUFFIXES = (*VIDEO_SUFFIXES, ".m4v", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".3gp", ".apng")
 """What is taken for a video in a folder."""
 
 
@@ -133,7 +210,7 @@ def find_encoder(codec: str | None, suffix: str) -> Encoder:
     Raises:
         OptionError: the container cannot hold the codec, or this FFmpeg lacks it.
     """
-    name = codec or ("vp9" if suffix == ".webm" else "h264")
+    name = codec or _USUAL.get(suffix, "h264")
     encoder = ENCODERS[name]
     if suffix not in encoder.containers:
         raise OptionError(f"codec {name}: {suffix} cannot hold it; use {', '.join(encoder.containers)}")

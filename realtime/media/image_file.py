@@ -20,6 +20,7 @@ from pillow_heif import register_heif_opener
 from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError, SourceError
 from realtime.frame import Image, resize_to_fit
+from realtime.media.deep_image import TIFF_MARKS, deep_tiff, eight_bits
 from realtime.media.image_memory import image_needs, shrunk_while_converted
 from realtime.media.whole_image import check_whole
 
@@ -164,20 +165,27 @@ def decode_still(
             suffix = _suffix_of(opened.format or "")
             if shrinks and max_side_px is not None:
                 opened.draft("RGB", (max_side_px, max_side_px))  # of JPEG only
-            upright = _eight_bits(opened, content)
+            upright = eight_bits(opened, content)
             if shrinks and max_side_px is not None:
                 upright = shrunk_while_converted(upright, max_side_px)
-            ImageOps.exif_transpose(upright, in_place=True)
-            alpha = _alpha(upright)
-            return StillImage(np.array(_srgb(upright), np.uint8), alpha, suffix).shrunk(max_side_px)
+            return shown_image(upright, suffix).shrunk(max_side_px)
     except UnidentifiedImageError as error:
+        if content[:4] in TIFF_MARKS:
+            return shown_image(deep_tiff(content, name, (limits or ImageLimits()).check), ".tif").shrunk(max_side_px)
         raise SourceError(f"{name}: is damaged or of a kind that is not known; give {_KINDS}") from error
     except Pillow.DecompressionBombError as error:
         raise SourceError(f"{name}: is too large; at most {limits.pixels / 1e6:.0f} megapixels are read") from error
     except MemoryError as error:
         raise SourceError(f"{name}: there is not enough memory for it; use a smaller --max-side") from error
-    except (OSError, ValueError, SyntaxError, EOFError, cv2.error, *_DECODERS_RAISE) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, cv2.error, *DECODERS_RAISE) as error:
         raise SourceError(f"{name}: is damaged ({error})") from error
+
+
+def shown_image(image: Pillow.Image, format_suffix: str) -> StillImage:
+    """What an image of 8 bits shows: turned upright by EXIF, in sRGB by its own profile."""
+    ImageOps.exif_transpose(image, in_place=True)
+    alpha = _alpha(image)
+    return StillImage(np.array(_srgb(image), np.uint8), alpha, format_suffix)
 
 
 def write_still(path: Path | None, image: StillImage, suffix: str | None = None) -> None:
@@ -224,16 +232,26 @@ def encode_still(image: StillImage, suffix: str, **options: object) -> bytes:
 def _save(image: StillImage, suffix: str, file: IO[bytes], **options: object) -> None:
     """Writes what `encode_still` gives."""
     pixels = image.pixels
-    if image.alpha is not None and suffix in _OPAQUE_SUFFIXES:
-        share = image.alpha[..., None].astype(np.float32) / 255
-        pixels = np.asarray(np.rint(pixels * share + 255 * (1 - share)), np.uint8)
+    if image.alpha is not None and not keeps_alpha(suffix):
+        pixels = on_white(pixels, image.alpha)
     elif image.alpha is not None:
         pixels = np.dstack([pixels, image.alpha])
     kind = Pillow.registered_extensions()[suffix]
     Pillow.fromarray(pixels).save(file, kind, **{**_SAVE_OPTIONS.get(suffix, {}), **options})
 
 
-_DECODERS_RAISE = (RuntimeError, ArithmeticError, LookupError, TypeError, struct.error)
+def keeps_alpha(suffix: str) -> bool:
+    """Whether a kind of file, one of `WRITABLE_SUFFIXES`, can say how opaque pixels are."""
+    return suffix not in _OPAQUE_SUFFIXES
+
+
+def on_white(pixels: Image, alpha: NDArray[np.uint8]) -> Image:
+    """What is seen of an image, uint8 (H, W, 3), with transparency, uint8 (H, W), on white paper."""
+    share = alpha[..., None].astype(np.float32) / 255
+    return np.asarray(np.rint(pixels * share + 255 * (1 - share)), np.uint8)
+
+
+DECODERS_RAISE = (RuntimeError, ArithmeticError, LookupError, TypeError, struct.error)
 """What else comes out of Pillow's decoders for files that are damaged in one way or another."""
 
 _KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC"
@@ -244,24 +262,6 @@ def _suffix_of(pillow_format: str) -> str:
     return {"JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif"}.get(
         pillow_format, ".png"
     )
-
-
-def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
-    """The same image with 8 bits for each component; Pillow itself would cut values off or refuse them."""
-    deep = opened.mode.startswith("I") or opened.mode == "F" or opened.format == "TIFF"
-    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if deep else None
-    if decoded is None or decoded.dtype == np.uint8:
-        opened.load()
-        return opened
-    if decoded.dtype == np.uint16:
-        eight = np.asarray(cv2.convertScaleAbs(decoded, alpha=255 / 65535), np.uint8).reshape(decoded.shape)
-    else:
-        eight = np.rint(np.clip(decoded, 0, 1) * 255).astype(np.uint8)
-    if eight.ndim == 3:
-        eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
-    image = Pillow.fromarray(np.ascontiguousarray(eight, np.uint8))
-    image.info.update({key: opened.info[key] for key in ("icc_profile", "exif") if key in opened.info})
-    return image
 
 
 def _alpha(image: Pillow.Image) -> NDArray[np.uint8] | None:

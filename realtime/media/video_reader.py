@@ -2,7 +2,6 @@
 
 import time as clock
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -11,49 +10,32 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from realtime.errors import SourceError
 from realtime.frame import Image, fit_size_wh
-from realtime.media.codecs import VideoFormat
-from realtime.media.colour import ToRgb, bit_depth, displayed_size_wh, tags_of
+from realtime.media.colour import Alpha, ToRgb, bit_depth, displayed_size_wh, has_alpha, tags_of
+from realtime.media.standard_input import SpooledInput
 from realtime.media.timeline import Timeline
+from realtime.media.video_frame import Cut, VideoFrame, VideoInfo
 
 MAX_SIDE_PX = 16384
 _DEFAULT_RATE = Fraction(25)
 _TOLERATED_FRAMES = 3
 
 
-@dataclass(frozen=True)
-class VideoInfo(VideoFormat):
-    """What a video is.
+def open_container(source: Path | str | SpooledInput) -> InputContainer:
+    """Opens a file, a URL or what comes on standard input, for its tracks.
 
-    Attributes:
-        frames: how many there are by the file's own word, or an estimate from its duration; 0 is unknown.
-        start: time of its first image, in units of its time base.
+    Raises:
+        FFmpegError, OSError: it cannot be read.
     """
-
-    frames: int = 0
-    start: int = 0
-
-
-@dataclass(frozen=True)
-class VideoFrame:
-    """One decoded image.
-
-    Attributes:
-        pixels: uint8 (H, W, 3) RGB.
-        time: when it is shown, in units of the video's time base; always later than the one before.
-        duration: in the same units; how long it is shown.
-        capture_time_s: `time.perf_counter()` when it was decoded.
-    """
-
-    pixels: Image
-    time: int
-    duration: int
-    capture_time_s: float
+    location = source.open() if isinstance(source, SpooledInput) else source
+    return av.open(str(location) if isinstance(location, Path) else location, "r", metadata_errors="ignore")
 
 
 class VideoReader:
@@ -62,7 +44,7 @@ class VideoReader:
     What cannot be decoded is left out and counted.
 
     Args:
-        path: of the video; a URL is read, too.
+        path: of the video; a URL is read, too, and what comes on standard input.
         max_side_px: larger images are shrunk until their longer side is this.
         accurate: False for live frames: up to two levels off, and twenty times as fast.
 
@@ -74,19 +56,20 @@ class VideoReader:
         SourceError: the file cannot be read, or holds no image that can be decoded.
     """
 
-    def __init__(self, path: Path | str, max_side_px: int | None = None, accurate: bool = True) -> None:
+    def __init__(self, path: Path | str | SpooledInput, max_side_px: int | None = None, accurate: bool = True) -> None:
         self._path = path
         self.lost, self.damaged = 0, 0
         self._promised, self._given, self._discarded = 0, 0, 0
         self._end_s, self._read_failed = 0.0, False
         self._timeline = Timeline()
         try:
-            self._container = av.open(str(path), metadata_errors="ignore")
+            self._container = open_container(path)
         except (FFmpegError, OSError) as error:
             likely = "" if isinstance(error, FileNotFoundError) else "; it is damaged or is not a video"
             raise SourceError(f"video {path}: cannot be read ({error.strerror}){likely}") from error
         try:
             self._stream = self._video_stream()
+            self._codec = _alpha_decoder(self._stream) or self._stream.codec_context
             self._decoder = self._decoded()
             first = next(self._decoder, None)
             if first is None:
@@ -108,11 +91,12 @@ class VideoReader:
             Fraction(rate),
             tags,
             bit_depth(first),
+            accurate and self._shows_alpha(first),
             self._expected_frames(float(rate)),
             first.pts or 0,
         )
 
-    def frames(self, cut: "Cut | None" = None, skip: int = 0) -> Iterator[VideoFrame]:
+    def frames(self, cut: Cut | None = None, skip: int = 0) -> Iterator[VideoFrame]:
         """Gives all images in the order in which they are shown; can be called once.
 
         Args:
@@ -125,7 +109,8 @@ class VideoReader:
             self._go_to(begin)
         for number, (image, time, duration) in enumerate(self._timed(begin, end)):
             if number >= skip:
-                yield VideoFrame(self._pixels(image), time, duration, clock.perf_counter())
+                pixels, alpha = self._shown(image)
+                yield VideoFrame(pixels, time, duration, clock.perf_counter(), alpha)
         if cut is None:
             self._count_missing()
 
@@ -144,19 +129,25 @@ class VideoReader:
         self._decoder.close()
         self._container.close()
 
-    def _pixels(self, image: av.VideoFrame) -> Image:
+    def _shown(self, image: av.VideoFrame) -> tuple[Image, Alpha | None]:
         """An image as shown; one of another size than the first is fitted into that, with black beside it."""
         stored_wh = image.width, image.height
         if stored_wh == self._stored_wh:
-            return self._to_rgb(image)
+            return self._converted(self._to_rgb, image)
         if stored_wh not in self._other_sizes:
             own_wh = displayed_size_wh(stored_wh, self._shape, image.rotation)
             fitted_wh = fit_size_wh(own_wh, self.info.size_wh)
             self._other_sizes[stored_wh] = ToRgb(self.info.tags, fitted_wh, self._accurate)
-        fitted = self._other_sizes[stored_wh](image)
-        down, across = self.info.size_wh[1] - fitted.shape[0], self.info.size_wh[0] - fitted.shape[1]
+        pixels, alpha = self._converted(self._other_sizes[stored_wh], image)
+        down, across = self.info.size_wh[1] - pixels.shape[0], self.info.size_wh[0] - pixels.shape[1]
         sides = down // 2, down - down // 2, across // 2, across - across // 2
-        return np.asarray(cv2.copyMakeBorder(fitted, *sides, cv2.BORDER_CONSTANT), np.uint8)
+        framed = np.asarray(cv2.copyMakeBorder(pixels, *sides, cv2.BORDER_CONSTANT), np.uint8)
+        if alpha is not None:
+            alpha = np.asarray(cv2.copyMakeBorder(alpha, *sides, cv2.BORDER_CONSTANT), np.uint8)
+        return framed, alpha
+
+    def _converted(self, to_rgb: ToRgb, image: av.VideoFrame) -> tuple[Image, Alpha | None]:
+        return to_rgb.with_alpha(image) if self.info.alpha else (to_rgb(image), None)
 
     def _timed(self, begin: int | None, end: int | None) -> Iterator[tuple[av.VideoFrame, int, int]]:
         """Images with times that rise and durations that reach to the next one."""
@@ -184,6 +175,7 @@ class VideoReader:
             return
         try:
             self._container.seek(time, stream=self._stream)
+            self._codec.flush_buffers()
         except (FFmpegError, OSError) as error:
             raise SourceError(
                 f"video {self._path}: cannot be searched ({error.strerror}); leave --start out"
@@ -207,13 +199,19 @@ class VideoReader:
         stream.thread_type = "AUTO"
         return stream
 
+    def _shows_alpha(self, first: av.VideoFrame) -> bool:
+        """Whether the video says how opaque pixels are; any GIF could, and those that begin opaque mostly do not."""
+        if self._codec.name != "gif":
+            return has_alpha(first)
+        return has_alpha(first) and bool((self._to_rgb.with_alpha(first)[1] < 255).any())
+
     def _decoded(self) -> Generator[av.VideoFrame]:
         """All images that come out of the decoder, whatever happens to the packets between."""
         for packet in self._packets():
             self._promised += bool(packet.size) and not packet.is_discard
             self._discarded += packet.is_discard
             try:
-                images = self._stream.decode(packet)
+                images = self._codec.decode(packet)
             except (FFmpegError, OSError):
                 self.lost += 1
                 continue
@@ -254,20 +252,14 @@ class VideoReader:
         return round((self._container.duration or 0) / av.time_base * rate)
 
 
-@dataclass(frozen=True)
-class Cut:
-    """A part of a video, in seconds from its beginning.
-
-    Attributes:
-        start_s: its first moment.
-        end_s: the moment after it; None is the video's end.
-    """
-
-    start_s: float = 0.0
-    end_s: float | None = None
-
-    def bounds(self, info: VideoInfo) -> tuple[int, int | None]:
-        """The first moment and the one after the last, in units of the video's time base."""
-        begin = info.start + round(Fraction(self.start_s) / info.time_base)
-        end = None if self.end_s is None else info.start + round(Fraction(self.end_s) / info.time_base)
-        return begin, end
+def _alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
+    """The decoder of VP8 or VP9 that gives what is transparent, too, for a WebM that says it; FFmpeg's own does not."""
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    try:
+        decoder = av.CodecContext.create(name, "r")
+    except (ValueError, FFmpegError):  # this FFmpeg lacks it
+        return None
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 import av
 from av.codec.context import Flags
@@ -14,7 +15,14 @@ from av.video.stream import VideoStream
 from realtime.errors import SinkError
 from realtime.frame import Image
 from realtime.media.codecs import Encoder, VideoFormat, ordinary_priority
-from realtime.media.colour import FromRgb
+from realtime.media.colour import Alpha, FromRgb
+
+
+class Writable(Protocol):
+    """What takes bytes and cannot be searched, such as a pipe."""
+
+    def write(self, content: bytes) -> int:
+        """Takes all of them, and gives their number."""
 
 
 @contextmanager
@@ -52,19 +60,27 @@ def is_left_open(container: OutputContainer) -> bool:
 
 
 @contextmanager
-def written_container(path: Path, options: Mapping[str, str]) -> Iterator[OutputContainer]:
-    """Opens a file for packets and completes it; where that fails it is emptied."""
-    container = av.open(str(path), "w", options=dict(options))
+def written_container(
+    file: Path | Writable, options: Mapping[str, str], kind: str | None = None
+) -> Iterator[OutputContainer]:
+    """Opens a file for packets and completes it; where that fails it is emptied.
+
+    Args:
+        file: where packets go.
+        options: FFmpeg's, of the kind of file.
+        kind: FFmpeg's name of it; None goes by the suffix.
+    """
+    container = av.open(str(file) if isinstance(file, Path) else file, "w", format=kind, options=dict(options))
     try:
         with never_closed_after_failing(container):
             yield container
             container.close()
     except BaseException:
-        if is_left_open(container):
-            with suppress(OSError):
-                os.truncate(path, 0)  # it stays open, and would keep its room on the disk
-        else:
+        if not is_left_open(container):
             container.close()
+        elif isinstance(file, Path):
+            with suppress(OSError):
+                os.truncate(file, 0)  # it stays open, and would keep its room on the disk
         raise
 
 
@@ -80,9 +96,9 @@ def add_video_stream(container: OutputContainer, encoder: Encoder, video_format:
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = video_format.coded_size_wh(encoder)
     stream.pix_fmt = video_format.pixel_format(encoder)
-    stream.options = dict(encoder.options)
+    stream.options = dict(video_format.options(encoder))
     stream.time_base = video_format.time_base
-    tags, context = video_format.tags, stream.codec_context
+    tags, context = video_format.tags_for(encoder), stream.codec_context
     context.time_base = video_format.time_base
     context.colorspace, context.color_range = tags.matrix or 1, 2 if tags.full_range else 1
     context.color_primaries, context.color_trc = tags.primaries, tags.transfer
@@ -98,6 +114,11 @@ def add_video_stream(container: OutputContainer, encoder: Encoder, video_format:
             f"({_reason(error)}); {encoder.needs or 'choose another --codec'}"
         ) from error
     return stream
+
+
+def from_rgb(encoder: Encoder, video_format: VideoFormat) -> FromRgb:
+    """What turns a video's RGB into images for an encoder."""
+    return FromRgb(video_format.tags_for(encoder), video_format.pixel_format(encoder), encoder.even_sides)
 
 
 class VideoWriter:
@@ -128,7 +149,7 @@ class VideoWriter:
         container_options: Mapping[str, str] | None = None,
     ) -> None:
         self._name, self.frames = name, 0
-        self._from_rgb = FromRgb(video_format.tags, video_format.pixel_format(encoder), encoder.even_sides)
+        self._from_rgb = from_rgb(encoder, video_format)
         self._time_base = video_format.time_base
         with self._sink_errors():
             self._container = av.open(str(path), "w", format=container, options=dict(container_options or {}))
@@ -138,18 +159,19 @@ class VideoWriter:
             self.abandon()
             raise
 
-    def write(self, pixels: Image, time: int, duration: int = 0) -> None:
+    def write(self, pixels: Image, time: int, duration: int = 0, alpha: Alpha | None = None) -> None:
         """Encodes one image.
 
         Args:
             pixels: uint8 (H, W, 3) RGB.
             time: later than the one before, in units of the video's time base.
             duration: in the same units; 0 is until the next one.
+            alpha: how opaque pixels are, of a video that says so.
 
         Raises:
             SinkError: the disk is full, or the encoder failed.
         """
-        image = self._from_rgb(pixels)
+        image = self._from_rgb(pixels, alpha)
         image.pts, image.time_base, image.duration = time, self._time_base, duration
         with self._sink_errors(), never_closed_after_failing(self._container):
             self._container.mux(self._stream.encode(image))

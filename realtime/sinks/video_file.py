@@ -16,7 +16,7 @@ from neural_style.atomic_file import check_replaceable, free_name, keep_partial_
 from realtime.errors import SinkError
 from realtime.frame import Image, resize_to_fit
 from realtime.leftovers import plays
-from realtime.media.codecs import ENCODERS, VideoFormat
+from realtime.media.codecs import ENCODERS, GIF_INTERVAL_S, VideoFormat
 from realtime.media.colour import ColourTags
 from realtime.media.video_writer import VideoWriter, sink_errors
 from realtime.output_names import NameLock
@@ -27,14 +27,17 @@ _TIME_BASE = Fraction(1, 90000)
 
 # Without frames that wait in the encoder, and without moving the index to the front of a file of
 # gigabytes, a recording is whole a moment after Ctrl-C.
-_ENCODER = replace(ENCODERS["h264"], options={"preset": "veryfast", "crf": "14", "tune": "zerolatency"})
+_H264 = replace(ENCODERS["h264"], options={"preset": "veryfast", "crf": "14", "tune": "zerolatency"})
+_VP9_OPTIONS = {"crf": "20", "b:v": "0", "deadline": "realtime", "cpu-used": "8", "row-mt": "1", "lag-in-frames": "0"}
+_OTHERS = {".webm": replace(ENCODERS["vp9"], options=_VP9_OPTIONS), ".gif": ENCODERS["gif"]}
+_GIF_INTERVAL = round(GIF_INTERVAL_S / _TIME_BASE)
 
 _RECOVERABLE = {"flush_packets": "1"}
 _CONTAINER_OPTIONS = {
     ".mkv": _RECOVERABLE | {"cluster_time_limit": "1000"},
     ".mp4": _RECOVERABLE | {"movflags": "hybrid_fragmented", "frag_duration": "1000000"},
 }
-_CONTAINER_OPTIONS[".mov"] = _CONTAINER_OPTIONS[".mp4"]
+_CONTAINER_OPTIONS |= {".mov": _CONTAINER_OPTIONS[".mp4"], ".webm": _CONTAINER_OPTIONS[".mkv"], ".gif": _RECOVERABLE}
 """Whatever ends the process, all but about the last second can be played: MP4 and MOV are written in fragments, which
 become an ordinary file at the end without being copied."""
 
@@ -43,7 +46,7 @@ _SPACE_CHECKED_EVERY_S = 1.0
 
 
 class VideoFileSink:
-    """Encodes H.264 (4:2:0, BT.709) into a hidden file that takes the asked name at the end.
+    """Encodes H.264, or VP9 or GIF by the suffix (4:2:0, BT.709), into a hidden file that takes its name at the end.
 
     The first frame is at time 0, and the others as much later as they were captured. The hidden file plays already
     while it is written, and what a killed process has left is found by `realtime.leftovers`.
@@ -52,7 +55,7 @@ class VideoFileSink:
     column repeated. A frame of another size than the first is fitted into the first's.
 
     Args:
-        path: `.mp4`, `.mkv` or `.mov`.
+        path: `.mp4`, `.mkv`, `.mov`, `.webm` or `.gif`; a GIF has at most 50 frames a second.
         rate_fps: nominal rate, for players; each frame carries its own time.
         overwrite: whether a file that is there may be replaced.
 
@@ -62,6 +65,8 @@ class VideoFileSink:
 
     def __init__(self, path: Path, rate_fps: float, overwrite: bool = False) -> None:
         self._path, self._partial, self._overwrite = path, partial_path(path), overwrite
+        self._encoder = _OTHERS.get(path.suffix.lower(), _H264)
+        self._interval = _GIF_INTERVAL if path.suffix.lower() == ".gif" else 0
         self._rate = Fraction(rate_fps).limit_denominator(1001)
         self._writer: VideoWriter | None = None
         self._first_time_s, self._last_time = 0.0, -1
@@ -86,13 +91,15 @@ class VideoFileSink:
             self._format = VideoFormat(stylized.pixels.shape[1::-1], _TIME_BASE, self._rate, _BT709)
             options = _CONTAINER_OPTIONS[self._path.suffix.lower()]
             self._writer = VideoWriter(
-                self._partial, _ENCODER, self._format, f"recording {self._path}", container_options=options
+                self._partial, self._encoder, self._format, f"recording {self._path}", container_options=options
             )
             keep_partial_as(self._partial, self._incomplete)
         if time.monotonic() > self._checked_s + _SPACE_CHECKED_EVERY_S:
             with self._sink_errors():
                 self._check_space()
         now = round((stylized.frame.media_time_s - self._first_time_s) / _TIME_BASE)
+        if self._interval and self._writer.frames and now - self._last_time < self._interval:
+            return
         self._last_time = max(self._last_time + 1, now)
         self._writer.write(_fit(stylized.pixels, self._format.size_wh), self._last_time)
 
@@ -101,7 +108,7 @@ class VideoFileSink:
         frames, path = self._complete(self._path, self._overwrite)
         if not frames:
             return ""
-        coded_wh = self._format.coded_size_wh(_ENCODER)
+        coded_wh = self._format.coded_size_wh(self._encoder)
         padded = "" if coded_wh == self._format.size_wh else " (H.264 needs even sides: one more row or column)"
         taken = "" if path == self._path else f" ({self._path} came to be there meanwhile)"
         return f"wrote {path}: {frames} frames, {coded_wh[0]}x{coded_wh[1]}{padded}{taken}"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from realtime.errors import SourceError
 from realtime.frame import Frame, fit_size_wh, resize_to_fit
-from realtime.media.video_reader import VideoFrame, VideoReader
+from realtime.media.video_frame import VideoFrame
+from realtime.media.video_reader import VideoReader
 from realtime.sources.clock import Pacer
 from realtime.sources.protocol import SourceInfo
 

@@ -10,11 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
 from neural_style.atomic_file import whole_file
 from realtime.media.codecs import Encoder, VideoFormat
+from realtime.media.readers import VideoSource, has_tracks
+from realtime.media.video_reader import open_container
 from realtime.media.video_writer import add_video_stream, sink_errors, written_container
 from realtime.videos.segments import SegmentRecord, segment_paths
 from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
@@ -35,7 +37,7 @@ class Assembly:
 
     folder: Path
     records: tuple[SegmentRecord, ...]
-    source: Path
+    source: VideoSource
     bounds: tuple[int, int | None] | None
 
 
@@ -54,34 +56,62 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: V
     """
     suffix, failing = target.suffix.lower(), sink_errors(f"video {target}", "choose another place, or make room")
     with failing, whole_file(target) as partial, ExitStack() as opened:
-        source = opened.enter_context(av.open(str(assembly.source), metadata_errors="ignore"))
+        source = open_tracks(assembly.source, opened)
         options = _container_options(suffix, source)
         out = opened.enter_context(written_container(partial, options))
-        out.metadata.update(source.metadata)
         stream = add_video_stream(out, encoder, video_format)
-        begin = _begin(assembly)
+        begin, end = _begin(assembly), None if assembly.bounds is None else assembly.bounds[1]
         if assembly.bounds is None and begin:
             late_s = float(-begin * video_format.time_base)
             note(f"it begins {late_s:.3f} s before time 0, which files cannot state: everything is that much later")
-        tracks = Tracks(out, source, suffix, note, _window(assembly, video_format))
-        if assembly.bounds is None and source.chapters():
-            out.set_chapters(source.chapters())
+        others = add_other_tracks(out, source, suffix, note, window_of(begin, end, video_format))
         images = _images(stream, assembly, video_format)
-        for _, _, packet in heapq.merge(images, tracks.packets(), key=lambda timed: timed[:2]):
+        for _, _, packet in heapq.merge(images, others, key=lambda timed: timed[:2]):
             out.mux_one(packet)
 
 
-def _container_options(suffix: str, source: InputContainer) -> dict[str, str]:
+def open_tracks(source: VideoSource, opened: ExitStack) -> InputContainer | None:
+    """A source once more, for its other tracks; None where it can have none. `opened` closes it."""
+    return opened.enter_context(open_container(source)) if has_tracks(source) else None
+
+
+def window_of(begin: int, end: int | None, video_format: VideoFormat) -> Window:
+    """The part between times in units of a video's time base; None is to its end."""
+    unit_s = video_format.time_base
+    return Window(begin * unit_s, None if end is None else end * unit_s)
+
+
+def add_other_tracks(
+    out: OutputContainer, source: InputContainer | None, suffix: str, note: Note, window: Window
+) -> Iterator[Timed]:
+    """Adds a source's other tracks, its metadata and, where all of it is wanted, its chapters; gives the packets.
+
+    Args:
+        out: its video track is there, and nothing is written yet.
+        source: as `open_tracks` gave it.
+        suffix: of the file that is written.
+        note: takes lines for people: what could not be copied as it is.
+        window: the part that is wanted.
+    """
+    if source is None:
+        return iter(())
+    if suffix == ".gif":
+        if len(source.streams) > 1:
+            note("a GIF holds no sound and no subtitles; they are left out")
+        return iter(())
+    out.metadata.update(source.metadata)
+    tracks = Tracks(out, source, suffix, note, window)
+    if window.begin_s <= 0 and window.end_s is None and source.chapters():
+        out.set_chapters(source.chapters())
+    return tracks.packets()
+
+
+def _container_options(suffix: str, source: InputContainer | None) -> dict[str, str]:
     """MP4 and MOV hold either metadata of any name, or a cover."""
     if suffix not in _FAST_START:
         return {}
-    has_cover = any(is_cover(stream) for stream in source.streams)
+    has_cover = source is not None and any(is_cover(stream) for stream in source.streams)
     return {"movflags": "+faststart" if has_cover else "+faststart+use_metadata_tags"}
-
-
-def _window(assembly: Assembly, video_format: VideoFormat) -> Window:
-    begin, end = _begin(assembly), None if assembly.bounds is None else assembly.bounds[1]
-    return Window(begin * video_format.time_base, None if end is None else end * video_format.time_base)
 
 
 def _begin(assembly: Assembly) -> int:

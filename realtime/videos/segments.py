@@ -13,6 +13,7 @@ from pathlib import Path
 from neural_style.atomic_file import whole_file
 from realtime.frame import Image
 from realtime.media.codecs import Encoder, VideoFormat
+from realtime.media.colour import Alpha
 from realtime.media.video_writer import VideoWriter
 
 
@@ -49,9 +50,9 @@ class SegmentWriter(VideoWriter):
         self._durations: dict[int, int] = {}
         super().__init__(self._path, encoder, video_format, f"folder {folder.parent}", encoder.piece_format)
 
-    def write(self, pixels: Image, time: int, duration: int = 0) -> None:
+    def write(self, pixels: Image, time: int, duration: int = 0, alpha: Alpha | None = None) -> None:
         """See `VideoWriter.write`."""
-        super().write(pixels, time, duration)
+        super().write(pixels, time, duration, alpha)
         self._durations[time] = duration
 
     def finish(self) -> SegmentRecord:

@@ -11,15 +11,28 @@ import numpy as np
 
 from realtime.engines.batch_size import fastest_batch_size
 from realtime.engines.protocol import Engine
-from realtime.errors import SinkError
+from realtime.errors import OptionError, SinkError
 from realtime.flow import EngineStage, StageThreads
 from realtime.look import Look
 from realtime.mailbox import BoundedMailbox
 from realtime.media.codecs import Encoder
-from realtime.media.video_reader import Cut, VideoFrame, VideoReader
+from realtime.media.readers import FrameReader, VideoSource, open_reader
+from realtime.media.still_reader import is_pattern
+from realtime.media.video_frame import Cut, VideoFrame
 from realtime.stats import Stats, StatsReport
-from realtime.videos.mux import Assembly, assemble
-from realtime.videos.video_output import SEGMENT_FRAMES, WAITING_FRAMES, VideoOutput, until_closed
+from realtime.videos.direct_output import DirectOutput
+from realtime.videos.flicker_meter import FlickerMeter
+from realtime.videos.numbered_output import NumberedOutput
+from realtime.videos.task_checks import note_changes
+from realtime.videos.tracks import Note
+from realtime.videos.video_output import (
+    SEGMENT_FRAMES,
+    WAITING_FRAMES,
+    OutputPlan,
+    PiecewiseOutput,
+    VideoOutput,
+    until_closed,
+)
 
 _POLL_S = 0.1
 _JOIN_S = 1.5
@@ -29,7 +42,9 @@ _LEAST_FREE_BYTES = 64_000_000
 _BITS_PER_PIXEL = 0.4
 """Of a stylized video, about; pieces and finished video are on the disk at the same time."""
 
-Note = Callable[[str], None]
+_BITS_PER_PIXEL_OF_IMAGES = 8.0
+"""The same of numbered images, which are on the disk once."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -40,22 +55,26 @@ class VideoJob:
     Attributes:
         source: the video.
         looks: a look for each video that is made.
-        targets: its files, in the same order.
+        targets: its files, or patterns of numbered images, in the same order; None is standard output.
         encoder: codec and its settings.
         cut: the part that is wanted; None is all.
         max_side_px: larger images are shrunk until their longer side is this.
         batch_size: images stylized together; None finds out what is fastest.
         fingerprint: what decides the frames, when work is to be kept for another run; None keeps none.
+        measures: whether flicker and cuts are measured, which costs time.
+        pipe_format: what standard output holds, a key of `realtime.media.codecs.PIPE_FORMATS`.
     """
 
-    source: Path
+    source: VideoSource
     looks: tuple[Look, ...]
-    targets: tuple[Path, ...]
+    targets: tuple[Path | None, ...]
     encoder: Encoder
     cut: Cut | None = None
     max_side_px: int | None = None
     batch_size: int | None = None
     fingerprint: dict[str, Any] | None = None
+    pipe_format: str = ""
+    measures: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,12 +86,16 @@ class VideoReport:
         stats: of the stages in this run; `frames_out` counts every video that was made.
         lost: images that could not be decoded and are missing.
         damaged: images that were decoded with errors.
+        cuts_s: when scenes begin, in seconds from the video's beginning, where that was measured.
+        flicker: of each video that was made, see `FlickerMeter.flicker`, where that was measured.
     """
 
     frames: int
     stats: StatsReport
     lost: int
     damaged: int
+    cuts_s: tuple[float, ...] = ()
+    flicker: tuple[float | None, ...] = ()
 
 
 def make_videos(job: VideoJob, engine: Engine, note: Note, progress: Progress) -> VideoReport:
@@ -89,7 +112,7 @@ def make_videos(job: VideoJob, engine: Engine, note: Note, progress: Progress) -
             the work of a job that is kept.
         KeyboardInterrupt: as the caller's signal handler raised it; the same is left.
     """
-    reader = VideoReader(job.source, job.max_side_px)
+    reader = open_reader(job.source, job.max_side_px)
     try:
         video = _Stages(job, reader, engine, note)
     except BaseException:
@@ -99,31 +122,34 @@ def make_videos(job: VideoJob, engine: Engine, note: Note, progress: Progress) -
         report = video.run(progress)
     except BaseException:
         for output in video.outputs:
-            output.folder.leave()
+            output.leave()
         raise
     finally:
         if not video.hangs:
             reader.close()
     for output in video.outputs:
-        output.folder.remove()
+        output.remove()
     return report
 
 
 class _Stages:
     """The threads of one job, and what they share."""
 
-    def __init__(self, job: VideoJob, reader: VideoReader, engine: Engine, note: Note) -> None:
+    def __init__(self, job: VideoJob, reader: FrameReader, engine: Engine, note: Note) -> None:
         self._job, self._reader, self._engine, self._note = job, reader, engine, note
         self._stats = Stats()
         self._threads = StageThreads(self._abort)
         self._format = reader.info
-        self._note_padding()
+        note_changes(self._format, job.encoder, job.targets[0], note)
         self._check_disk(0)
-        self.outputs = [
-            VideoOutput(target, look, job.encoder, self._format, job.fingerprint)
-            for target, look in zip(job.targets, job.looks, strict=True)
-        ]
-        pieces = min(len(output.records) for output in self.outputs)
+        bounds = None if job.cut is None else job.cut.bounds(reader.info)
+        begin = min(0, reader.info.start) if bounds is None else bounds[0]
+        plan = OutputPlan(job.source, job.encoder, reader.info, bounds, begin, job.fingerprint)
+        targets = zip(job.targets, job.looks, strict=True)
+        self.outputs = [self._output(target, look, plan) for target, look in targets]
+        for output in self.outputs if job.measures else ():
+            output.meter = FlickerMeter()
+        pieces = min(output.pieces for output in self.outputs)
         self._skip = max(output.go_on_after(pieces) for output in self.outputs)
         self._done = self._skip
         self._batch_size = job.batch_size
@@ -151,10 +177,19 @@ class _Stages:
             raise SinkError(f"video {self._job.source}: holds no image in the part that was asked for")
         for remark in self._reader.remarks:
             self._note(remark)
-        self._assemble()
+        for output in self.outputs:
+            output.finish(self._note_of(output.target))
         styles = [look.style for look in self._job.looks]
         report = self._stats.report().of(self._engine.info, styles, self._format.size_wh)
-        return VideoReport(self._done, report, self._reader.lost, self._reader.damaged)
+        return VideoReport(self._done, report, self._reader.lost, self._reader.damaged, *self._measured())
+
+    def _measured(self) -> tuple[tuple[float, ...], tuple[float | None, ...]]:
+        """When scenes begin, and how much each video flickers."""
+        meters = [output.meter for output in self.outputs if output.meter is not None]
+        info = self._reader.info
+        cuts = meters[0].cuts if meters else []
+        cuts_s = tuple(round(float((time - info.start) * info.time_base), 3) for time in cuts)
+        return cuts_s, tuple(meter.flicker for meter in meters)
 
     @property
     def hangs(self) -> bool:
@@ -219,13 +254,18 @@ class _Stages:
         if batch:
             yield batch
 
-    def _assemble(self) -> None:
-        job = self._job
-        bounds = None if job.cut is None else job.cut.bounds(self._reader.info)
-        for output in self.outputs:
-            assembly = Assembly(output.folder.path, tuple(output.records), job.source, bounds)
-            note = self._note if output is self.outputs[0] else lambda _: None  # the others would repeat its notes
-            assemble(assembly, output.target, job.encoder, self._format, note)
+    def _output(self, target: Path | None, look: Look, plan: OutputPlan) -> VideoOutput:
+        if target is not None and is_pattern(target.name):
+            return NumberedOutput(target, look)
+        if target is not None and plan.video_format.in_pieces(plan.encoder):
+            return PiecewiseOutput(target, look, plan)
+        if plan.fingerprint is not None:
+            raise OptionError(f"resume: {target} cannot be written in pieces; leave --resume out")
+        return DirectOutput(target, look, plan, self._job.pipe_format, self._note_of(target))
+
+    def _note_of(self, target: Path | None) -> Note:
+        """Takes the notes of one of several videos; those of the others would be the same."""
+        return self._note if target == self._job.targets[0] else lambda _: None
 
     def _total(self) -> int:
         """How many frames there will be, as far as is known."""
@@ -235,20 +275,15 @@ class _Stages:
         end_s = info.frames / float(info.rate) if cut.end_s is None else cut.end_s
         return min(info.frames, round((end_s - cut.start_s) * float(info.rate)))
 
-    def _note_padding(self) -> None:
-        coded_wh, size_wh = self._format.coded_size_wh(self._job.encoder), self._format.size_wh
-        if coded_wh != size_wh:
-            self._note(
-                f"size {size_wh[0]}x{size_wh[1]}: the codec needs even sides; "
-                f"written as {coded_wh[0]}x{coded_wh[1]}, the last row or column repeated"
-            )
-
     def _check_disk(self, done: int) -> None:
         """Ends the video before the disk is full."""
-        folder = self._job.targets[0].parent
+        target = self._job.targets[0]
+        if target is None:
+            return
+        folder = target.parent
         width, height = self._format.size_wh
         values = 0 if done else 2 * len(self._job.targets) * self._total() * width * height
-        likely = values * _BITS_PER_PIXEL / 8
+        likely = values * (_BITS_PER_PIXEL_OF_IMAGES if is_pattern(target.name) else _BITS_PER_PIXEL) / 8
         free = shutil.disk_usage(folder).free
         if free < likely + _LEAST_FREE_BYTES:
             raise SinkError(

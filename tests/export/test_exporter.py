@@ -12,10 +12,13 @@ import pytest
 import torch
 
 from export import exporter as model_file
-from export.exporter import CHECKED_SIZES_NHW, ExportError, compare_with_torch, export_network
+from export import quantization
+from export.exporter import CHECKED_SIZES_NHW, ExportError, ExportOptions, compare_with_torch, export_network
 from export.graph import GraphForm, build_model
+from export.options import Precision
 from neural_style.networks.fast_net import FastNet, FastNetShape
 from neural_style.networks.transformer_net import TransformerNet
+from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import content_hash
 
 
@@ -41,6 +44,25 @@ def test_a_right_file_is_kept_and_measured(tmp_path: Path) -> None:
     assert parity.provider == "CPUExecutionProvider"
     assert compare_with_torch(_fast(), output) == parity
     onnx.checker.check_model(str(output), full_check=True)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_files_of_low_precision_pass_the_checker_of_onnx(tmp_path: Path, precision: Precision) -> None:
+    export_network(_fast(), tmp_path / "style.onnx", options=ExportOptions(precision=precision))
+    onnx.checker.check_model(str(tmp_path / "style.onnx"), full_check=True)
+
+
+@pytest.mark.parametrize("file", sorted(SAVED_MODELS.glob("*.onnx")), ids=lambda path: path.name)
+def test_shipped_files_pass_the_checker_of_onnx(file: Path) -> None:
+    onnx.checker.check_model(str(file), full_check=True)
+
+
+def test_a_graph_that_breaks_the_standard_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantization, "sort_nodes", lambda model: model.graph.node.reverse())
+    with pytest.raises(ExportError, match="breaks the ONNX standard") as refused:
+        export_network(_fast(), tmp_path / "style.onnx", options=ExportOptions(precision="fp16"))
+    assert "\n" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

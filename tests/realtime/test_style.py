@@ -193,6 +193,13 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, what: str) -> None:
     _refusal(path)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_style_that_is_no_numbers_is_named_in_one_line(tmp_path: Path, value: float) -> None:
+    write_network(tmp_path / "fast.safetensors", ["waves"])
+    write_style(tmp_path / "bad.safetensors", "bad", value)
+    assert "its styles hold NaN or infinite numbers" in _refusal(tmp_path / "bad.safetensors")
+
+
 def test_a_pth_file_is_one_style_of_its_name(tmp_path: Path) -> None:
     path = tmp_path / "rain_princess.pth"
     path.touch()
@@ -216,8 +223,10 @@ def test_a_damaged_model_file_is_named_in_one_line(tmp_path: Path, content: byte
         ({"styles": '["a", "b"]', "family": "fast", "style_vectors": "[[1]]", "identity_vector": "[1]"}, "shape"),
         ({"styles": '["a"]', "family": "fast", "style_vectors": "[[1], [1, 2]]", "identity_vector": "[1]"}, ""),
         ({"styles": '["a"]', "family": "fast", "style_vectors": '{"a": 1}', "identity_vector": "[1]"}, ""),
+        ({"styles": '["a"]', "family": "fast", "style_vectors": "[[NaN]]", "identity_vector": "[1]"}, "infinite"),
+        ({"styles": '["a"]', "family": "fast", "style_vectors": "[[1]]", "identity_vector": "[Infinity]"}, "infinite"),
     ],
-    ids=["none", "no vectors", "other sizes", "fewer vectors", "ragged", "no list"],
+    ids=["none", "no vectors", "other sizes", "fewer vectors", "ragged", "no list", "NaN", "infinite"],
 )
 def test_a_model_file_with_wrong_metadata_is_refused(tmp_path: Path, metadata: dict[str, str], words: str) -> None:
     assert words in _refusal(_model_file(tmp_path / "bad.onnx", metadata))

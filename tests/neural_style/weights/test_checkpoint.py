@@ -132,6 +132,21 @@ def test_one_changed_bit_is_noticed(tmp_path: Path) -> None:
     assert "hash" in _refusal(path)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("make", [_fast, _transformer])
+def test_weights_that_are_no_numbers_are_refused_whatever_their_hash(
+    tmp_path: Path, make: Callable[[], StyleNetwork], value: float
+) -> None:
+    network = make()
+    name, weight = list(network.state_dict().items())[3]
+    weight.view(-1)[-1] = value
+    message = _refusal(_saved(tmp_path / "style.safetensors", network))
+    assert f"{name} holds NaN or infinite numbers" in message
+    if network.family == "transformer":
+        torch.save(network.state_dict(), tmp_path / "style.pth")
+        assert "NaN or infinite" in _refusal(tmp_path / "style.pth")
+
+
 def test_a_cut_off_file_is_refused(tmp_path: Path) -> None:
     path = _saved(tmp_path / "style.safetensors", _fast())
     path.write_bytes(path.read_bytes()[:-100])

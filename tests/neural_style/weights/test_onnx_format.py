@@ -90,6 +90,13 @@ def _another_vector(model: onnx.ModelProto) -> None:
     model.graph.input[1].type.tensor_type.shape.dim[1].dim_value = 3
 
 
+def _no_number(model: onnx.ModelProto) -> None:
+    weight = next(tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT)
+    values = numpy_helper.to_array(weight).copy()
+    values.flat[-1] = np.nan
+    weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+
+
 CHANGES = {
     _foreign_operator: "operator com.microsoft",
     _unused_operator: "operator Loop",
@@ -99,6 +106,7 @@ CHANGES = {
     _another_type: "does not take and give",
     _another_output: "does not take and give",
     _another_vector: "style of another shape",
+    _no_number: "NaN or infinite numbers",
 }
 
 

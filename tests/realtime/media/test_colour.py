@@ -15,8 +15,8 @@ from realtime.media.colour import ColourTags, FromRgb, ToRgb, bit_depth, display
 
 @pytest.mark.parametrize(
     ("matrix", "height_px", "expected"),
-    [(1, 480, 1), (2, 480, 5), (2, 720, 1), (9, 480, 9)],
-    ids=["stated", "unstated and small", "unstated and large", "BT.2020"],
+    [(1, 480, 1), (2, 480, 5), (2, 720, 1), (9, 480, 9), (0, 480, 1)],
+    ids=["stated", "unstated and small", "unstated and large", "BT.2020", "RGB"],
 )
 def test_the_matrix_is_the_stated_one_or_the_usual_one(matrix: int, height_px: int, expected: int) -> None:
     assert ColourTags(matrix).matrix_for(height_px) == expected

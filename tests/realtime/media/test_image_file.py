@@ -1,12 +1,14 @@
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pillow_heif
 import pytest
 from fakes import difference, noise
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageCms
 
@@ -78,6 +80,28 @@ def test_16_bits_are_rounded_to_8(suffix: str, channels: int, tmp_path: Path) ->
     expected = deep[..., [2, 1, 0]] if channels > 1 else np.repeat(deep, 3, axis=2)
     read = read_still(tmp_path / f"a{suffix}").pixels.astype(float)
     assert np.abs(read - expected / 257).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_tiffs_in_floating_point_are_read(dtype: type, channels: int, tmp_path: Path) -> None:
+    values: NDArray[Any] = np.random.default_rng(0).random((48, 64, channels)).astype(dtype)
+    values[0, 0] = np.nan
+    assert cv2.imwrite(str(tmp_path / "a.tif"), values)
+    read = read_still(tmp_path / "a.tif").pixels
+    expected = values[..., [2, 1, 0]] if channels > 1 else np.repeat(values, 3, axis=2)
+    assert np.abs(read / 255 - np.nan_to_num(expected)).max() < 0.003
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow
+@pytest.mark.parametrize("length", [3000, -10])
+def test_a_damaged_tiff_in_floating_point_is_one_line(length: int, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((48, 64, 3)).astype(np.float32)
+    content = bytes(cv2.imencode(".tif", values)[1])
+    (tmp_path / "a.tif").write_bytes(content[:length])
+    with pytest.raises(SourceError, match=r"a\.tif: is damaged") as refused:
+        read_still(tmp_path / "a.tif")
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "LA"])

@@ -11,7 +11,8 @@ import pytest
 from video_corpus import RATE, VideoKind, make_video
 
 from realtime.errors import SourceError
-from realtime.media.video_reader import Cut, VideoReader
+from realtime.media.video_frame import Cut
+from realtime.media.video_reader import VideoReader
 
 
 @pytest.mark.parametrize("side", [100_000, 20_000])

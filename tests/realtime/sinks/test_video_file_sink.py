@@ -39,6 +39,22 @@ def test_a_recording_plays_with_every_frame_in_order(tmp_path: Path, suffix: str
     assert clip.times_s == pytest.approx([i / 10 for i in range(12)], abs=2e-3)
 
 
+def test_a_recording_in_webm_plays_and_is_vp9(tmp_path: Path) -> None:
+    line = _record(tmp_path / "out.webm", [noise((63, 48), seed=i) for i in range(5)])
+    assert line == f"wrote {tmp_path / 'out.webm'}: 5 frames, 63x48"
+    clip = read_clip(tmp_path / "out.webm")
+    assert (clip.codec, clip.size_wh) == ("vp9", (63, 48))
+    assert clip.times_s == pytest.approx([i / 10 for i in range(5)], abs=2e-3)
+    assert all(difference(pixels, noise((63, 48), seed=i)) < 8 for i, pixels in enumerate(clip.images))
+
+
+def test_a_recording_in_gif_has_no_more_frames_than_browsers_show(tmp_path: Path) -> None:
+    _record(tmp_path / "out.gif", [noise(seed=i) for i in range(8)], [i / 100 for i in range(8)])
+    clip = read_clip(tmp_path / "out.gif")
+    assert clip.times_s == pytest.approx([0, 0.02, 0.04, 0.06], abs=1e-3)
+    assert difference(clip.images[1], noise(seed=2)) < 10
+
+
 def test_the_times_of_capture_are_kept(tmp_path: Path) -> None:
     times_s = [0.0, 0.04, 0.5, 0.51, 2.0]
     _record(tmp_path / "out.mp4", [noise(seed=i) for i in range(5)], times_s)

@@ -13,7 +13,7 @@ from video_corpus import VideoKind, make_video, take_apart
 
 from realtime.look import Look
 from realtime.media.codecs import find_encoder
-from realtime.media.video_reader import Cut
+from realtime.media.video_frame import Cut
 from realtime.videos.stylize_video import VideoJob, make_videos
 
 LOOK = Look(make_catalogue("a").styles[0], 1.0, keep_colors=False, smoothing=0.0)

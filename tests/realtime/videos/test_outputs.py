@@ -1,9 +1,10 @@
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from realtime.errors import OptionError, SourceError
-from realtime.videos.outputs import FileTask, find_tasks
+from realtime.videos.outputs import FileTask, VideoForm, find_tasks
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_two_inputs_that_become_one_file_are_refused(folder: Path) -> None:
         (["in/notes.txt"], "b.jpg", "a video must end in"),
         (["in/a.jpg"], "b.mp4", "an image must end in"),
         (["in/b.mp4"], "b", "a video must end in"),
-        (["-", "in/a.jpg"], "b.jpg", "one image, got 2"),
+        (["-", "in/a.jpg"], "b.jpg", "one file, got 2"),
         (["in/a.jpg"], "in/sub/c.png", "is there already"),
     ],
 )
@@ -110,7 +111,7 @@ def test_standard_output_takes_one_style(folder: Path) -> None:
 
 
 def test_names_that_only_differ_by_their_ending_stay_apart_and_that_is_said(tmp_path: Path) -> None:
-    for name in ("IMG_1.HEIC", "IMG_1.JPG", "IMG_2.HEIC", "a.avi", "a.flv", "a.mp4", "b.gif"):
+    for name in ("IMG_1.HEIC", "IMG_1.JPG", "IMG_2.HEIC", "a.avi", "a.flv", "a.mp4", "b.gif", "c.wmv"):
         (tmp_path / name).write_bytes(b"-")
     said: list[str] = []
     tasks = find_tasks([str(tmp_path)], str(tmp_path / "out"), ["s"], False, said.append)
@@ -122,7 +123,8 @@ def test_names_that_only_differ_by_their_ending_stay_apart_and_that_is_said(tmp_
         "a.avi": "a.avi.mp4",
         "a.flv": "a.flv.mp4",
         "a.mp4": "a.mp4",
-        "b.gif": "b.mp4",
+        "b.gif": "b.gif",
+        "c.wmv": "c.mp4",
     }
     assert said == ["IMG_1.HEIC becomes IMG_1.HEIC.jpg and 3 more: another input has the name without its ending"]
 
@@ -132,3 +134,42 @@ def test_several_files_do_not_become_a_folder_that_is_called_like_a_file(inputs:
     with pytest.raises(OptionError, match=r"out\.mp4: several files become a folder; write .*out\.mp4/"):
         _tasks(folder, *inputs, output="out.mp4")
     assert len(_tasks(folder, *inputs, output="out.mp4/")) >= 2
+
+
+def test_numbered_images_and_folders_of_images_are_one_video(folder: Path) -> None:
+    for number in (1, 2):
+        (folder / f"in/f{number:03d}.png").write_bytes(b"-")
+    (task,) = _tasks(folder, "in/f%03d.png", output="b.mov")
+    assert task.is_video
+    assert task.sequence is not None
+    assert list(task.sequence.files) == [1, 2]
+    form = VideoForm(Fraction(24))
+    (task,) = find_tasks([str(folder / "in")], str(folder / "b.mov"), ["s"], False, form=form)
+    assert task.sequence is not None
+    assert [path.name for path in task.sequence.files.values()] == ["a.jpg", "f001.png", "f002.png"]
+    (task,) = find_tasks([str(folder / "in")], f"{folder}/out/", ["s"], False, form=form)
+    assert task.targets == (folder / "out/in.mp4",)
+    with pytest.raises(OptionError, match="fps: is of numbered images"):
+        find_tasks([str(folder / "in/b.mp4")], str(folder / "b.mov"), ["s"], False, form=form)
+    with pytest.raises(SourceError, match="no file of such a name"):
+        _tasks(folder, "in/g%03d.png", output="b.mov")
+
+
+def test_numbered_images_are_written_over_nothing(folder: Path) -> None:
+    (task,) = _tasks(folder, "in/b.mp4", output="o%03d.png")
+    assert task.targets == (folder / "o%03d.png",)
+    (folder / "o007.png").write_bytes(b"-")
+    with pytest.raises(OptionError, match="1 such images are there already"):
+        _tasks(folder, "in/b.mp4", output="o%03d.png")
+    assert len(_tasks(folder, "in/b.mp4", output="o%03d.png", overwrite=True)) == 1
+    with pytest.raises(OptionError, match="images of the input itself"):
+        _tasks(folder, "o%03d.png", output="o%03d.png", overwrite=True)
+
+
+def test_videos_on_standard_input_and_output(folder: Path) -> None:
+    form = VideoForm(pipe_format="mkv")
+    assert find_tasks(["-"], "-", ["s"], False, form=form) == [FileTask(None, (), is_video=True)]
+    assert find_tasks([str(folder / "in/b.mp4")], "-", ["s"], False, form=form)[0].is_video
+    assert _tasks(folder, "-", output="b.webm") == [FileTask(None, (folder / "b.webm",), is_video=True)]
+    with pytest.raises(OptionError, match="give --format, one of mp4"):
+        _tasks(folder, "in/b.mp4", output="-")

@@ -16,7 +16,7 @@ from realtime.frame import Image
 from realtime.look import Look
 from realtime.media.codecs import find_encoder
 from realtime.media.colour import ColourTags
-from realtime.media.video_reader import Cut
+from realtime.media.video_frame import Cut
 from realtime.options import CodecName
 from realtime.style import Style
 from realtime.videos.segments import SegmentRecord, SegmentWriter
@@ -343,3 +343,14 @@ def test_an_engine_that_hangs_ends_the_video_and_leaves_nothing(
         run(make_job(source, tmp_path / "out.mp4"), Hanging())
     let_go.set()
     assert [path.name for path in tmp_path.iterdir()] == [source.name]
+
+
+def test_smoothing_begins_anew_at_a_scene_cut(tmp_path: Path) -> None:
+    scenes = [np.full((48, 64, 3), grey, np.uint8) for grey in (40, 44, 200, 204)]
+    source = make_video(tmp_path / "in", VideoKind(count=4, encoder="ffv1", options={}, suffix=".mkv"), scenes)
+    look = replace(LOOK, smoothing=1.0)
+    run(make_job(source, tmp_path / "out.mkv", "ffv1", looks=(look,)))
+    greys = [float(image.mean()) for image in take_apart(tmp_path / "out.mkv").images]
+    assert greys[0] == pytest.approx(40, abs=3)
+    assert greys[1] - greys[0] < 3, "what moves little is smoothed"
+    assert greys[2] == pytest.approx(200, abs=3), "and the first frame of a scene is not"

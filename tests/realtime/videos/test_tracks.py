@@ -15,7 +15,7 @@ from video_corpus import VideoKind, make_video, take_apart
 
 from realtime.look import Look
 from realtime.media.codecs import find_encoder
-from realtime.media.video_reader import Cut
+from realtime.media.video_frame import Cut
 from realtime.videos.stylize_video import VideoJob, make_videos
 from realtime.videos.tracks import Window
 
