@@ -57,6 +57,21 @@ def move_into_place(partial: Path, path: Path, replace: bool) -> None:
         partial.unlink()
 
 
+def move_to_free_name(partial: Path, path: Path) -> Path:
+    """Gives a whole file its name, or the next that is free (`free_name`); nothing is replaced.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    while True:
+        named = free_name(path)
+        try:
+            move_into_place(partial, named, replace=False)
+        except FileExistsError:  # made since it was looked for
+            continue
+        return named
+
+
 def check_replaceable(path: Path) -> None:
     """Raises OSError when something is there that is no regular file: a rename would replace even a device."""
     if path.exists() and not path.is_file():

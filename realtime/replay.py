@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 from neural_style.atomic_file import partial_folder
 from realtime.controls import Controls
@@ -16,6 +17,7 @@ from realtime.interrupts import INTERRUPTED
 from realtime.live import Pipeline
 from realtime.look import Look
 from realtime.options import PARALLEL_BATCHES, VIDEO_SUFFIXES, FileOptions, LookOptions, RunOptions
+from realtime.output_names import held_names, whole_output
 from realtime.show_options import ShowOptions
 from realtime.sinks.protocol import Sink, StylizedFrame
 from realtime.sinks.video_file import VideoFileSink
@@ -81,7 +83,8 @@ def run_replay(options: FileOptions, reporter: Reporter) -> int:
     folder.mkdir(parents=True)
     try:
         wanted = replace(options.engine, batch_size=1, parallel_batches=PARALLEL_BATCHES)
-        with closing(open_engine(catalogue, wanted, place, source.info.size_wh, note)) as engine:
+        engine_of = partial(open_engine, catalogue, wanted, place, source.info.size_wh, note)
+        with held_names(targets, options.overwrite), closing(engine_of()) as engine:
             recorded = RecordedLooks(looks, catalogue)
             run_options = RunOptions(unpaced=True, engine=wanted, show=ShowOptions(crossfade_s=crossfade_s))
             made = folder / targets[0].name
@@ -90,10 +93,11 @@ def run_replay(options: FileOptions, reporter: Reporter) -> int:
             stages = Stages(source, engine, controls, sinks, look_of=recorded.look_of)
             pipeline = Pipeline(stages, run_options, lambda _: None)
             report = pipeline.run()
-        if pipeline.interrupted:
-            reporter.report("interrupted")
-            return INTERRUPTED
-        made.replace(targets[0])
+            if pipeline.interrupted:
+                reporter.report("interrupted")
+                return INTERRUPTED
+            with whole_output(targets[0], options.overwrite) as whole:
+                made.replace(whole)
     finally:
         source.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from neural_style.weights import SAVED_MODELS
 from realtime.errors import StyleError
 from realtime.frame import Image
-from realtime.media.image_file import IMAGE_SUFFIXES, ImageLimits, read_still
+from realtime.media.image_file import IMAGE_SUFFIXES, read_still
+from realtime.media.image_memory import ImageLimits
 from realtime.media.resize import middle_part, with_short_side
 from realtime.style import Style, trunk_hash_of
 

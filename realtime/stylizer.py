@@ -178,7 +178,8 @@ class Stylizer:
         if len(tasks) != 1 or tasks[0].source is None or not tasks[0].is_video:
             raise OptionError(f"source {source}: must be one video file; images are stylized by calling the stylizer")
         targets = tasks[0].targets
-        job = VideoJob(tasks[0].source, (self._look(None),), targets, find_encoder(codec, targets[0].suffix.lower()))
+        encoder = find_encoder(codec, targets[0].suffix.lower())
+        job = VideoJob(tasks[0].source, (self._look(None),), targets, encoder, overwrite=overwrite)
         targets[0].parent.mkdir(parents=True, exist_ok=True)
         with held_names(targets, overwrite), closing(self._open_engine(PARALLEL_BATCHES)) as engine:
             stroke = self._options.stroke

@@ -86,24 +86,58 @@ def upsample_stylized(stylized: Image, image: Image, strength: float = 1.0) -> I
         uint8 (H, W, 3) RGB.
     """
     height, width = image.shape[:2]
-    small, result = _small(stylized, image), np.empty_like(image)
-    rows = max(16, _STRIP_PIXELS // width)
+    reduced = np.asarray(cv2.resize(image, stylized.shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
+    upsampling, result = Upsampling(stylized, reduced, (height, width), strength), np.empty_like(image)
 
-    def fill(top: int) -> None:
-        result[top : top + rows] = _strip(small, image, (top, min(height, top + rows)), strength)
+    def fill(strip: Strip) -> None:
+        result[strip.first : strip.last] = upsampling.enlarged(strip, image[strip.seen_first : strip.seen_last])
 
-    tops = range(0, height, rows)
-    if len(tops) == 1:
-        fill(0)
+    strips = upsampling.strips()
+    if len(strips) == 1:
+        fill(strips[0])
     else:
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            list(threads.map(fill, tops))
+            list(threads.map(fill, strips))
     return result
 
 
-def _small(stylized: Image, image: Image) -> _Small:
-    height, width = stylized.shape[:2]
-    reduced = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+@dataclass(frozen=True)
+class Strip:
+    """Rows of a large image, from one to before the other: those that are made, and those that are seen for it."""
+
+    first: int
+    last: int
+    seen_first: int
+    seen_last: int
+
+
+class Upsampling:
+    """The enlargement of one stylized image, strip by strip; see `upsample_stylized`.
+
+    Args:
+        stylized: uint8 (h, w, 3) RGB.
+        reduced: what it was made from, uint8 (h, w, 3) RGB.
+        size: height and width of the result in px.
+        strength: 0..1, that the stylized image was made with.
+    """
+
+    def __init__(self, stylized: Image, reduced: Image, size: tuple[int, int], strength: float) -> None:
+        self._small, self._size, self._strength = _small(stylized, reduced), size, strength
+
+    def strips(self) -> list[Strip]:
+        """Those that make up the result, from the top; none sees more than its neighbours."""
+        height, width = self._size
+        margin = round(_MARGIN * height / self._small.stylized.shape[0])
+        rows = max(16, margin, _STRIP_PIXELS // width)
+        ends = [(first, min(height, first + rows)) for first in range(0, height, rows)]
+        return [Strip(first, last, max(0, first - margin), min(height, last + margin)) for first, last in ends]
+
+    def enlarged(self, strip: Strip, seen: Image) -> Image:
+        """A strip of the result, uint8 (H, W, 3) RGB, from the rows of the large image that it sees."""
+        return _strip(self._small, seen, strip, self._size, self._strength)
+
+
+def _small(stylized: Image, reduced: Image) -> _Small:
     luminance = _luminance(reduced)
     small, neighbours = stylized.astype(np.float32), np.ones((3, 3), np.uint8)
     return _Small(
@@ -141,13 +175,9 @@ def _without_texture(luminance: _Plane, side: int) -> _Plane:
     return np.asarray(cv2.blur(slope, (side, side)) * luminance + cv2.blur(offset, (side, side)), np.float32)
 
 
-def _strip(small: _Small, image: Image, rows: tuple[int, int], strength: float) -> Image:
-    """The rows from one to before the other of the result."""
-    height = image.shape[0]
-    scale = height / small.stylized.shape[0]
-    margin = round(_MARGIN * scale)
-    first, last = max(0, rows[0] - margin), min(height, rows[1] + margin)
-    place, seen = _Place(small.stylized.shape, image.shape, first, last), image[first:last]
+def _strip(small: _Small, seen: Image, strip: Strip, size: tuple[int, int], strength: float) -> Image:
+    scale = size[0] / small.stylized.shape[0]
+    place = _Place(small.stylized.shape, size, strip.seen_first, strip.seen_last)
     edges = _without_texture(_luminance(seen), 2 * round(scale) + 1) - place.enlarged(small.luminance)
     smooth = _blurred(place.enlarged(small.stylized), _SOFTNESS * scale)
     faded = None
@@ -162,7 +192,9 @@ def _strip(small: _Small, image: Image, rows: tuple[int, int], strength: float) 
     np.clip(smooth, lowest, highest, out=smooth)
     if faded is not None:
         smooth += (1.0 - strength) * (faded - smooth)
-    return np.asarray(np.rint(smooth[rows[0] - first : rows[1] - first]).clip(0, 255), np.uint8)
+    return np.asarray(
+        np.rint(smooth[strip.first - strip.seen_first : strip.last - strip.seen_first]).clip(0, 255), np.uint8
+    )
 
 
 def _blurred(values: _Plane, sigma_px: float) -> _Plane:

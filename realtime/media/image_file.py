@@ -5,7 +5,7 @@ import struct
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -14,15 +14,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
-from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError, SourceError
 from realtime.frame import Image, resize_to_fit
 from realtime.media.deep_image import TIFF_MARKS, deep_tiff, eight_bits
-from realtime.media.image_memory import image_needs, shrunk_while_converted
+from realtime.media.image_colours import alpha_of, on_white, srgb
+from realtime.media.image_memory import ImageLimits, ImageNeeds, Reading, image_needs, shrunk_while_converted
+from realtime.media.image_rows import ImageRows
 from realtime.media.whole_image import check_whole
+from realtime.output_names import whole_output
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 """What is taken for an image in a folder."""
@@ -31,7 +33,6 @@ WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", 
 KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
 """Pillow's names of what is read for certain; it knows others, too."""
 
-MAX_PIXELS = 2**30
 _OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".bmp")
 _SAVE_OPTIONS: dict[str, dict[str, object]] = {
     ".jpg": {"quality": 95, "subsampling": 0},
@@ -42,31 +43,6 @@ _SAVE_OPTIONS: dict[str, dict[str, object]] = {
     ".tif": {"compression": "tiff_deflate"},
     ".tiff": {"compression": "tiff_deflate"},
 }
-
-
-@dataclass(frozen=True)
-class ImageLimits:
-    """What is decoded; anything beyond is refused by its header, before it takes memory.
-
-    Attributes:
-        pixels: width times height, at most.
-        side_px: of the longer side, at most; None is any.
-        aspect: longer over shorter side, at most; None is any.
-    """
-
-    pixels: int = MAX_PIXELS
-    side_px: int | None = None
-    aspect: float | None = None
-
-    def check(self, name: str, width: int, height: int) -> None:
-        """Raises SourceError for an image, called `name`, that says it is larger or longer."""
-        said = f"{name}: says that it is {width}x{height} px"
-        if width * height > self.pixels:
-            raise SourceError(f"{said}; at most {self.pixels / 1e6:.0f} megapixels are read")
-        if self.side_px is not None and max(width, height) > self.side_px:
-            raise SourceError(f"{said}; each side may be at most {self.side_px} px")
-        if self.aspect is not None and max(width, height) > self.aspect * max(1, min(width, height)):
-            raise SourceError(f"{said}; one side may be at most {self.aspect:.0f} times the other")
 
 
 @dataclass(frozen=True)
@@ -82,6 +58,11 @@ class StillImage:
     pixels: Image
     alpha: NDArray[np.uint8] | None = None
     format_suffix: str = ".png"
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height in px."""
+        return self.pixels.shape[1], self.pixels.shape[0]
 
     def shrunk(self, max_side_px: int | None) -> "StillImage":
         """The same image with a longer side of so many px at most; None is any."""
@@ -110,11 +91,29 @@ def read_still(
         SourceError: it is missing, damaged, too large or of an unknown kind.
     """
     name = f"{what} {'standard input' if path is None else path}"
+    return decode_still(_content(path, name), name, limits, max_side_px=max_side_px)
+
+
+def read_still_or_rows(path: Path | None, max_side_px: int | None = None) -> "StillImage | ImageRows":
+    """As `read_still`; an image that does not fit into memory comfortably is given to be worked on by its rows.
+
+    Raises:
+        SourceError: as `read_still`.
+    """
+    name = f"image {'standard input' if path is None else path}"
+    content = _content(path, name)
+    with _decoder_errors(name):
+        decoded = _decoded(content, name, _Wanted(ImageLimits(), max_side_px=max_side_px, by_rows=True))
+        if decoded.needs is not None:
+            return ImageRows(decoded.image, decoded.suffix, decoded.needs)
+        return shown_image(decoded.image, decoded.suffix).shrunk(max_side_px)
+
+
+def _content(path: Path | None, name: str) -> bytes:
     try:
-        content = sys.stdin.buffer.read() if path is None else path.read_bytes()
+        return sys.stdin.buffer.read() if path is None else path.read_bytes()
     except OSError as error:
         raise SourceError(f"{name}: cannot be read ({error.strerror})") from error
-    return decode_still(content, name, limits, max_side_px=max_side_px)
 
 
 def readable_images(paths: Iterable[Path]) -> Iterator[Image]:
@@ -147,7 +146,32 @@ def decode_still(
     Raises:
         SourceError: it is damaged, too large for the limits or the memory, or of an unknown kind.
     """
-    limits = limits or ImageLimits()
+    with _decoder_errors(name):
+        decoded = _decoded(content, name, _Wanted(limits or ImageLimits(), kinds, max_side_px))
+        return shown_image(decoded.image, decoded.suffix).shrunk(max_side_px)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What may be decoded, and how: limits, kinds and longer side as of `decode_still`, and whether by rows."""
+
+    limits: ImageLimits
+    kinds: tuple[str, ...] | None = None
+    max_side_px: int | None = None
+    by_rows: bool = False
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """An image of 8 bits, not yet upright; the suffix to write it with; and what it needs, if it is to stay so."""
+
+    image: Pillow.Image
+    suffix: str
+    needs: ImageNeeds | None = None
+
+
+def _decoded(content: bytes, name: str, wanted: _Wanted) -> _Decoded:
+    limits, kinds, max_side_px = wanted.limits, wanted.kinds, wanted.max_side_px
     register_heif_opener()
     if kinds is not None:
         Pillow.init()  # else it knows only the usual kinds by name
@@ -161,20 +185,28 @@ def decode_still(
             limits.check(name, opened.width, opened.height)
             if kinds is not None:
                 check_whole(opened, content)
-            shrinks = image_needs(name, opened).check(max_side_px)
-            suffix = _suffix_of(opened.format or "")
-            if shrinks and max_side_px is not None:
-                opened.draft("RGB", (max_side_px, max_side_px))  # of JPEG only
+            needs = image_needs(name, opened)
+            reading, suffix = needs.check(max_side_px, wanted.by_rows), _suffix_of(opened.format or "")
+            shrunk_px = max_side_px if reading is Reading.SHRUNK else None
+            if shrunk_px is not None:
+                opened.draft("RGB", (shrunk_px, shrunk_px))  # of JPEG only
             upright = eight_bits(opened, content)
-            if shrinks and max_side_px is not None:
-                upright = shrunk_while_converted(upright, max_side_px)
-            return shown_image(upright, suffix).shrunk(max_side_px)
+            if shrunk_px is not None:
+                upright = shrunk_while_converted(upright, shrunk_px)
+            return _Decoded(upright, suffix, needs if reading is Reading.BY_ROWS else None)
     except UnidentifiedImageError as error:
         if content[:4] in TIFF_MARKS:
-            return shown_image(deep_tiff(content, name, (limits or ImageLimits()).check), ".tif").shrunk(max_side_px)
+            return _Decoded(deep_tiff(content, name, limits.check), ".tif")
         raise SourceError(f"{name}: is damaged or of a kind that is not known; give {_KINDS}") from error
     except Pillow.DecompressionBombError as error:
         raise SourceError(f"{name}: is too large; at most {limits.pixels / 1e6:.0f} megapixels are read") from error
+
+
+@contextmanager
+def _decoder_errors(name: str) -> Iterator[None]:
+    """Turns what decoders raise into SourceError."""
+    try:
+        yield
     except MemoryError as error:
         raise SourceError(f"{name}: there is not enough memory for it; use a smaller --max-side") from error
     except (OSError, ValueError, SyntaxError, EOFError, cv2.error, *DECODERS_RAISE) as error:
@@ -184,30 +216,38 @@ def decode_still(
 def shown_image(image: Pillow.Image, format_suffix: str) -> StillImage:
     """What an image of 8 bits shows: turned upright by EXIF, in sRGB by its own profile."""
     ImageOps.exif_transpose(image, in_place=True)
-    alpha = _alpha(image)
-    return StillImage(np.array(_srgb(image), np.uint8), alpha, format_suffix)
+    alpha = alpha_of(image)
+    return StillImage(np.array(srgb(image), np.uint8), alpha, format_suffix)
 
 
-def write_still(path: Path | None, image: StillImage, suffix: str | None = None) -> None:
+def write_still(path: Path | None, image: StillImage, suffix: str | None = None, overwrite: bool = True) -> None:
     """Writes an image, or to standard output for None; a file appears only when it is whole.
 
     Args:
         path: where to.
         image: as for `encode_still`.
         suffix: kind of file, one of `WRITABLE_SUFFIXES`; None is the path's.
+        overwrite: whether a file that is there is replaced.
 
     Raises:
-        SinkError: it cannot be written.
+        SinkError: it cannot be written, or is there and is not to be replaced.
     """
+    kind = suffix or Path(str(path)).suffix.lower()
+    write_pillow(path, _pillow(image, kind), kind, overwrite)
+
+
+def write_pillow(path: Path | None, image: Pillow.Image, suffix: str, overwrite: bool) -> None:
+    """As `write_still`, of an image as Pillow has it, RGB or RGBA."""
     name = "standard output" if path is None else str(path)
     try:
-        kind = suffix or Path(name).suffix.lower()
         if path is None:
-            sys.stdout.buffer.write(encode_still(image, kind))
+            content = io.BytesIO()
+            _save(image, suffix, content)
+            sys.stdout.buffer.write(content.getbuffer())
             sys.stdout.buffer.flush()
             return
-        with whole_file(path) as partial, partial.open("w+b") as file:
-            _save(image, kind, file)
+        with whole_output(path, overwrite) as partial, partial.open("w+b") as file:
+            _save(image, suffix, file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SinkError(f"image {name}: cannot be written ({reason}); choose another place") from error
@@ -225,30 +265,26 @@ def encode_still(image: StillImage, suffix: str, **options: object) -> bytes:
         OSError, ValueError: this kind of file cannot hold the image.
     """
     content = io.BytesIO()
-    _save(image, suffix, content, **options)
+    _save(_pillow(image, suffix), suffix, content, **options)
     return content.getvalue()
 
 
-def _save(image: StillImage, suffix: str, file: IO[bytes], **options: object) -> None:
-    """Writes what `encode_still` gives."""
+def _pillow(image: StillImage, suffix: str) -> Pillow.Image:
     pixels = image.pixels
     if image.alpha is not None and not keeps_alpha(suffix):
         pixels = on_white(pixels, image.alpha)
     elif image.alpha is not None:
         pixels = np.dstack([pixels, image.alpha])
-    kind = Pillow.registered_extensions()[suffix]
-    Pillow.fromarray(pixels).save(file, kind, **{**_SAVE_OPTIONS.get(suffix, {}), **options})
+    return Pillow.fromarray(pixels)
+
+
+def _save(image: Pillow.Image, suffix: str, file: IO[bytes], **options: object) -> None:
+    image.save(file, Pillow.registered_extensions()[suffix], **{**_SAVE_OPTIONS.get(suffix, {}), **options})
 
 
 def keeps_alpha(suffix: str) -> bool:
     """Whether a kind of file, one of `WRITABLE_SUFFIXES`, can say how opaque pixels are."""
     return suffix not in _OPAQUE_SUFFIXES
-
-
-def on_white(pixels: Image, alpha: NDArray[np.uint8]) -> Image:
-    """What is seen of an image, uint8 (H, W, 3), with transparency, uint8 (H, W), on white paper."""
-    share = alpha[..., None].astype(np.float32) / 255
-    return np.asarray(np.rint(pixels * share + 255 * (1 - share)), np.uint8)
 
 
 DECODERS_RAISE = (RuntimeError, ArithmeticError, LookupError, TypeError, struct.error)
@@ -262,22 +298,3 @@ def _suffix_of(pillow_format: str) -> str:
     return {"JPEG": ".jpg", "MPO": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp", "AVIF": ".avif"}.get(
         pillow_format, ".png"
     )
-
-
-def _alpha(image: Pillow.Image) -> NDArray[np.uint8] | None:
-    """The transparency, or None when there is none."""
-    if "A" not in image.getbands() and "transparency" not in image.info:
-        return None
-    alpha = np.array(image.convert("RGBA").getchannel("A"), np.uint8)
-    return None if (alpha == 255).all() else alpha
-
-
-def _srgb(image: Pillow.Image) -> Pillow.Image:
-    """RGB by the image's own profile; a profile that cannot be used counts as none."""
-    profile = image.info.get("icc_profile")
-    base = image if image.mode in ("RGB", "CMYK", "L") else image.convert("RGB")
-    if profile:
-        with suppress(ImageCms.PyCMSError, OSError):
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            base = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or base
-    return base if base.mode == "RGB" else base.convert("RGB")

@@ -1,7 +1,8 @@
-"""Owns how much memory an image will take, and what is said where there is not so much."""
+"""Owns how large images may be, how much memory one will take, and what is said where there is not so much."""
 
 import math
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 import psutil
@@ -18,11 +19,52 @@ _DEEP_BYTES = 10
 _WHOLE_BYTES = 15
 """More of a pixel that stays: the image, what is stylized of it, and both as they are read and written."""
 
+_ROWS_BYTES = 5
+"""More of a pixel of an image that is worked on by its rows: what it becomes, or a copy while it is turned."""
+
+_LEAST_PIXELS_BY_ROWS = 5_000_000
+"""Images that are smaller take little memory, and may be stylized at their own size."""
+
 _ALPHA_BYTES = 7
 _USED_SHARE = 0.8
 """Of the free memory; the rest is for networks and other programs."""
 
 _CGROUP = Path("/sys/fs/cgroup")
+
+MAX_PIXELS = 2**30
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is decoded; anything beyond is refused by its header, before it takes memory.
+
+    Attributes:
+        pixels: width times height, at most.
+        side_px: of the longer side, at most; None is any.
+        aspect: longer over shorter side, at most; None is any.
+    """
+
+    pixels: int = MAX_PIXELS
+    side_px: int | None = None
+    aspect: float | None = None
+
+    def check(self, name: str, width: int, height: int) -> None:
+        """Raises SourceError for an image, called `name`, that says it is larger or longer."""
+        said = f"{name}: says that it is {width}x{height} px"
+        if width * height > self.pixels:
+            raise SourceError(f"{said}; at most {self.pixels / 1e6:.0f} megapixels are read")
+        if self.side_px is not None and max(width, height) > self.side_px:
+            raise SourceError(f"{said}; each side may be at most {self.side_px} px")
+        if self.aspect is not None and max(width, height) > self.aspect * max(1, min(width, height)):
+            raise SourceError(f"{said}; one side may be at most {self.aspect:.0f} times the other")
+
+
+class Reading(Enum):
+    """How an image is read: as it is, shrunk while it is decoded, or to be worked on by its rows."""
+
+    WHOLE = auto()
+    SHRUNK = auto()
+    BY_ROWS = auto()
 
 
 @dataclass(frozen=True)
@@ -46,21 +88,38 @@ class ImageNeeds:
         """What it takes without being shrunk."""
         return math.prod(self.size_wh) * (self.decoded + self.kept)
 
-    def check(self, max_side_px: int | None) -> bool:
-        """Whether it should be shrunk while it is decoded, because the whole would not fit comfortably.
+    @property
+    def whole_line(self) -> str:
+        """Why it is worked on in parts, for people."""
+        width, height = self.size_wh
+        return (
+            f"{self.name}: is stylized in parts; as a whole its {width}x{height} px would take about "
+            f"{self.whole_bytes / 1e9:.1f} GB, more than is comfortably free"
+        )
+
+    def check(self, max_side_px: int | None, by_rows: bool = False) -> Reading:
+        """How it is to be read; the whole must fit comfortably.
+
+        Args:
+            max_side_px: what it will be shrunk to; None is its size.
+            by_rows: whether the caller can work on its rows.
 
         Raises:
-            SourceError: not even then there is enough memory.
+            SourceError: there is not enough memory for any of it.
         """
         usable = _USED_SHARE * available_bytes()
         if self.whole_bytes <= usable / 2:
-            return False
-        shrinks = max_side_px is not None and max(self.size_wh) >= 2 * max_side_px
-        pixels = math.prod(self.size_wh)
-        scale = max_side_px / max(self.size_wh) if shrinks and max_side_px is not None else 1.0
-        needed = pixels * (self.decoded + 4 * scale**2 * self.kept) if shrinks else self.whole_bytes
+            return Reading.WHOLE
+        pixels, side = math.prod(self.size_wh), max(self.size_wh)
+        if max_side_px is not None and side >= 2 * max_side_px:
+            needed = pixels * (self.decoded + 4 * (max_side_px / side) ** 2 * self.kept)
+            reading = Reading.SHRUNK
+        elif by_rows and pixels > _LEAST_PIXELS_BY_ROWS and (max_side_px is None or side <= max_side_px):
+            needed, reading = float(pixels * (self.decoded + _ROWS_BYTES)), Reading.BY_ROWS
+        else:
+            needed, reading = float(self.whole_bytes), Reading.WHOLE
         if needed <= usable:
-            return shrinks
+            return reading
         width, height = self.size_wh
         raise SourceError(
             f"{self.name}: its {width}x{height} px would take about {needed / 1e9:.1f} GB of memory, and "

@@ -16,7 +16,8 @@ from PIL import UnidentifiedImageError
 from realtime.errors import SourceError
 from realtime.frame import fit_size_wh
 from realtime.media.colour import ColourTags
-from realtime.media.image_file import DECODERS_RAISE, IMAGE_SUFFIXES, ImageLimits, StillImage, read_still, shown_image
+from realtime.media.image_file import DECODERS_RAISE, IMAGE_SUFFIXES, StillImage, read_still, shown_image
+from realtime.media.image_memory import ImageLimits
 from realtime.media.resize import resize
 from realtime.media.video_frame import Cut, VideoFrame, VideoInfo
 

@@ -12,7 +12,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from neural_style.atomic_file import check_replaceable, free_name, keep_partial_as, move_into_place, partial_path
+from neural_style.atomic_file import (
+    check_replaceable,
+    keep_partial_as,
+    move_into_place,
+    move_to_free_name,
+    partial_path,
+)
 from realtime.errors import SinkError
 from realtime.frame import Image, resize_to_fit
 from realtime.leftovers import plays
@@ -149,13 +155,10 @@ class VideoFileSink:
             self._lock.release()
 
     def _named(self, path: Path, replaces: bool) -> Path:
-        while True:
-            named = path if replaces else free_name(path)
-            try:
-                move_into_place(self._partial, named, replaces)
-            except FileExistsError:
-                continue
-            return named
+        if not replaces:
+            return move_to_free_name(self._partial, path)
+        move_into_place(self._partial, path, replace=True)
+        return path
 
     def _remove_partial(self) -> None:
         with suppress(OSError):

@@ -11,11 +11,11 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from neural_style.atomic_file import whole_file
 from realtime.look import Look
 from realtime.mailbox import MailboxClosedError
 from realtime.media.codecs import GIF_INTERVAL_S, PIPE_FORMATS, Encoder
 from realtime.media.video_writer import add_video_stream, from_rgb, sink_errors, written_container
+from realtime.output_names import whole_output
 from realtime.stats import Stats
 from realtime.videos.mux import add_other_tracks, open_tracks, window_of
 from realtime.videos.tracks import AnyPacket, Note, Timed
@@ -77,7 +77,9 @@ class DirectOutput(VideoOutput):
         """See `VideoOutput.remove`; nothing is left."""
 
     def _destination(self) -> "AbstractContextManager[Path | _StandardOutput]":
-        return nullcontext(_StandardOutput()) if self.target is None else whole_file(self.target)
+        if self.target is None:
+            return nullcontext(_StandardOutput())
+        return whole_output(self.target, self._plan.overwrite)
 
     def _container(self, file: "Path | _StandardOutput") -> AbstractContextManager[OutputContainer]:
         if isinstance(file, Path):

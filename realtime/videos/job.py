@@ -193,11 +193,12 @@ class _Run:
         """Stylizes one input and gives what came of it; None where it failed."""
         name, targets = str(task.source or "standard input"), [str(target) for target in task.targets]
         self._reporter.report("begin", name, targets=targets)
-        report = InputReport(task, self._engine.info, self._styles) if self._options.report else None
+        wants_report, overwrite = self._options.report, self._options.overwrite
+        report = InputReport(task, self._engine.info, self._styles, overwrite) if wants_report else None
         try:
             for target in task.targets:
                 target.parent.mkdir(parents=True, exist_ok=True)
-            with held_names(task.targets, self._options.overwrite):
+            with held_names(task.targets, overwrite):
                 facts = self._video(task) if task.is_video else {"size": self._images.stylize(task, self._looks(0.0))}
             details = {key: facts.pop(key) for key in ("stage_ms", "cuts_s", "flicker") if key in facts}
             if report is not None:
@@ -236,6 +237,7 @@ class _Run:
             max_side_px=options.max_side_px,
             batch_size=options.engine.batch_size or (1 if options.resume else None),
             fingerprint=self._fingerprint(source, looks) if options.resume and isinstance(source, Path) else None,
+            overwrite=options.overwrite,
             pipe_format=options.pipe_format,
             measures=options.report,
         )

@@ -13,11 +13,11 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.video.stream import VideoStream
 
-from neural_style.atomic_file import whole_file
 from realtime.media.codecs import Encoder, VideoFormat
 from realtime.media.readers import VideoSource, has_tracks
 from realtime.media.video_reader import open_container
 from realtime.media.video_writer import add_video_stream, sink_errors, written_container
+from realtime.output_names import whole_output
 from realtime.videos.segments import SegmentRecord, segment_paths
 from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
 
@@ -33,12 +33,14 @@ class Assembly:
         records: of all of them.
         source: the video whose other tracks are copied.
         bounds: first and end time in units of the video's time base where only a part is wanted.
+        overwrite: whether a file that is there is replaced.
     """
 
     folder: Path
     records: tuple[SegmentRecord, ...]
     source: VideoSource
     bounds: tuple[int, int | None] | None
+    overwrite: bool = False
 
 
 def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: VideoFormat, note: Note) -> None:
@@ -52,10 +54,10 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: V
         note: takes lines for people: what could not be copied as it is.
 
     Raises:
-        SinkError: it cannot be written.
+        SinkError: it cannot be written, or another program made a file of that name meanwhile.
     """
     suffix, failing = target.suffix.lower(), sink_errors(f"video {target}", "choose another place, or make room")
-    with failing, whole_file(target) as partial, ExitStack() as opened:
+    with failing, whole_output(target, assembly.overwrite) as partial, ExitStack() as opened:
         source = open_tracks(assembly.source, opened)
         options = _container_options(suffix, source)
         out = opened.enter_context(written_container(partial, options))

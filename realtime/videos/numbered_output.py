@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from neural_style.atomic_file import partial_folder
+from neural_style.atomic_file import move_into_place, partial_folder
 from realtime.errors import SinkError
 from realtime.look import Look
 from realtime.media.image_file import StillImage, keeps_alpha, write_still
@@ -21,15 +21,16 @@ class NumberedOutput(VideoOutput):
     Args:
         pattern: such as `frames/%05d.png`.
         look: how they are stylized.
+        overwrite: whether images that are there are replaced.
 
     Raises:
         SinkError: there is no place for them.
     """
 
-    def __init__(self, pattern: Path, look: Look) -> None:
+    def __init__(self, pattern: Path, look: Look, overwrite: bool = False) -> None:
         super().__init__(pattern, look, keeps_alpha(pattern.suffix.lower()))
         self._pattern, self._folder = pattern, partial_folder(pattern)
-        self._count = 0
+        self._count, self._overwrite = 0, overwrite
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -50,10 +51,17 @@ class NumberedOutput(VideoOutput):
     def finish(self, note: Note) -> None:
         """See `VideoOutput.finish`."""
         last = FIRST_NUMBER + self._count - 1
-        older = [number for number in numbered_files(self._pattern) if not FIRST_NUMBER <= number <= last]
+        there = list(numbered_files(self._pattern))
+        if there and not self._overwrite:
+            raise SinkError(
+                f"images {self._pattern}: another program made {len(there)} such images during the run, and they stay; "
+                "use --overwrite, or choose another name"
+            )
+        older = [number for number in there if not FIRST_NUMBER <= number <= last]
         try:
             for number in range(FIRST_NUMBER, last + 1):
-                numbered(self._folder / self._pattern.name, number).replace(numbered(self._pattern, number))
+                made, target = numbered(self._folder / self._pattern.name, number), numbered(self._pattern, number)
+                move_into_place(made, target, self._overwrite)
         except OSError as error:
             raise SinkError(f"images {self._pattern}: cannot be written ({error.strerror}); make room") from error
         if older:

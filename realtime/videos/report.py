@@ -24,10 +24,12 @@ class InputReport:
         task: the input, with a file that it becomes.
         info: what runs.
         styles: of its results, in their order.
+        overwrite: whether an earlier report is replaced.
     """
 
-    def __init__(self, task: FileTask, info: EngineInfo, styles: Sequence[Style]) -> None:
+    def __init__(self, task: FileTask, info: EngineInfo, styles: Sequence[Style], overwrite: bool) -> None:
         self._path, self._began_s = report_path(task), time.perf_counter()
+        self._overwrite = overwrite
         began = datetime.now(UTC).isoformat(timespec="seconds")
         pairs = zip(task.targets, styles, strict=False)  # a sheet of all styles is one file
         self._content: dict[str, Any] = {
@@ -39,7 +41,7 @@ class InputReport:
         self._content["engine"]["network"] = styles[0].network
 
     def write(self, facts: dict[str, Any]) -> None:
-        """Writes the report, which replaces an earlier one.
+        """Writes the report.
 
         Args:
             facts: what came of the input, as `Reporter` is told; of videos also `stage_ms`, `cuts_s` and `flicker`.
@@ -54,7 +56,7 @@ class InputReport:
             output["flicker"] = None if value is None else round(value, 4)
         kept = ("frames", "size", "lost", "damaged", "cuts_s", "error")
         content |= {name: facts[name] for name in kept if name in facts}
-        with whole_file(self._path) as partial:
+        with whole_file(self._path, self._overwrite) as partial:
             partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

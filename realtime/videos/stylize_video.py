@@ -62,6 +62,7 @@ class VideoJob:
         batch_size: images stylized together; None finds out what is fastest.
         fingerprint: what decides the frames, when work is to be kept for another run; None keeps none.
         measures: whether flicker and cuts are measured, which costs time.
+        overwrite: whether files that are there are replaced.
         pipe_format: what standard output holds, a key of `realtime.media.codecs.PIPE_FORMATS`.
     """
 
@@ -73,6 +74,7 @@ class VideoJob:
     max_side_px: int | None = None
     batch_size: int | None = None
     fingerprint: dict[str, Any] | None = None
+    overwrite: bool = False
     pipe_format: str = ""
     measures: bool = False
 
@@ -144,7 +146,7 @@ class _Stages:
         self._check_disk(0)
         bounds = None if job.cut is None else job.cut.bounds(reader.info)
         begin = min(0, reader.info.start) if bounds is None else bounds[0]
-        plan = OutputPlan(job.source, job.encoder, reader.info, bounds, begin, job.fingerprint)
+        plan = OutputPlan(job.source, job.encoder, reader.info, bounds, begin, job.fingerprint, job.overwrite)
         targets = zip(job.targets, job.looks, strict=True)
         self.outputs = [self._output(target, look, plan) for target, look in targets]
         for output in self.outputs if job.measures else ():
@@ -177,11 +179,21 @@ class _Stages:
             raise SinkError(f"video {self._job.source}: holds no image in the part that was asked for")
         for remark in self._reader.remarks:
             self._note(remark)
-        for output in self.outputs:
-            output.finish(self._note_of(output.target))
+        self._finish()
         styles = [look.style for look in self._job.looks]
         report = self._stats.report().of(self._engine.info, styles, self._format.size_wh)
         return VideoReport(self._done, report, self._reader.lost, self._reader.damaged, *self._measured())
+
+    def _finish(self) -> None:
+        """Completes all videos; one that cannot have its name does not keep the others from theirs."""
+        failures = []
+        for output in self.outputs:
+            try:
+                output.finish(self._note_of(output.target))
+            except SinkError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _measured(self) -> tuple[tuple[float, ...], tuple[float | None, ...]]:
         """When scenes begin, and how much each video flickers."""
@@ -256,7 +268,7 @@ class _Stages:
 
     def _output(self, target: Path | None, look: Look, plan: OutputPlan) -> VideoOutput:
         if target is not None and is_pattern(target.name):
-            return NumberedOutput(target, look)
+            return NumberedOutput(target, look, plan.overwrite)
         if target is not None and plan.video_format.in_pieces(plan.encoder):
             return PiecewiseOutput(target, look, plan)
         if plan.fingerprint is not None:

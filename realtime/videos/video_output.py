@@ -11,7 +11,7 @@ from realtime.look import Look
 from realtime.mailbox import BoundedMailbox, MailboxClosedError
 from realtime.media.codecs import Encoder, VideoFormat
 from realtime.media.colour import Alpha
-from realtime.media.image_file import on_white
+from realtime.media.image_colours import on_white
 from realtime.media.readers import VideoSource
 from realtime.media.video_frame import VideoFrame
 from realtime.postprocess import Finisher, Smoothed
@@ -42,6 +42,7 @@ class OutputPlan:
         bounds: first and end time in units of the video's time base where only a part is wanted.
         begin: what becomes time 0, in the same units.
         fingerprint: what decides the frames, when work is to be kept for another run; None keeps none.
+        overwrite: whether files that are there are replaced.
     """
 
     source: VideoSource
@@ -50,6 +51,7 @@ class OutputPlan:
     bounds: tuple[int, int | None] | None = None
     begin: int = 0
     fingerprint: dict[str, Any] | None = None
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ class PiecewiseOutput(VideoOutput):
     def finish(self, note: Note) -> None:
         """See `VideoOutput.finish`."""
         plan = self._plan
-        assembly = Assembly(self._folder.path, tuple(self._records), plan.source, plan.bounds)
+        assembly = Assembly(self._folder.path, tuple(self._records), plan.source, plan.bounds, plan.overwrite)
         assemble(assembly, self._file, plan.encoder, plan.video_format, note)
 
     def remove(self) -> None:

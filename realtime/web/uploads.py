@@ -7,7 +7,8 @@ from functools import cache
 from realtime.flow import EngineStage
 from realtime.frame import Image
 from realtime.look import Look
-from realtime.media.image_file import KINDS, ImageLimits, StillImage, decode_still, encode_still
+from realtime.media.image_file import KINDS, StillImage, decode_still, encode_still
+from realtime.media.image_memory import ImageLimits
 from realtime.media.resize import resize
 from realtime.media.video_reader import VideoReader
 from realtime.postprocess import Finisher

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from realtime.errors import SourceError
 from realtime.media import image_memory
 from realtime.media.image_file import read_still
-from realtime.media.image_memory import ImageNeeds, available_bytes
+from realtime.media.image_memory import ImageNeeds, Reading, available_bytes
 
 
 def _have(monkeypatch: pytest.MonkeyPatch, free: float) -> None:
@@ -27,7 +27,7 @@ def test_an_image_that_does_not_fit_is_refused_with_numbers_that_do(monkeypatch:
         needs.check(None)
     found = re.search(r"use --max-side (\d+) or less", str(refused.value))
     assert found
-    assert needs.check(int(found[1])), "what is recommended fits"
+    assert needs.check(int(found[1])) is Reading.SHRUNK, "what is recommended fits"
 
 
 def test_what_cannot_even_be_decoded_is_to_be_shrunk_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,22 @@ def test_what_cannot_even_be_decoded_is_to_be_shrunk_elsewhere(monkeypatch: pyte
 
 def test_what_fits_comfortably_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     _have(monkeypatch, 4e9)
-    assert not ImageNeeds("image a.png", (4000, 3000), decoded=4, kept=22).check(1000)
+    needs = ImageNeeds("image a.png", (4000, 3000), decoded=4, kept=22)
+    assert needs.check(1000) is needs.check(None, by_rows=True) is Reading.WHOLE
+
+
+def test_what_does_not_fit_comfortably_is_worked_on_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = ImageNeeds("image a.png", (12000, 9000), decoded=4, kept=15)
+    _have(monkeypatch, 2e9)
+    assert needs.check(None, by_rows=True) is needs.check(12000, by_rows=True) is Reading.BY_ROWS
+    assert needs.check(1000, by_rows=True) is Reading.SHRUNK
+    with pytest.raises(SourceError, match="use --max-side"):
+        needs.check(None)
+    _have(monkeypatch, 1e9)
+    with pytest.raises(
+        SourceError, match=r"would take about 1\.0 GB of memory, and 0\.8 GB can be used; use --max-side"
+    ):
+        needs.check(None, by_rows=True)
 
 
 def test_a_container_has_less_than_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
