@@ -18,6 +18,8 @@ from PIL import Image as Pillow
 from video_corpus import VideoKind, make_video, take_apart
 
 import stylize
+from neural_style.networks import tiles
+from neural_style.networks.fast_net import FastNet
 from realtime.style_catalogue import load_catalogue
 from realtime.videos.resume import kept_path
 
@@ -81,8 +83,9 @@ def test_the_longer_side_is_limited(photo: Path) -> None:
 
 
 @pytest.mark.slow
-def test_parts_give_the_same_image(tmp_path: Path) -> None:
-    Pillow.fromarray(noise((400, 300))).save(tmp_path / "a.png")
+def test_parts_give_the_same_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "LEAST_TILE_PX", 128)
+    Pillow.fromarray(noise((500, 350))).save(tmp_path / "a.png")
     for name, extra in (("whole", []), ("parts", ["--tile", "128"])):
         assert (
             stylize.main([str(tmp_path / "a.png"), "-o", str(tmp_path / f"{name}.png"), "--engine", "torch", *extra])
@@ -90,6 +93,29 @@ def test_parts_give_the_same_image(tmp_path: Path) -> None:
         )
     whole, parts = (image(tmp_path / f"{name}.png").astype(int) for name in ("whole", "parts"))
     assert np.abs(whole - parts).max() <= 1
+
+
+def test_small_parts_are_made_larger_and_cost_no_more_than_the_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Pillow.fromarray(noise((1400, 900))).save(tmp_path / "a.png")
+    seen: list[bool] = []
+    monkeypatch.setattr(FastNet, "forward", lambda self, images, *_: seen.append(True) or images)
+    options = ("--engine", "torch", "--tile", "512")
+    assert stylize.main([str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), *options]) == 0
+    assert seen == [True], "one pass"
+    assert "tile 512: parts of 1024 px are taken; smaller ones cost more than twice the time" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["-", "-o", "b.png"], ["-", "-o", "b.mkv"], ["{photo}", "-o", "-"]])
+def test_a_stream_that_the_shell_closed_is_one_line(
+    arguments: list[str], photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    monkeypatch.setattr(sys, "stdin" if arguments[0] == "-" else "stdout", None)
+    assert run(*(argument.replace("{photo}", str(photo)) for argument in arguments)) == 1
+    assert "is closed; pipe" in capsys.readouterr().err
+    assert [path.name for path in photo.parent.iterdir()] == ["photo.png"]
 
 
 def test_strokes_grow_with_the_image_and_the_choice(tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ HALO_PX = 128
 """How far a part sees around itself. A pixel depends on 36 px around it in the fast network, on 85 in
 `TransformerNet`, and on 124 in the fine network."""
 
+LEAST_TILE_PX = 1024
+"""Smaller parts save little, for a megapixel takes a quarter of a GB, and cost several times as much as the whole."""
+
 
 _Norm = ConditionalInstanceNorm | nn.InstanceNorm2d
 
@@ -115,7 +118,7 @@ def stylize_in_tiles(
     The parts are passed through the network once for each instance norm, up to that norm, to
     gather its mean and variance over the whole image, and once more to stylize. So the result
     is that of the whole image up to rounding, for the memory of one part and about
-    half as many times the work as there are norms. An image that is no larger than what one part sees
+    half as many times the work as there are norms. An image of no more pixels than one part sees
     takes no more memory as a whole, and is stylized in one pass.
 
     Args:
@@ -130,7 +133,7 @@ def stylize_in_tiles(
     """
     device = next(network.parameters()).device
     side = max(8, tile_px // 8 * 8)
-    is_seen_whole = max(image.shape[:2]) <= side + 2 * HALO_PX
+    is_seen_whole = image.shape[0] * image.shape[1] <= (side + 2 * HALO_PX) ** 2
     side = max(image.shape[:2]) if is_seen_whole else side
     tiles = list(product(_spans(image.shape[0], side), _spans(image.shape[1], side)))
     norms, stylized = _WholeImageNorms(network), np.empty_like(image)

@@ -2,7 +2,6 @@
 
 import io
 import struct
-import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from realtime.media.deep_image import TIFF_MARKS, deep_tiff, eight_bits
 from realtime.media.image_colours import alpha_of, on_white, srgb
 from realtime.media.image_memory import ImageLimits, ImageNeeds, Reading, image_needs, shrunk_while_converted
 from realtime.media.image_rows import ImageRows
+from realtime.media.standard_streams import standard_input, write_standard_output
 from realtime.media.whole_image import check_whole
 from realtime.output_names import whole_output
 
@@ -111,7 +111,7 @@ def read_still_or_rows(path: Path | None, max_side_px: int | None = None) -> "St
 
 def _content(path: Path | None, name: str) -> bytes:
     try:
-        return sys.stdin.buffer.read() if path is None else path.read_bytes()
+        return standard_input().read() if path is None else path.read_bytes()
     except OSError as error:
         raise SourceError(f"{name}: cannot be read ({error.strerror})") from error
 
@@ -243,8 +243,7 @@ def write_pillow(path: Path | None, image: Pillow.Image, suffix: str, overwrite:
         if path is None:
             content = io.BytesIO()
             _save(image, suffix, content)
-            sys.stdout.buffer.write(content.getbuffer())
-            sys.stdout.buffer.flush()
+            write_standard_output(content.getbuffer())
             return
         with whole_output(path, overwrite) as partial, partial.open("w+b") as file:
             _save(image, suffix, file)

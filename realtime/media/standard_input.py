@@ -1,6 +1,5 @@
 """Owns a video on standard input: what has come lies in a hidden file, where it can be read more than once."""
 
-import sys
 import tempfile
 import threading
 from io import BufferedReader
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from neural_style.atomic_file import partial_path
 from realtime.errors import SourceError
+from realtime.media.standard_streams import standard_input
 
 _CHUNK_BYTES = 1 << 16
 _HEAD_BYTES = 8
@@ -23,7 +23,7 @@ class SpooledInput:
     """
 
     def __init__(self, stream: BufferedReader | None = None) -> None:
-        self._stream: BufferedReader = sys.stdin.buffer if stream is None else stream  # type: ignore[assignment]
+        self._stream: BufferedReader = standard_input() if stream is None else stream  # type: ignore[assignment]
         self._path = partial_path(Path(tempfile.gettempdir()) / f"standard-input-{id(self)}")
         self._file = self._path.open("wb")
         self._changed = threading.Condition()

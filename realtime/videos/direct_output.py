@@ -1,7 +1,6 @@
 """Owns a stylized video that is encoded straight into its file or to standard output, frame by frame."""
 
 import heapq
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
@@ -11,9 +10,11 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
+from realtime.errors import SinkError
 from realtime.look import Look
 from realtime.mailbox import MailboxClosedError
 from realtime.media.codecs import GIF_INTERVAL_S, PIPE_FORMATS, Encoder
+from realtime.media.standard_streams import write_standard_output
 from realtime.media.video_writer import add_video_stream, from_rgb, sink_errors, written_container
 from realtime.output_names import whole_output
 from realtime.stats import Stats
@@ -133,13 +134,15 @@ class _StandardOutput:
     """
 
     def __init__(self) -> None:
-        self.failure: OSError | None = None
+        self.failure: OSError | SinkError | None = None
 
     def write(self, content: bytes) -> int:
         try:
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
+            write_standard_output(content)
         except OSError as error:
             self.failure = error
             raise
+        except SinkError as error:
+            self.failure = error
+            raise OSError(str(error)) from error  # as FFmpeg's own
         return len(content)

@@ -122,10 +122,14 @@ def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, r
         return open_engine(catalogue, options.engine, first_style, TYPICAL_SIZE_WH, note)
     if options.engine.engine not in ("auto", "torch"):
         raise EngineError(f"tile: not with engine {options.engine.engine}; use --engine torch, or leave --tile out")
+    from neural_style.networks.tiles import LEAST_TILE_PX
     from realtime.engines.torch_engine import TorchEngine
 
+    side_px = max(options.tile_px, LEAST_TILE_PX)
+    if side_px > options.tile_px:
+        note(f"tile {options.tile_px}: parts of {side_px} px are taken; smaller ones cost more than twice the time")
     progress = partial(_report_parts, reporter) if options.engine.parallel_batches == 1 else None  # videos tell frames
-    engine = TorchEngine(catalogue, options.engine, options.tile_px, progress)
+    engine = TorchEngine(catalogue, options.engine, side_px, progress)
     report_unused_gpu("torch", options.engine, note)
     return engine
 

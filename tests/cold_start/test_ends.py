@@ -24,7 +24,7 @@ pytestmark = [
 
 ENDS_WITHIN_S = 3.0
 LATEST_S = 2.5
-SIGNALS = [signal.SIGINT, signal.SIGTERM]  # SIGHUP takes the same way: tests/test_run_webcam.py
+SIGNALS = [signal.SIGINT, signal.SIGTERM]  # SIGHUP takes the same way: its own test, and tests/test_run_webcam.py
 
 LIVE = ("run_webcam.py", "--source", "pattern", "--sink", "null", "--style", "candy", "--record", "out.mp4")
 VIDEO = ("stylize.py", "clip.mp4", "-o", "out.mp4", "--style", "candy", "--overwrite")
@@ -85,6 +85,12 @@ def _check(ended: Ended, number: signal.Signals, folder: Path) -> None:
 def test_a_signal_at_any_moment_ends_it(name: str, number: signal.Signals, folder: Path) -> None:
     for after_s in moments(5, LATEST_S, seed=number):
         _check(interrupt(start(folder, *COMMANDS[name]), after_s, number), number, folder)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+@pytest.mark.parametrize("name", ["video", "images"])
+def test_the_end_of_the_terminal_ends_work_on_files(name: str, folder: Path) -> None:
+    _check(interrupt(start(folder, *COMMANDS[name]), LATEST_S, signal.SIGHUP), signal.SIGHUP, folder)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
