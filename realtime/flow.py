@@ -266,9 +266,8 @@ class EngineStage(Generic[Item]):
                 )
             if prepares and waited_s > _SAID_AFTER_S and not said and self._report is not None:
                 said = True
-                self._report(
-                    f"{self._described(call)}: prepares for this size, which may take up to {call.limit_s:.0f} s"
-                )
+                why = "prepares for this size, which may take" if self._prepares else "takes long,"
+                self._report(f"{self._described(call)}: {why} up to {call.limit_s:.0f} s")
 
     def _is_done_within_a_tick(self, call: "_Call[Any]") -> bool:
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 from PIL import Image as Pillow
 
-from realtime.errors import SourceError
+from realtime.errors import EngineMemoryError, SourceError
 
 _PILLOW_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 """Of a decoded pixel; of all other modes four."""
@@ -140,6 +140,26 @@ def image_needs(name: str, opened: Pillow.Image) -> ImageNeeds:
     decoded = _PILLOW_BYTES.get(opened.mode, 4) + (_DEEP_BYTES if deep else 0)
     alpha = _ALPHA_BYTES if "A" in opened.getbands() or "transparency" in opened.info else 0
     return ImageNeeds(name, opened.size, decoded, _WHOLE_BYTES + alpha)
+
+
+def check_network_memory(name: str, size_wh: tuple[int, int], pixel_bytes: int) -> None:
+    """Finds out before it is too late that a network has not enough memory for an image.
+
+    Args:
+        name: for messages: "image a.png".
+        size_wh: width and height in px at which it will be stylized.
+        pixel_bytes: what the network takes for each pixel.
+
+    Raises:
+        EngineMemoryError: it has not.
+    """
+    usable, needed = _USED_SHARE * available_bytes(), math.prod(size_wh) * pixel_bytes
+    if needed > usable:
+        raise EngineMemoryError(
+            f"{name}: is stylized at {size_wh[0]}x{size_wh[1]} px, for which the network takes about "
+            f"{needed / 1e9:.1f} GB of memory, and {usable / 1e9:.1f} GB can be used; use --engine torch --tile 1024, "
+            f"or --max-side {max(100, math.floor(max(size_wh) * math.sqrt(usable / needed) / 100) * 100)}"
+        )
 
 
 def available_bytes() -> int:

@@ -1,5 +1,6 @@
 """Owns stylizing a video: decoding, engine and encoding in threads of their own, joined by bounded mailboxes."""
 
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -299,6 +300,6 @@ class _Stages:
         free = shutil.disk_usage(folder).free
         if free < likely + _LEAST_FREE_BYTES:
             raise SinkError(
-                f"folder {folder}: {free / 1e9:.1f} GB are free, and about {likely / 1e9 + 0.1:.1f} GB will be needed; "
-                "make room, or choose another place"
+                f"folder {folder}: {free / 1e6:.0f} MB are free, and about "
+                f"{math.ceil((likely + _LEAST_FREE_BYTES) / 1e6)} MB will be needed; make room, or choose another place"
             )
