@@ -39,6 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--record", type=Path, metavar="FILE", help="also write the stylized frames to this video file")
     add("--max-frames", type=int, metavar="N", help="stop after N stylized frames")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics at the end")
+    add("--check", action="store_true", help="say what this machine has and can do, for bug reports, and exit")
     add("--list-cameras", action="store_true", help="show the cameras of this machine and exit")
     add("--list-styles", action="store_true", help="show the styles and exit")
     return parser
@@ -63,6 +64,12 @@ def read_options(chosen: argparse.Namespace) -> RunOptions:
 
 def run(chosen: argparse.Namespace) -> int:
     """Does what the command line says, and returns the exit status."""
+    if chosen.check:
+        from realtime.machine_check import check_machine
+
+        for line in check_machine():
+            cli.say(line)
+        return 0
     if chosen.list_styles:
         from realtime.style_catalogue import load_catalogue
 

@@ -25,9 +25,47 @@ _EQUAL_RANGE = 100.0
 
 
 def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Convolutions in half precision; norms and pixels stay in single precision, and so do inputs and outputs."""
-    halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, op_block_list=_KEPT_IN_FP32)
+    """Convolutions in half precision; norms and pixels stay in single precision, and so do inputs and outputs.
+
+    So does a first convolution that could give more than half precision holds.
+    """
+    model = _named(model)
+    halved: onnx.ModelProto = convert_float_to_float16(
+        model, keep_io_types=True, op_block_list=_KEPT_IN_FP32, node_block_list=_overflowing(model)
+    )
+    _cast_first(halved)
     return halved
+
+
+def _named(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose nodes have names, by which converters tell them apart."""
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{number}"
+    return model
+
+
+def _overflowing(model: onnx.ModelProto) -> list[str]:
+    """The name of the first convolution, which pixels of 0..255 go into, if its result might not fit into fp16."""
+    first = next(node for node in model.graph.node if node.op_type == "Conv")
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == first.input[1])
+    peak = 255 * np.abs(numpy_helper.to_array(weight)).sum(axis=(1, 2, 3)).max()
+    return [first.name] if peak > np.finfo(np.float16).max else []
+
+
+def _cast_first(model: onnx.ModelProto) -> None:
+    """Makes the first padding work on numbers: ONNX Runtime pads bytes on the CPU only, which a GPU waits for."""
+    for place, node in enumerate(model.graph.node):
+        if (
+            node.op_type == "Pad"
+            and node.input[0] == "frames"
+            and model.graph.input[0].type.tensor_type.elem_type == (TensorProto.UINT8)
+        ):
+            node.input[0] = "frames_as_numbers"
+            cast = helper.make_node("Cast", ["frames"], ["frames_as_numbers"], "cast_first", to=TensorProto.FLOAT)
+            model.graph.node.insert(place, cast)
+            del model.graph.value_info[:]  # which say that there are bytes
+            return
 
 
 def to_int8(model: onnx.ModelProto, feeds: Feeds, results_too: bool) -> onnx.ModelProto:
@@ -43,9 +81,7 @@ def to_int8(model: onnx.ModelProto, feeds: Feeds, results_too: bool) -> onnx.Mod
         feeds: inputs to calibrate with.
         results_too: whether results of convolutions become 8 bits, too, for ONNX Runtime.
     """
-    model = onnx.ModelProto.FromString(model.SerializeToString())
-    for number, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}_{number}"
+    model = _named(model)
     if results_too:
         _equalize(model, feeds)
     extra = {} if results_too else {"OpTypesToExcludeOutputQuantization": ["Conv"]}

@@ -3,11 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.engines.protocol import Engine
+from realtime.engines.protocol import Engine, no_memory
 from realtime.errors import EngineError, EngineMemoryError
 from realtime.style import Style
 
@@ -40,12 +41,15 @@ class LowMemoryEngine:
 
     def prepare(self, shape: tuple[int, ...], style: Style) -> float:
         """See `Engine.prepare`; finds out here already what fits into memory."""
-        try:
-            return self._engine.prepare(shape, style)
-        except EngineMemoryError:
-            start_s = time.perf_counter()
-            self.stylize(np.zeros(shape, np.uint8), style)
-            return time.perf_counter() - start_s
+        size = shape[1], shape[2]
+        if size in self._tiled:
+            return 0.0
+        fitting = min(shape[0], self._max_batch.get(size, shape[0]))
+        with suppress(EngineMemoryError):
+            return self._engine.prepare((fitting, *shape[1:]), style)
+        start_s = time.perf_counter()
+        self.stylize(np.zeros(shape, np.uint8), style)
+        return time.perf_counter() - start_s
 
     def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
         """See `Engine.stylize`; raises EngineMemoryError when not even small tiles fit."""
@@ -56,12 +60,12 @@ class LowMemoryEngine:
         if most < count:
             batches = [images[first : first + most] for first in range(0, count, most)]
             return np.concatenate([self.stylize(batch, style, strength) for batch in batches])
-        try:
+        # What comes next must not run while an error is handled: it would hold what the failed attempt had allocated.
+        with suppress(EngineMemoryError):
             return self._engine.stylize(images, style, strength)
-        except EngineMemoryError as error:
-            if count == 1:
-                return self._in_tiles(images, style, strength, error)
-            self._halve_batches(size, count)
+        if count == 1:
+            return self._in_tiles(images, style, strength)
+        self._halve_batches(size, count)
         return self.stylize(images, style, strength)
 
     def close(self) -> None:
@@ -79,9 +83,7 @@ class LowMemoryEngine:
                     f"from now on {fewer}"
                 )
 
-    def _in_tiles(
-        self, images: NDArray[np.uint8], style: Style, strength: float, failure: EngineMemoryError
-    ) -> NDArray[np.uint8]:
+    def _in_tiles(self, images: NDArray[np.uint8], style: Style, strength: float) -> NDArray[np.uint8]:
         height, width = size = images.shape[1:3]
         with self._changing:
             for tile_px in (px for px in _TILES_PX if px < max(size)):
@@ -92,7 +94,7 @@ class LowMemoryEngine:
                 except EngineMemoryError:
                     continue
                 except EngineError as error:
-                    raise failure from error
+                    raise no_memory(self.info, images.shape) from error
                 if size not in self._tiled:
                     self._tiled[size] = self._by_tile_px[tile_px]
                     self._say(
@@ -100,4 +102,4 @@ class LowMemoryEngine:
                         f"from now on in parts of {tile_px} px, which is slower"
                     )
                 return stylized
-        raise failure
+        raise no_memory(self.info, images.shape)

@@ -144,6 +144,8 @@ class Session:
     def get_providers(self) -> list[str]:
         return self._providers
 
+    def disable_fallback(self) -> None: ...
+
     def run(self, _: object, inputs: dict[str, Any]) -> list[Any]:
         return [inputs["frames"]]
 

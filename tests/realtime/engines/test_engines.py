@@ -442,6 +442,8 @@ class FakeSession:
     def get_modelmeta(self) -> SimpleNamespace:
         return SimpleNamespace(custom_metadata_map={})
 
+    def disable_fallback(self) -> None: ...
+
 
 def test_a_provider_that_is_silently_replaced_is_an_error(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
@@ -501,6 +503,14 @@ def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(PROVIDERS))
     info = OnnxEngine(catalogue, EngineOptions("onnx", "cuda:1", precision, provider="tensorrt")).info
     (name, settings), cuda = asked
+    size = catalogue.styles[0].vector_at(1.0)
+    assert size is not None
+    shapes = [settings[f"trt_profile_{which}_shapes"] for which in ("min", "opt", "max")]
+    assert shapes == [
+        f"frames:1x16x16x3,style:1x{len(size)}",
+        f"frames:1x720x1280x3,style:1x{len(size)}",
+        f"frames:4x1088x1920x3,style:4x{len(size)}",
+    ], "one engine for all sizes"
     assert name == "TensorrtExecutionProvider"
     assert (settings["device_id"], settings["trt_engine_cache_enable"], settings["trt_fp16_enable"]) == (
         1,
@@ -508,7 +518,7 @@ def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(
         halves,
     )
     assert Path(settings["trt_engine_cache_path"]).is_dir()
-    assert cuda == ("CUDAExecutionProvider", {"device_id": 1})
+    assert cuda == ("CUDAExecutionProvider", {"device_id": 1} if halves else {"device_id": 1, "use_tf32": "0"})
     assert (info.provider, info.precision) == ("TensorrtExecutionProvider", precision)
 
 
@@ -519,7 +529,7 @@ def test_a_provider_that_was_not_built_or_has_no_gpu_is_refused(
         OnnxEngine(catalogue, EngineOptions("onnx", "cpu", provider="tensorrt"))
     machines.WHOLE.take_place(monkeypatch)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    with pytest.raises(EngineError, match=r"built without TensorrtExecutionProvider; pip install tensorrt"):
+    with pytest.raises(EngineError, match=r"built without TensorrtExecutionProvider; pip install 'tensorrt-cu13<11'"):
         OnnxEngine(catalogue, EngineOptions("onnx", "cuda", provider="tensorrt"))
     with pytest.raises(OptionError, match="provider cuda: only with --engine onnx, got --engine torch"):
         EngineOptions("torch", provider="cuda")
@@ -532,7 +542,9 @@ def test_a_gpu_without_fp16_files_is_given_those_in_fp32_and_a_full_one_says_so(
         def get_providers(self) -> list[str]:
             return ["CUDAExecutionProvider"]
 
-        def run(self, *_: object) -> None:
+        def run(self, _: object, inputs: dict[str, NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+            if inputs["frames"].shape[1] <= 16:
+                return [inputs["frames"]]
             raise RuntimeError("BFCArena::AllocateRawInternal: Failed to allocate memory for requested buffer")
 
     for name in ("fast.onnx", "fast.safetensors"):
@@ -623,6 +635,8 @@ def test_a_graph_is_recorded_once_for_each_shape_and_batch_at_once(
     engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32", parallel_batches=2))
     assert engine.info.parallel_batches == 2
     first, second = catalogue.styles[:2]
+    for shape in [(1, 24, 32, 3), (1, 24, 40, 3)]:
+        engine.prepare(shape, first)
     for images, style in [
         (noise((32, 24))[None], first),
         (noise((32, 24), 1)[None], second),
@@ -639,7 +653,7 @@ def test_a_gpu_without_memory_is_an_engine_error(cuda: FakeCuda, catalogue: Cata
     cuda.has_memory = False
     engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32"))
     with pytest.raises(EngineMemoryError, match=r"too small for 1 frames of 32x24"):
-        engine.stylize(noise((32, 24))[None], catalogue.styles[0])
+        engine.prepare((1, 24, 32, 3), catalogue.styles[0])
 
 
 def test_tiles_are_not_recorded(cuda: FakeCuda, catalogue: Catalogue) -> None:

@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -12,14 +12,14 @@ def _warm_up(_: str, __: object) -> None:
 
 
 class Maker:
-    """Gives workers with the name of their key."""
+    """Gives what makes workers with the name of their key."""
 
     def __init__(self, count: int) -> None:
         self.count, self.made = count, list[str]()
 
-    def __call__(self, key: str) -> Sequence[list[str]]:
+    def __call__(self, key: str) -> Sequence[Callable[[], list[str]]]:
         self.made.append(key)
-        return [[key] for _ in range(self.count)]
+        return [lambda: [key]] * self.count
 
 
 def test_workers_are_made_once_for_each_key() -> None:
@@ -75,12 +75,12 @@ def test_a_worker_comes_back_after_an_error() -> None:
 def test_what_could_not_be_made_is_tried_again() -> None:
     tries = 0
 
-    def make(_: str) -> list[str]:
+    def make(_: str) -> list[Callable[[], str]]:
         nonlocal tries
         tries += 1
         if tries == 1:
             raise MemoryError
-        return ["worker"]
+        return [lambda: "worker"]
 
     cache = ShapeCache(make, _warm_up)
     with pytest.raises(MemoryError), cache.taken("a"):
