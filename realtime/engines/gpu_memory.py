@@ -52,10 +52,13 @@ def with_room(run: Callable[[], Result], make_room: Callable[[], bool]) -> Resul
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            failure = error
-        let_go_of(failure)
-        if not make_room():
-            raise failure
+            let_go_of(error)
+            failure = error.with_traceback(None)  # whose frames would keep the variables of all callers
+        try:
+            if not make_room():
+                raise failure
+        finally:
+            del failure  # or this function and its error would keep each other
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

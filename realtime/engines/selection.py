@@ -56,7 +56,8 @@ def open_engine(
     def open_tiled(tile_px: int) -> Engine:
         from realtime.engines.torch_engine import TorchEngine
 
-        return TorchEngine(catalogue, options, tile_px)
+        neighbour = engine if isinstance(engine, TorchEngine) else None
+        return TorchEngine(catalogue, options, tile_px, neighbour)
 
     return LowMemoryEngine(engine, open_tiled, say)
 

@@ -23,7 +23,7 @@ from realtime.engines.devices import gpu_number, only_on_gpu
 from realtime.engines.gpu_memory import is_out_of_memory, let_go_of, with_room
 from realtime.engines.protocol import EngineInfo, no_memory, vector_per_image
 from realtime.engines.shape_cache import CacheMemory, ShapeCache
-from realtime.errors import EngineError
+from realtime.errors import EngineError, EngineMemoryError
 from realtime.options import EngineName, EngineOptions
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue
@@ -67,6 +67,7 @@ class TorchEngine:
             come at once, which only an NVIDIA GPU can make use of.
         tile_px: stylize images in tiles of at most this side, for those larger than memory; they are the same up to
             rounding. None is in one.
+        neighbour: another engine on the same GPU, whose recorded graphs go where memory is too small for this one.
 
     Attributes:
         info: see `Engine.info`.
@@ -78,14 +79,21 @@ class TorchEngine:
 
     name: ClassVar[EngineName] = "torch"
 
-    def __init__(self, catalogue: Catalogue, options: EngineOptions, tile_px: int | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        options: EngineOptions,
+        tile_px: int | None = None,
+        neighbour: "TorchEngine | None" = None,
+    ) -> None:
         self._device, self._precision = _device_and_precision(self.name, options)
         if self._device.type == "cuda" and self._precision == "fp32":
             # Else convolutions would be computed in TF32, which has the ten bits of fp16.
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-        self._networks = run_in_torch_thread(lambda: self._load_networks(catalogue))
+        self._networks = run_in_torch_thread(lambda: self._fitted_networks(catalogue))
         if not self._networks:
             raise EngineError(f"engine {self.name}: no style has a checkpoint; use --engine onnx for .onnx files")
+        self._neighbour = neighbour
         self._tile_px = tile_px  # tiles of an image differ in size, so a recorded graph could not be replayed
         self._records = tile_px is None and self._can_record(self._device)
         self._parallel = options.parallel_batches if self._records else 1
@@ -113,7 +121,11 @@ class TorchEngine:
                 with self._runners.taken(key) as runner:
                     return runner.run(filled, vectors)[: len(images)]
             run = partial(run_in_torch_thread, lambda: self._stylize(images, self._networks[path], vector))
-            return with_room(run, self._runners.drop_oldest)
+            return with_room(run, self.make_room)
+
+    def make_room(self) -> bool:
+        """Lets go of a recorded graph; False where there is none."""
+        return self._runners.drop_oldest() or (self._neighbour is not None and self._neighbour.make_room())
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -162,6 +174,18 @@ class TorchEngine:
         if self._device.type != "cuda":
             return math.inf
         return _SHARE_OF_MEMORY * torch.cuda.get_device_properties(self._device).total_memory
+
+    def _fitted_networks(self, catalogue: Catalogue) -> dict[Path, Network]:
+        """The networks; raises EngineMemoryError where a GPU has no room for their weights."""
+        try:
+            return self._load_networks(catalogue)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        raise EngineMemoryError(
+            f"device {self._device}: its memory is too small for the network; close other programs that use it, "
+            "or use --device cpu"
+        )
 
     def _load_networks(self, catalogue: Catalogue) -> dict[Path, Network]:
         checkpoints = dict.fromkeys(s.checkpoint for s in catalogue.styles if s.checkpoint is not None and not s.fault)
