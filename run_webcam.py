@@ -29,7 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
     cli.add_engine_arguments(
         parser,
         network="fine where it holds the source's rate, else fast",
-        batch="1 live; with --unpaced on a GPU what is fastest",
+        batch="1; on a GPU what holds the source's rate, or with --unpaced is fastest",
     )
     add("--sink", action="append", choices=SINK_NAMES, default=[], help="where frames are shown (repeatable)")
     add("--host", default=web.host, help="of the web page: the address to listen on (default %(default)s)")

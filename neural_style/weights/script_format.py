@@ -24,6 +24,9 @@ _SHAPES = ["size", "slice", "select", "expand", "unsqueeze", "split_with_sizes"]
 CALLS = frozenset({f"torch.{name}" for name in _OPERATORS + _NUMBERS + _SHAPES} | {"ops.prim.NumToTensor"})
 """All that our networks' code calls."""
 
+_NOT_SEALED = (f"extra/{METADATA}", ".data/serialization_id")
+"""The seal itself, and a number that PyTorch makes of the names of all parts, those of the seal among them."""
+
 _CALL = re.compile(r"\b((?:torch|ops)(?:\.\w+)+)\(")
 
 
@@ -132,7 +135,7 @@ def _stated(path: Path, entries: Mapping[str, bytes]) -> dict[str, str]:
 def _digest(entries: Mapping[str, bytes], stated: Mapping[str, str]) -> str:
     digest = hashlib.sha256(json.dumps(dict(sorted(stated.items()))).encode())
     for name in sorted(entries):
-        if name != f"extra/{METADATA}":
+        if name not in _NOT_SEALED:
             digest.update(f"\0{name}\0{len(entries[name])}\0".encode())
             digest.update(entries[name])
     return digest.hexdigest()

@@ -20,7 +20,13 @@ _SLOW_S = 0.5
 """Images that take longer are not batched: batching gains nothing there, and measuring would take long."""
 
 
-def fastest_batch_size(engine: Engine, look: Look, image: Image, report: Callable[[str], None] | None = None) -> int:
+def fastest_batch_size(
+    engine: Engine,
+    look: Look,
+    image: Image,
+    report: Callable[[str], None] | None = None,
+    enough_s: float = 0.0,
+) -> int:
     """Measures batches, larger and larger as long as that gains time, and gives the size that is fastest.
 
     That is 1, unmeasured, for a CPU engine that stylizes several batches at once: single images keep it busy.
@@ -30,6 +36,7 @@ def fastest_batch_size(engine: Engine, look: Look, image: Image, report: Callabl
         look: style and strength.
         image: uint8 (H, W, 3) RGB, repeated to make a batch.
         report: takes lines for people.
+        enough_s: for each image; a size that takes no longer is large enough.
     """
     if engine.info.parallel_batches > 1 and engine.info.device == "cpu":
         return 1
@@ -52,4 +59,6 @@ def fastest_batch_size(engine: Engine, look: Look, image: Image, report: Callabl
             if median(times_s) * _LEAST_GAIN >= best_s:
                 break
             best, best_s = size, median(times_s)
+            if best_s <= enough_s:
+                break
     return best

@@ -45,6 +45,15 @@ def test_the_size_that_costs_least_for_each_image(
     assert fastest_batch_size(engine, LOOK, noise()) == best
 
 
+@pytest.mark.parametrize(("enough_s", "best"), [(0.1, 1), (0.06, 2), (0.05, 4), (0.001, 4)])
+def test_live_the_smallest_size_that_holds_the_rate_is_taken(
+    enough_s: float, best: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = TimedEngine({1: 0.1, 2: 0.12, 4: 0.16, 8: 0.32})
+    monkeypatch.setattr("time.perf_counter", lambda: engine.now_s)
+    assert fastest_batch_size(engine, LOOK, noise(), enough_s=enough_s) == best
+
+
 def test_what_a_size_costs_when_it_first_comes_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU the first call loads cuDNN, which takes seconds, and each size is recorded once."""
 

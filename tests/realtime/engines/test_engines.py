@@ -1,6 +1,7 @@
 """Tests of the torch and the onnx engine: the same images, and one line for what cannot be had."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import cv2
 import machines
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -31,7 +33,7 @@ from neural_style.weights.checkpoint import StyleCredit, load_checkpoint, save_c
 from neural_style.weights.onnx_format import seal
 from realtime import postprocess
 from realtime import style_catalogue as styles
-from realtime.engines import Engine, open_engine
+from realtime.engines import Engine, onnx_engine, open_engine, torch_engine
 from realtime.engines.onnx_engine import OnnxEngine
 from realtime.engines.openvino_engine import OpenVinoEngine
 from realtime.engines.torch_engine import TorchEngine
@@ -411,6 +413,13 @@ def test_a_image_that_a_network_cannot_take_is_an_engine_error(
 
 
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
+def test_the_fp16_file_pads_no_bytes_which_a_gpu_cannot() -> None:
+    """ONNX Runtime's CUDA provider has no kernel for it: the CPU would, and the GPU wait."""
+    for name in ("fast", "fine"):
+        model = onnx.load(str(SAVED_MODELS / f"{name}.fp16.onnx"))
+        assert [node.op_type for node in model.graph.node if "frames" in node.input] == ["Shape", "Cast", "Shape"]
+
+
 def test_a_batch_may_have_a_style_for_each_image(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
     images = np.stack([noise((64, 48), seed) for seed in range(3)])
     styles, strengths = catalogue.styles[:3], (1.0, 0.5, 0.0)
@@ -442,7 +451,28 @@ class FakeSession:
     def get_modelmeta(self) -> SimpleNamespace:
         return SimpleNamespace(custom_metadata_map={})
 
-    def disable_fallback(self) -> None: ...
+    def disable_fallback(self) -> None:
+        self.asked = False
+
+
+def test_a_gpu_that_fails_in_a_run_is_not_replaced_by_the_cpu(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[FakeSession] = []
+
+    class Session(FakeSession):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)
+            opened.append(self)
+
+        def get_providers(self) -> list[str]:
+            return ["CUDAExecutionProvider"]
+
+    machines.WHOLE.take_place(monkeypatch)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    OnnxEngine(catalogue, EngineOptions(device="cuda"))
+    assert [session.asked for session in opened] == [False]
+    assert hasattr(onnxruntime.capi.onnxruntime_inference_collection.InferenceSession, "disable_fallback")
 
 
 def test_a_provider_that_is_silently_replaced_is_an_error(
@@ -501,6 +531,10 @@ def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(
     machines.WHOLE.take_place(monkeypatch)
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(PROVIDERS))
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "")
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
+    imported: list[str] = []
+    monkeypatch.setattr(onnx_engine.importlib, "import_module", lambda name: imported.append(f"{name} {len(asked)}"))
     info = OnnxEngine(catalogue, EngineOptions("onnx", "cuda:1", precision, provider="tensorrt")).info
     (name, settings), cuda = asked
     size = catalogue.styles[0].vector_at(1.0)
@@ -520,6 +554,44 @@ def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(
     assert Path(settings["trt_engine_cache_path"]).is_dir()
     assert cuda == ("CUDAExecutionProvider", {"device_id": 1} if halves else {"device_id": 1, "use_tf32": "0"})
     assert (info.provider, info.precision) == ("TensorrtExecutionProvider", precision)
+    assert imported == ["tensorrt 0"], "its libraries are there before a session is opened"
+    assert os.environ.get("NVIDIA_TF32_OVERRIDE") == (None if halves else "0")
+
+
+def test_tensorrt_gets_batches_and_sizes_that_its_engine_is_built_for(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+
+    class Session(FakeSession):
+        def get_providers(self) -> list[str]:
+            return list(PROVIDERS)
+
+        def run(self, _: object, inputs: dict[str, NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+            assert len(inputs["style"]) == len(inputs["frames"])
+            counts.append(len(inputs["frames"]))
+            return [inputs["frames"]]
+
+    machines.WHOLE.take_place(monkeypatch)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(PROVIDERS))
+    engine = OnnxEngine(catalogue, EngineOptions("onnx", "cuda", "fp16", provider="tensorrt"))
+    images = np.stack([noise((32, 24), seed) for seed in range(7)])
+    engine.prepare(images.shape, catalogue.styles[0])
+    assert (engine.stylize(images, catalogue.styles[0]) == images).all()
+    assert counts == [4, 4, 3]
+    with pytest.raises(EngineError, match="frames of 3840x2160: allowed are 16x16 to 1920x1088; use another --size"):
+        engine.stylize(np.zeros((1, 2160, 3840, 3), np.uint8), catalogue.styles[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads a Linux library")
+def test_the_tensorrt_that_is_told_to_be_installed_is_the_one_that_onnx_runtime_is_linked_to() -> None:
+    library = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_tensorrt.so"
+    if not library.is_file():
+        pytest.skip("this ONNX Runtime comes without TensorRT")
+    needed = set(re.findall(rb"libnvinfer\.so\.(\d+)", library.read_bytes()))
+    (oldest_not_allowed,) = re.findall(r"tensorrt-cu13<(\d+)", onnx_engine._INSTALL["TensorrtExecutionProvider"])
+    assert needed == {str(int(oldest_not_allowed) - 1).encode()}
 
 
 def test_a_provider_that_was_not_built_or_has_no_gpu_is_refused(
@@ -654,6 +726,29 @@ def test_a_gpu_without_memory_is_an_engine_error(cuda: FakeCuda, catalogue: Cata
     engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32"))
     with pytest.raises(EngineMemoryError, match=r"too small for 1 frames of 32x24"):
         engine.prepare((1, 24, 32, 3), catalogue.styles[0])
+
+
+def test_fp32_on_a_gpu_is_not_tf32(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_engine, "gpu_number", lambda *_: 0)
+    monkeypatch.setattr(TorchEngine, "_load_networks", lambda *_: {Path("a"): object()})
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", True)
+    TorchEngine(catalogue, EngineOptions("torch", "cuda", "fp16"))
+    assert torch.backends.cudnn.allow_tf32
+    TorchEngine(catalogue, EngineOptions("torch", "cuda", "fp32"))
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_weights_that_a_gpu_has_no_room_for_are_an_error_in_one_line(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 MiB")
+
+    monkeypatch.setattr(TorchEngine, "_load_networks", fail)
+    with pytest.raises(EngineMemoryError, match="too small for the network; close other programs"):
+        TorchEngine(catalogue, CPU_FP32)
 
 
 def test_tiles_are_not_recorded(cuda: FakeCuda, catalogue: Catalogue) -> None:
