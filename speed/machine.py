@@ -49,7 +49,7 @@ def describe_gpu() -> dict[str, Any]:
         state = dict(zip(asked, told.stdout.splitlines()[0].split(", "), strict=True))
     return {
         "cuda": torch.version.cuda or "none",
-        "cudnn": str(torch.backends.cudnn.version()),
+        "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
         "driver's cuda": ".".join(map(str, driver.cuda)),
         **state,
     }

@@ -37,6 +37,7 @@ from realtime.engines import Engine, onnx_engine, open_engine, torch_engine
 from realtime.engines.onnx_engine import OnnxEngine
 from realtime.engines.openvino_engine import OpenVinoEngine
 from realtime.engines.torch_engine import TorchEngine
+from realtime.engines.torchscript_engine import TorchScriptEngine
 from realtime.errors import EngineError, EngineMemoryError, OptionError
 from realtime.options import EngineOptions
 from realtime.style import Style, together
@@ -58,6 +59,7 @@ def catalogue() -> Catalogue:
 def engines(catalogue: Catalogue) -> Iterator[dict[str, Engine]]:
     opened: dict[str, Engine] = {
         "torch": TorchEngine(catalogue, CPU_FP32),
+        "torchscript": TorchScriptEngine(catalogue, CPU_FP32),
         "onnx": OnnxEngine(catalogue, CPU_FP32),
         "openvino": OpenVinoEngine(catalogue, CPU_FP32),
     }
@@ -75,7 +77,7 @@ def test_all_engines_stylize_the_same_image(
 ) -> None:
     images = noise(size_wh, seed=5)[None]
     for style in catalogue.styles:
-        by_torch, *by_others = (engines[name].stylize(images, style) for name in ("torch", "onnx", "openvino"))
+        by_torch, *by_others = (engines[name].stylize(images, style) for name in engines)
         for stylized in by_others:
             assert stylized.shape == by_torch.shape == images.shape
             assert stylized.dtype == by_torch.dtype == np.uint8
@@ -412,7 +414,6 @@ def test_a_image_that_a_network_cannot_take_is_an_engine_error(
         engines["onnx"].stylize(np.zeros((1, 4, 4, 4), np.uint8), catalogue.styles[0])
 
 
-@pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
 def test_the_fp16_file_pads_no_bytes_which_a_gpu_cannot() -> None:
     """ONNX Runtime's CUDA provider has no kernel for it: the CPU would, and the GPU wait."""
     for name in ("fast", "fine"):
@@ -420,6 +421,7 @@ def test_the_fp16_file_pads_no_bytes_which_a_gpu_cannot() -> None:
         assert [node.op_type for node in model.graph.node if "frames" in node.input] == ["Shape", "Cast", "Shape"]
 
 
+@pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
 def test_a_batch_may_have_a_style_for_each_image(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
     images = np.stack([noise((64, 48), seed) for seed in range(3)])
     styles, strengths = catalogue.styles[:3], (1.0, 0.5, 0.0)
@@ -534,7 +536,7 @@ def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "")
     monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
     imported: list[str] = []
-    monkeypatch.setattr(onnx_engine.importlib, "import_module", lambda name: imported.append(f"{name} {len(asked)}"))
+    monkeypatch.setattr("importlib.import_module", lambda name: imported.append(f"{name} {len(asked)}"))
     info = OnnxEngine(catalogue, EngineOptions("onnx", "cuda:1", precision, provider="tensorrt")).info
     (name, settings), cuda = asked
     size = catalogue.styles[0].vector_at(1.0)
@@ -731,13 +733,16 @@ def test_a_gpu_without_memory_is_an_engine_error(cuda: FakeCuda, catalogue: Cata
 def test_fp32_on_a_gpu_is_not_tf32(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_engine, "gpu_number", lambda *_: 0)
     monkeypatch.setattr(TorchEngine, "_load_networks", lambda *_: {Path("a"): object()})
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", True)
-    TorchEngine(catalogue, EngineOptions("torch", "cuda", "fp16"))
-    assert torch.backends.cudnn.allow_tf32
-    TorchEngine(catalogue, EngineOptions("torch", "cuda", "fp32"))
-    assert not torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = convolutions.allow_tf32, products.allow_tf32
+    try:
+        convolutions.allow_tf32 = products.allow_tf32 = True
+        TorchEngine(catalogue, EngineOptions("torch", "cuda", "fp16"))
+        assert convolutions.allow_tf32
+        TorchEngine(catalogue, EngineOptions("torch", "cuda", "fp32"))
+        assert (convolutions.allow_tf32, products.allow_tf32) == (False, False)
+    finally:
+        convolutions.allow_tf32, products.allow_tf32 = before
 
 
 def test_weights_that_a_gpu_has_no_room_for_are_an_error_in_one_line(
