@@ -20,19 +20,16 @@ _KEPT_IN_FP32 = ["InstanceNormalization", "Cast", "Clip", "Round", "Sub", "Mul",
 """Norms because fp16 overflows in their sums; the rest because fp16 would round pixels of 0..255."""
 
 _RANGE_PERCENTILE = 99.9
+_LARGEST_HALF = float(np.finfo(np.float16).max)
 _EQUAL_RANGE = 100.0
 """Far above the norms' epsilon, which therefore changes nothing."""
 
 
 def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Convolutions in half precision; norms and pixels stay in single precision, and so do inputs and outputs.
-
-    So does a first convolution that could give more than half precision holds.
-    """
+    """Convolutions in half precision; norms and pixels stay in single precision, and so do inputs and outputs."""
     model = _named(model)
-    halved: onnx.ModelProto = convert_float_to_float16(
-        model, keep_io_types=True, op_block_list=_KEPT_IN_FP32, node_block_list=_overflowing(model)
-    )
+    _keep_from_overflowing(model)
+    halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, op_block_list=_KEPT_IN_FP32)
     _cast_first(halved)
     return halved
 
@@ -45,12 +42,18 @@ def _named(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _overflowing(model: onnx.ModelProto) -> list[str]:
-    """The name of the first convolution, which pixels of 0..255 go into, if its result might not fit into fp16."""
+def _keep_from_overflowing(model: onnx.ModelProto) -> None:
+    """Makes the weights of the first convolution, which pixels of 0..255 go into, so small that its result fits.
+
+    The norm behind it takes that scale out again.
+    """
     first = next(node for node in model.graph.node if node.op_type == "Conv")
-    weight = next(tensor for tensor in model.graph.initializer if tensor.name == first.input[1])
-    peak = 255 * np.abs(numpy_helper.to_array(weight)).sum(axis=(1, 2, 3)).max()
-    return [first.name] if peak > np.finfo(np.float16).max else []
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == first.input[1])
+    weight = numpy_helper.to_array(tensor)
+    peak = 255 * np.abs(weight).sum(axis=(1, 2, 3)).max()
+    if peak > _LARGEST_HALF:
+        scaled = (weight * (_LARGEST_HALF / 2 / peak)).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(scaled, tensor.name))
 
 
 def _cast_first(model: onnx.ModelProto) -> None:

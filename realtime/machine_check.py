@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 
 from neural_style.machine import cpu_has_bf16, cpu_name, package_versions, usable_cores
 from neural_style.packages import PROJECT
-from realtime.engines.devices import GPU_PRECISIONS, ask_driver, gpu_fault
+from realtime.engines import devices
 from realtime.options import EngineOptions
 
 _LIMIT_S = 30.0
@@ -87,17 +87,17 @@ def _processor() -> list[str]:
 
 def _gpus() -> list[str]:
     """Each GPU that the driver shows, and what each engine could do on it."""
-    driver = ask_driver()
+    driver = devices.ask_driver()
     if not driver.gpus:
-        return [f"none: {gpu_fault('torch', EngineOptions(device='cuda'))}"]
+        return [f"none: {devices.gpu_fault('torch', EngineOptions(device='cuda'))}"]
     lines = []
     for number, gpu in enumerate(driver.gpus):
         capability, cuda = (".".join(map(str, version)) for version in (gpu.capability, driver.cuda))
         lines.append(f"cuda:{number} {gpu.name}, compute capability {capability}, driver for CUDA up to {cuda}")
-        for engine, precisions in GPU_PRECISIONS.items():
+        for engine, precisions in devices.GPU_PRECISIONS.items():
             device = f"cuda:{number}"
-            fault = gpu_fault(engine, EngineOptions(device=device))
-            able = [p for p in precisions if not gpu_fault(engine, EngineOptions(device=device, precision=p))]
+            fault = devices.gpu_fault(engine, EngineOptions(device=device))
+            able = [p for p in precisions if not devices.gpu_fault(engine, EngineOptions(device=device, precision=p))]
             lines.append(f"  {engine}: {f'cannot use it: {fault}' if fault else ', '.join(able)}")
     return lines
 
