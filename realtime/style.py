@@ -102,6 +102,15 @@ def styles_of_file(path: Path) -> tuple[Style, ...]:
     return _styles_of_safetensors(path)
 
 
+def trunk_hash_of(path: Path) -> str:
+    """The hash of what all styles of a network share, from its `.safetensors` file; empty when it says none.
+
+    Raises:
+        StyleError: the file is damaged.
+    """
+    return _read_safetensors(path)[0].get("trunk_hash", "")
+
+
 def _styles_of_safetensors(path: Path) -> tuple[Style, ...]:
     header, vectors, identity_trunk = _read_safetensors(path)
     try:

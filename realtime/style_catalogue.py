@@ -1,4 +1,4 @@
-"""The catalogue of styles, and what `--style` asks of it: names, blends, lists, files. Imports no PyTorch."""
+"""The catalogue of styles, and what `--style` asks of it: names, images, blends, lists, files. Imports no PyTorch."""
 
 import difflib
 import math
@@ -11,6 +11,7 @@ from neural_style.weights import SAVED_MODELS
 from realtime.errors import StyleError
 from realtime.options import NetworkName
 from realtime.style import Style, styles_of_file
+from realtime.style_prediction import PREDICTOR_FILE, is_style_image, predict_style, read_style_image
 
 SHIPPED_NETWORKS = ("fast", "fine")
 """Two sizes of one network with the same styles; a catalogue has one of them."""
@@ -96,7 +97,8 @@ def load_catalogue(folder: Path = SAVED_MODELS, network: NetworkName = "fast") -
         network = "fine" if has_network("fine", folder) else "fast"
     if network == "fine" and not has_network("fine", folder):
         raise StyleError(f"network fine: there is no {folder / 'fine.safetensors'}; use --network fast")
-    files = [path for path in folder.glob("*.safetensors") if path.stem not in SHIPPED_NETWORKS or path.stem == network]
+    others = {*SHIPPED_NETWORKS, PREDICTOR_FILE.stem} - {network}
+    files = [path for path in folder.glob("*.safetensors") if path.stem not in others]
     files.sort(key=lambda path: (path.stem != network, path.stem))
     styles = [style for path in files for style in styles_of_file(path)]
     names = [style.name for style in styles]
@@ -112,9 +114,9 @@ def open_styles(style: str, network: NetworkName = "fast") -> tuple[Catalogue, i
     """Finds the one style that a `--style` asks for.
 
     Args:
-        style: a name of the catalogue in `saved_models/`; a blend of names, such as
-            "candy:0.6+udnie:0.4" or "candy+udnie" for equal parts; or the path of a
-            `.safetensors`, `.pth`, `.onnx` or `.pt` file, which then is the catalogue.
+        style: a name of the catalogue in `saved_models/`; the path of an image, whose style is predicted;
+            a blend of both, such as "candy:0.6+my.jpg:0.4" or "candy+udnie" for equal parts; or the path
+            of a `.safetensors`, `.pth`, `.onnx` or `.pt` file, which then is the catalogue.
         network: as of `load_catalogue`.
 
     Returns:
@@ -137,7 +139,7 @@ def open_style_list(styles: str, network: NetworkName = "fast") -> tuple[Catalog
     """Finds the styles that a `--style` asks for, where a command takes several.
 
     Args:
-        styles: names and blends with commas between, "all", or one file, as in `open_styles`.
+        styles: names, images and blends with commas between, "all", or one weights file, as in `open_styles`.
         network: as of `load_catalogue`.
 
     Returns:
@@ -180,13 +182,25 @@ def _catalogue_of_file(path: Path) -> Catalogue:
 
 
 def _find(text: str, catalogue: Catalogue) -> tuple[Catalogue, int]:
-    """The place of a name or a blend; a blend is added to the catalogue."""
-    if "+" not in text and ":" not in text:
+    """The place of a name, an image or a blend; an image or a blend is added to the catalogue."""
+    if is_style_image(text):
+        found = _of_image(Path(text), catalogue)
+    elif "+" not in text and ":" not in text:
         return catalogue, catalogue.index_of(text)
-    blend = _blend(text, catalogue)
-    if blend.name not in catalogue.names:
-        catalogue = Catalogue((*catalogue.styles, blend))
-    return catalogue, catalogue.index_of(blend.name)
+    else:
+        found = _blend(text, catalogue)
+    if found.name not in catalogue.names:
+        catalogue = Catalogue((*catalogue.styles, found))
+    return catalogue, catalogue.index_of(found.name)
+
+
+def _of_image(path: Path, catalogue: Catalogue) -> Style:
+    """The style that is predicted for an image, named as its file; the same again when it is there already."""
+    known = [style for style in catalogue.styles if style.file == path]
+    if known:
+        return known[0]
+    name = path.name if path.stem in catalogue.names else path.stem
+    return predict_style(read_style_image(path), name, catalogue.styles[0], file=path)
 
 
 def _blend(text: str, catalogue: Catalogue) -> Style:
@@ -224,7 +238,9 @@ def _blend(text: str, catalogue: Catalogue) -> Style:
 def _part(part: str, text: str, catalogue: Catalogue) -> tuple[Style, float]:
     """The style and the weight in "candy:0.6"; a weight that is left out is 1."""
     name, separator, number = (word.strip() for word in part.partition(":"))
-    style = catalogue.styles[catalogue.index_of(name)]
+    if is_style_image(part.strip()):  # whose folder may have a colon
+        name, separator, number = part.strip(), "", ""
+    style = _of_image(Path(name), catalogue) if is_style_image(name) else catalogue.styles[catalogue.index_of(name)]
     try:
         weight = float(number) if separator else 1.0
     except ValueError:

@@ -79,6 +79,7 @@ def write_card(folder: Path, figures: list[dict[str, Any]]) -> Path:
     """
     headers = {path: _header(path) for path in sorted(folder.glob("*.safetensors"), key=lambda p: p.stem != "fast")}
     holds = {path: _styles_in(header) for path, header in headers.items()}
+    headers = {path: header for path, header in headers.items() if header["family"] != "predictor"}
     holds |= {path: _same_for(read_model_file(path)) for path in sorted(folder.glob("*.onnx"))}
     styles = [
         f"| {credit['name']} | {credit['source']} | {credit['licence']} |"
@@ -99,6 +100,8 @@ def write_card(folder: Path, figures: list[dict[str, Any]]) -> Path:
 
 def _styles_in(header: dict[str, str]) -> str:
     names = json.loads(header["styles"])
+    if header["family"] == "predictor":
+        return f"what predicts the style of any image for {' and '.join(json.loads(header['trunks']))}"
     return f"{len(names)} styles: {', '.join(names)}"
 
 

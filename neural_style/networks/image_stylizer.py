@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from neural_style.networks.fast_net import FastNet
 from neural_style.weights.checkpoint import StyleNetwork
@@ -13,12 +14,13 @@ class ImageStylizer:
 
     Args:
         network: on its device.
-        style: index of the style.
+        style: index of the style, or for a `FastNet` a style vector, float (vector_size,).
     """
 
-    def __init__(self, network: StyleNetwork, style: int) -> None:
-        self._network = network
-        self._vector = network.style_vectors[style : style + 1] if isinstance(network, FastNet) else None
+    def __init__(self, network: StyleNetwork, style: int | Tensor) -> None:
+        self._network, self._vector = network, None
+        if isinstance(network, FastNet):
+            self._vector = (network.style_vectors[style] if isinstance(style, int) else style)[None]
 
     @torch.inference_mode()
     def unrounded(self, image: NDArray[np.float32]) -> NDArray[np.float32]:

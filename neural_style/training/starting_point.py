@@ -1,5 +1,6 @@
 """Owns the start of a training: the network before the first step, and the learning rate of each weight."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -7,11 +8,15 @@ from torch import Tensor
 
 from neural_style.errors import TrainingError
 from neural_style.networks.fast_net import FAST, FINE, FastNet
+from neural_style.networks.style_predictor import INPUT_SHORT_SIDE_PX, MAX_ASPECT
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.training.growth import grown
 from neural_style.training.losses import PerceptualLoss
 from neural_style.training.options import TrainOptions
 from neural_style.weights.checkpoint import StyleNetwork, is_single_style, load_checkpoint
+from neural_style.weights.predictor import predicted_vector
+from realtime.media.image_file import read_still
+from realtime.media.resize import middle_part, with_short_side
 
 _VECTOR_RATE = 5.0
 """The learning rate of style vectors, over that of convolutions."""
@@ -94,3 +99,14 @@ def nearest_style(network: FastNet, vectors: Tensor, loss: PerceptualLoss, photo
         terms = loss(stylized, photographs, first.to(vector.device), full.to(vector.device), (0.5, 0.5))
         distances.append(terms["style"] + terms["colour"])
     return vectors[int(torch.stack(distances).argmin())].clone()
+
+
+def predicted_start(network: FastNet, style_image: Path) -> Tensor | None:
+    """The style vector that the shipped predictor gives for an image file: float (vector_size,); None without one.
+
+    Raises:
+        CheckpointError: the predictor's file is damaged.
+        SourceError: the image cannot be read.
+    """
+    part = middle_part(read_still(style_image, "style image").pixels, MAX_ASPECT)
+    return predicted_vector(network, with_short_side(part, INPUT_SHORT_SIDE_PX))

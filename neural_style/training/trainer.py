@@ -25,7 +25,7 @@ from neural_style.training.loss_weights import load_loss_network
 from neural_style.training.losses import PerceptualLoss
 from neural_style.training.machine import computes_in_bf16
 from neural_style.training.options import TrainOptions
-from neural_style.training.starting_point import nearest_style, new_network, parameter_groups
+from neural_style.training.starting_point import nearest_style, new_network, parameter_groups, predicted_start
 from neural_style.training.steadiness import random_motion, steadiness_loss
 from neural_style.weights.checkpoint import load_checkpoint, save_checkpoint, save_style
 from neural_style.weights.state_dict import first_reason
@@ -101,17 +101,21 @@ class Trainer:
         if resume:
             self._restore()
         elif options.trunk is not None:
-            self._start_from_nearest(options.trunk)
+            self._start_near(options.trunk)
 
     @torch.no_grad()
-    def _start_from_nearest(self, trunk: Path) -> None:
-        """Puts the style of the trunk that stylizes most like the new one in its place."""
+    def _start_near(self, trunk: Path) -> None:
+        """Starts a style from its prediction; without one, from the trunk's style that stylizes most like it."""
         known = load_checkpoint(trunk)
-        tried = torch.stack([self._photos[i] for i in range(_TRIED_PHOTOS)]).to(self._device)
+        if not isinstance(known, FastNet) or not isinstance(self._trained, FastNet):
+            return
+        start = predicted_start(known, self.options.style_images[0])
+        if start is None:
+            tried = torch.stack([self._photos[i] for i in range(_TRIED_PHOTOS)]).to(self._device)
+            start = nearest_style(self._trained, known.style_vectors.to(self._device), self._loss, tried)
         for network in (self._trained, self.network):
-            if isinstance(network, FastNet) and isinstance(known, FastNet):
-                vectors = known.style_vectors.to(self._device)
-                network.style_vectors[0] = nearest_style(network, vectors, self._loss, tried)
+            if isinstance(network, FastNet):
+                network.style_vectors[0] = start
 
     def run(self, report: Callable[[Progress], None]) -> None:
         """Trains to the last step, saving as it goes, and writes the checkpoint at the end.

@@ -83,7 +83,7 @@ class StillImage:
         return replace(self, pixels=resize_to_fit(self.pixels, inside_wh), alpha=alpha)
 
 
-def read_still(path: Path | None, what: str = "image") -> StillImage:
+def read_still(path: Path | None, what: str = "image", limits: ImageLimits | None = None) -> StillImage:
     """Reads an image file, or standard input for None.
 
     Orientation by EXIF is applied, colours are converted from the image's own profile to
@@ -92,6 +92,7 @@ def read_still(path: Path | None, what: str = "image") -> StillImage:
     Args:
         path: the file.
         what: what it is, for messages: "photograph".
+        limits: the largest that is decoded.
 
     Raises:
         SourceError: it is missing, damaged, too large or of an unknown kind.
@@ -101,7 +102,7 @@ def read_still(path: Path | None, what: str = "image") -> StillImage:
         content = sys.stdin.buffer.read() if path is None else path.read_bytes()
     except OSError as error:
         raise SourceError(f"{name}: cannot be read ({error.strerror})") from error
-    return decode_still(content, name)
+    return decode_still(content, name, limits)
 
 
 def readable_images(paths: Iterable[Path]) -> Iterator[Image]:

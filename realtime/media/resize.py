@@ -19,3 +19,10 @@ def with_short_side(image: Image, short_side_px: int) -> Image:
     height, width = image.shape[:2]
     scale = short_side_px / min(height, width)
     return resize(image, (max(short_side_px, round(width * scale)), max(short_side_px, round(height * scale))))
+
+
+def middle_part(image: Image, max_aspect: float) -> Image:
+    """The middle of an image, uint8 (H, W, 3), whose longer side is at most so many times the shorter one."""
+    longest = max(1, round(max_aspect * min(image.shape[:2])))
+    top, left = (max(0, side - longest) // 2 for side in image.shape[:2])
+    return image[top : top + longest, left : left + longest]
