@@ -44,6 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="FILE.json", help="keep the figures, written as they come")
     add("--csv", type=Path, metavar="FILE.csv", help="keep them as a table")
     add("--plot", type=Path, metavar="FILE.png", help="draw them")
+    add("--overwrite", action="store_true", help="replace files that are there")
     add(
         "--compare", type=Path, metavar="OLD.json", help="show ratios to an earlier run; status 1 if anything is slower"
     )
@@ -53,6 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="measure what is promised on an NVIDIA GPU, in minutes; status 1 if it does not hold; "
         "of the other options only --clip and --json count",
     )
+    cli.add_verbose(parser)
     return parser
 
 
@@ -84,7 +86,7 @@ def run(chosen: argparse.Namespace) -> int:
     with ended_by_signals():
         from speed.benchmark import accept, run_benchmark  # not above: every measured process imports this file
 
-    return accept(chosen.clip, chosen.json) if options is None else run_benchmark(options)
+    return accept(chosen.clip, chosen.json, chosen.overwrite) if options is None else run_benchmark(options)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -34,6 +34,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--runtime", choices=runtimes, default="openvino", help=f"that int8 is for{default}")
     add("--photo-dir", type=Path, metavar="DIR", help="photographs to calibrate int8 with (default: scikit-image's)")
     add("--torchscript", action="store_true", help="write TorchScript, .pt, instead, for PyTorch; needs --output")
+    add("--overwrite", action="store_true", help="replace an --output that is there")
+    cli.add_verbose(parser)
     return parser
 
 
@@ -55,6 +57,7 @@ def export_style(asked: argparse.Namespace) -> str:
     with ended_by_signals():
         from export.exporter import ExportError, ExportOptions, export_checkpoint
         from export.torchscript import export_torchscript
+        from realtime.output_names import check_output
         from realtime.style_catalogue import open_styles
 
     catalogue, place = open_styles(asked.style, asked.network)
@@ -72,6 +75,8 @@ def export_style(asked: argparse.Namespace) -> str:
         raise ExportError(f"precision {asked.precision}: {kind} {', '.join(allowed)}; use one of them")
     if asked.torchscript and (asked.baked or asked.floats):
         raise ExportError("torchscript: a file holds all styles of its network, and floats; leave out --baked, --float")
+    if asked.output is not None and asked.output.exists():
+        check_output("output", asked.output, [checkpoint], [], asked.overwrite)
     try:
         if asked.torchscript:
             return export_torchscript(checkpoint, asked.output, asked.precision)

@@ -59,6 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=defaults.seed)
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--resume", action="store_true", help="go on from the last checkpoint of the same output")
+    cli.add_verbose(parser)
     return parser
 
 
@@ -72,6 +73,8 @@ def read_options(chosen: argparse.Namespace) -> TrainOptions:
     from neural_style.training.loss_weights import best_loss_network, default_weights
     from neural_style.training.machine import chosen_device, fitting_processes
 
+    with cli.wrong_command_line():
+        style_credits = read_credits(chosen.name, chosen.style_images, chosen.credit)
     trunk = chosen.trunk
     if trunk is None and chosen.network == "style":
         trunk = SAVED_MODELS / "fast.safetensors"
@@ -84,7 +87,7 @@ def read_options(chosen: argparse.Namespace) -> TrainOptions:
     return cli.read_options(
         TrainOptions,
         chosen,
-        credits=read_credits(chosen.name, chosen.style_images, chosen.credit),
+        credits=style_credits,
         content_dir=chosen.content_dir,
         output=chosen.output or folder / f"{chosen.name[0]}.safetensors",
         trunk=trunk,
@@ -107,10 +110,14 @@ def run(chosen: argparse.Namespace) -> int:
 
     logging.basicConfig(format="%(message)s")
     check_output(options, chosen.resume, _taken_names(options.output.parent))
+    if chosen.resume and options.output.exists() and not options.state_path.exists():
+        cli.say(f"{options.output} is trained to its end: nothing is left to do")
+        return 0
     run_training(options, chosen.resume)
     written = [str(options.output)]
     if options.network != "style":
         written.append(str(export_checkpoint(options.output)[0]))
+    options.state_path.unlink(missing_ok=True)  # of the optimizer: a finished training goes on from nothing
     cli.say(f"wrote {', '.join(written)} and the preview {options.preview_path}")
     return 0
 
@@ -129,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     chosen = make_parser().parse_args(arguments)
 
-    line = "interrupted; --resume goes on from the last checkpoint"
+    line = "interrupted; --resume goes on from the last checkpoint, and needs the .training.pt beside it"
     return cli.run_main(lambda: run(chosen), interrupted=lambda: print(line, file=sys.stderr))
 
 

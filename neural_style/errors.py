@@ -2,7 +2,13 @@
 
 
 class StylizationError(Exception):
-    """A failure that a user can understand: one line, with what to do about it."""
+    """A failure that a user can understand: one line, with what to do about it.
+
+    Attributes:
+        exit_status: of a command that it ends; 2 where the command line is wrong whatever is there.
+    """
+
+    exit_status = 1
 
 
 class CheckpointError(StylizationError):

@@ -1,18 +1,25 @@
 """What all scripts share: arguments, and how signals and errors become an exit status."""
 
 import argparse
+import logging
+import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
 
 from neural_style.errors import StylizationError
 from neural_style.packages import optional_packages
 from realtime.errors import OptionError
-from realtime.interrupts import INTERRUPTED, SIGNALS, leave, watch_signals
+from realtime.interrupts import INTERRUPTED, handled_signals, leave, let_go_of_terminal, watch_signals
 from realtime.options import ENGINE_NAMES, NETWORKS, PRECISIONS, PROVIDERS, EngineOptions, LookOptions
+
+WRONG_COMMAND_LINE = 2
+"""Exit status, as argparse's own."""
 
 Options = TypeVar("Options")
 
@@ -37,6 +44,12 @@ def add_engine_arguments(parser: argparse.ArgumentParser, network: str, batch: s
     add("--trust", action="store_true", help="run a TorchScript file of others: it is code, which may do any harm")
     add("--precision", default=defaults.precision, help=f"{', '.join(PRECISIONS)} (default %(default)s)")
     add("--batch-size", type=_batch_size, metavar="N", help=f"frames stylized together (default auto: {batch})")
+    add_verbose(parser)
+
+
+def add_verbose(parser: argparse.ArgumentParser) -> None:
+    """Adds what `run_script` looks for."""
+    parser.add_argument("--verbose", action="store_true", help="also show what libraries say")
 
 
 def _batch_size(text: str) -> int | None:
@@ -54,11 +67,27 @@ def read_options(kind: type[Options], chosen: argparse.Namespace, **others: Any)
     Raises:
         OptionError: a value is not allowed.
     """
+    with wrong_command_line():
+        return _made(kind, chosen, others)
+
+
+def _made(kind: type[Options], chosen: argparse.Namespace, others: dict[str, Any]) -> Options:
     same = {field.name: getattr(chosen, field.name, None) for field in fields(kind)}  # type: ignore[arg-type]
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in same.items()}
     return kind(**{name: value for name, value in given.items() if value is not None} | others)
 
 
+@contextmanager
+def wrong_command_line() -> Iterator[None]:
+    """Inside, an error means that the command line is wrong: its exit status is 2."""
+    try:
+        yield
+    except StylizationError as error:
+        error.exit_status = WRONG_COMMAND_LINE
+        raise
+
+
+@wrong_command_line()
 def parse_size_wh(text: str) -> tuple[int, int]:
     """Reads "640x480" as (width, height) in px.
 
@@ -71,6 +100,7 @@ def parse_size_wh(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+@wrong_command_line()
 def parse_time_s(text: str) -> float:
     """Reads "90", "1:30" or "0:01:30.5" as seconds.
 
@@ -94,11 +124,28 @@ def say(line: str) -> None:
 def run_script(main: Callable[[], int]) -> NoReturn:
     """Runs a script's main function and ends the process with the status that it returns.
 
-    After SIGINT or SIGTERM the process ends within 3 s, also when a native library or a driver hangs: files
+    After SIGINT, SIGTERM or SIGHUP the process ends within 3 s, also when a native library or a driver hangs: files
     that are not whole by then are removed. Nor does a thread that hangs keep the process after `main`.
     """
+    if "--verbose" not in sys.argv:
+        hush_libraries()
     watch_signals()
     leave(main())
+
+
+def hush_libraries() -> None:
+    """Keeps off the terminal what libraries say, in Python or by themselves; our own lines still come there."""
+    warnings.simplefilter("ignore")
+    logging.lastResort = logging.NullHandler()
+    if sys.stderr is None:  # as under pythonw
+        return
+    with suppress(OSError, ValueError):  # a shell closed it
+        sys.stderr.flush()
+        own = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        sys.stderr = own
 
 
 def run_main(
@@ -112,15 +159,19 @@ def run_main(
         interrupted: says that Ctrl-C or a polite kill came, alike.
 
     Returns:
-        What `work` returned; 1 after an error that a user can understand; 130 when interrupted.
+        What `work` returned; 1 after an error that a user can understand, 2 where the command line is wrong; 130
+        when interrupted.
     """
     asked = threading.Event()
 
-    def interrupt(_: int, __: object) -> None:
+    def interrupt(number: int, _: object) -> None:
+        if asked.is_set() and number not in (signal.SIGINT, signal.SIGTERM):
+            return  # both the system and the shell tell that the terminal has ended
         asked.set()
+        let_go_of_terminal(number)
         raise KeyboardInterrupt
 
-    for number in SIGNALS:  # SIGINT, too: a shell's background jobs start with it ignored
+    for number in handled_signals():  # SIGINT, too: a shell's background jobs start with it ignored
         signal.signal(number, interrupt)
     try:
         with optional_packages():
@@ -135,7 +186,7 @@ def run_main(
             return 1
         if isinstance(error, StylizationError):
             (failed or _print_error)(str(error))
-            return 1
+            return error.exit_status
         if isinstance(error, OSError):
             (failed or _print_error)(f"{error.filename or 'output'}: {error.strerror or error}; choose another place")
             return 1

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import stat
 import sys
 import threading
 import time
@@ -18,16 +19,37 @@ from neural_style.atomic_file import remove_partials
 INTERRUPTED = 130
 """Exit status after Ctrl-C or a polite kill."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if sys.platform != "win32" else ()))
+"""Ctrl-C, a polite kill, and the end of the terminal."""
+
 _LEFT_AFTER_S = 2.4
 """A process is gone 3 s after a signal, and ending takes a moment."""
 
 _WRITTEN_WITHIN_S = 0.1
 
 
+def handled_signals() -> list[signal.Signals]:
+    """Those of `SIGNALS` that end a run: after `nohup` the end of the terminal does not."""
+    hangup = getattr(signal, "SIGHUP", None)
+    ignored = hangup is not None and signal.getsignal(hangup) == signal.SIG_IGN
+    return [number for number in SIGNALS if not (ignored and number == hangup)]
+
+
+def let_go_of_terminal(number: int) -> None:
+    """After the end of the terminal nothing is written there any more: that would be an error."""
+    if number != getattr(signal, "SIGHUP", None):
+        return
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for file in (1, 2, 2 if sys.stderr is None else sys.stderr.fileno()):
+        with suppress(OSError):
+            if stat.S_ISCHR(os.fstat(file).st_mode):
+                os.dup2(nowhere, file)
+    os.close(nowhere)
+
+
 @contextmanager
 def signals_noted(note: Callable[[], None]) -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM are noted and interrupt nothing: a run ends between two frames, and files are closed.
+    """Inside, signals to end are noted and interrupt nothing: a run ends between two frames, and files are closed.
 
     Args:
         note: called for each signal. Threads but the main one are left as they are, for Python sends them none.
@@ -35,13 +57,18 @@ def signals_noted(note: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    with _handled_by(lambda *_: note()):
+
+    def handle(number: int, _: FrameType | None) -> None:
+        let_go_of_terminal(number)
+        note()
+
+    with _handled_by(handle):
         yield
 
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM end the process at once.
+    """Inside, signals to end do so at once.
 
     For imports of native libraries at the start of a command: one that is interrupted half-way may crash
     the process, and there is nothing yet to close or to remove.
@@ -52,11 +79,12 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> Iterator[None]:
-    before = [signal.signal(number, handler) for number in SIGNALS]
+    numbers = handled_signals()
+    before = [signal.signal(number, handler) for number in numbers]
     try:
         yield
     finally:
-        for number, former in zip(SIGNALS, before, strict=True):
+        for number, former in zip(numbers, before, strict=True):
             signal.signal(number, former)
 
 

@@ -17,7 +17,7 @@ from realtime.mailbox import BoundedMailbox, LatestMailbox
 from realtime.options import RunOptions
 from realtime.overlay import draw_controls, overlay_fields
 from realtime.postprocess import Finisher, mirror
-from realtime.recording import Recorder
+from realtime.recording import Recorder, marks_of
 from realtime.sinks.protocol import Display, Sink, StylizedFrame
 from realtime.sources.protocol import Source
 from realtime.stats import RecentMean, Stats, StatsReport
@@ -255,9 +255,8 @@ class Pipeline:
         with self._stats.stage("postprocess"):
             pixels = shown = self._finisher.finish(pixels, frame.pixels, look)
             if stages.display is not None:
-                shown = draw_controls(
-                    pixels, stages.controls, overlay_fields(pixels, look, self._stats, stages.engine.info)
-                )
+                fields = overlay_fields(pixels, look, self._stats, stages.engine.info)
+                shown = draw_controls(pixels, stages.controls, fields, marks_of(self._sinks, stages.controls.panel))
         self._last = StylizedFrame(frame, pixels, shown)
         with self._stats.stage("sinks"):
             for sink in self._sinks:

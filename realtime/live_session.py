@@ -1,6 +1,5 @@
 """One live run from its options to its exit status: opens source, engine and sinks, says so, runs and closes them."""
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,11 +12,13 @@ from realtime.controls import Controls
 from realtime.engines import Engine, open_engine, runs_on_gpu
 from realtime.engines.batch_size import fastest_batch_size
 from realtime.engines.network_choice import LOOP_SHARE, choose_live_network
-from realtime.errors import OptionError, SinkError
+from realtime.errors import SinkError
 from realtime.interrupts import INTERRUPTED
+from realtime.leftovers import name_leftovers
 from realtime.live import UNWATCHED_FPS, Pipeline, Stages
 from realtime.look import Look
 from realtime.options import PARALLEL_BATCHES, RunOptions, SinkName
+from realtime.output_names import check_output
 from realtime.sinks.null import NullSink
 from realtime.sinks.protocol import Display, Sink
 from realtime.sinks.video_file import VideoFileSink
@@ -28,6 +29,7 @@ from realtime.sources.protocol import Source, SourceInfo
 from realtime.sources.selection import open_default_source, open_source
 from realtime.style import Style
 from realtime.style_catalogue import has_network, open_styles
+from realtime.web.memory import use_one_arena
 
 CPU_CAMERA_SIZE_WH = (640, 480)
 GPU_CAMERA_SIZE_WH = (1280, 720)
@@ -50,6 +52,9 @@ def run_live(options: RunOptions, say: Say) -> int:
     open_styles(options.look.style, options.network)  # before a camera is opened for nothing
     sink_names, sinks_notice = _wanted_sinks(options)
     _check_outputs(options)
+    _name_leftovers(options, say)
+    if "web" in sink_names:
+        use_one_arena()
     with ExitStack() as with_engine, ExitStack() as until_it_runs:
         source, source_notice = _open_source(options, loop_sample=bool({"window", "web"} & set(sink_names)))
         until_it_runs.callback(source.close)
@@ -62,7 +67,7 @@ def run_live(options: RunOptions, say: Say) -> int:
         for line in (_what_runs(source, style, engine), source_notice, sinks_notice):
             if line:
                 say(line)
-        sinks, display = _open_sinks(sink_names, options.record, source.info.rate_fps, until_it_runs)
+        sinks, display = _open_sinks(sink_names, options, source.info.rate_fps, until_it_runs)
         controls = Controls(catalogue, catalogue.index_of(style.name), options.look)
         options = _with_batch_size(options, engine, controls.look, source.info, say)
         stages = Stages(source, engine, controls, sinks, display)
@@ -74,14 +79,16 @@ def run_live(options: RunOptions, say: Say) -> int:
                 stages = replace(stages, watched=lambda: web.watched)
         pipeline = Pipeline(stages, options, say)
         if "web" in sink_names:
-            say(f"page {web.open(source.info.name, controls, pipeline.send)}  (Ctrl-C ends it)")
+            web.open(source.info.name, controls, pipeline.send)
+            for line in web.lines:
+                say(line)
             if len(sinks) == 1:
                 say(f"nobody watches: {UNWATCHED_FPS} frames a second, until somebody opens the page")
         until_it_runs.pop_all()  # from here on the pipeline closes source and sinks
         report = pipeline.run()
     say(report.summary())
     if options.stats is not None:
-        report.write(options.stats)
+        report.write(options.stats, options.overwrite)
     return INTERRUPTED if pipeline.interrupted else 0
 
 
@@ -100,16 +107,20 @@ def _check_outputs(options: RunOptions) -> None:
     """Finds out before the run, and not after it, that an output has nowhere to go."""
     if "window" in options.sinks and not display_is_available():
         raise SinkError("window: there is no display here; use --sink web, or --sink null with --record FILE")
-    for name, path in (("record", options.record), ("stats", options.stats)):
-        if path is None:
-            continue
-        if not path.parent.is_dir():
-            raise OptionError(f"{name} {path}: there is no folder {path.parent}; make it, or choose another place")
-        source = Path(options.source or "")
-        if options.source is not None and path.exists() and source.exists() and path.samefile(source):
-            raise OptionError(f"{name} {path}: is the source itself; choose another name")
-        if (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK):
-            raise OptionError(f"{name} {path}: cannot be written there; choose another place")
+    inputs = [Path(text) for text in (options.source, options.look.style) if text]
+    outputs = {"record": options.record, "stats": options.stats}
+    checked: list[Path] = []
+    for name, path in outputs.items():
+        if path is not None:
+            check_output(name, path, inputs, checked, options.overwrite)
+            checked.append(path)
+
+
+def _name_leftovers(options: RunOptions, say: Say) -> None:
+    """Recordings are left where `--record` writes, and in the current folder, where a key begins them."""
+    folders = [Path()] if options.record is None else [Path(), options.record.parent]
+    for folder in {folder.resolve(): folder for folder in folders}.values():
+        name_leftovers(folder, say)
 
 
 def _open_source(options: RunOptions, loop_sample: bool) -> tuple[Source, str]:
@@ -141,7 +152,7 @@ def _what_runs(source: Source, style: Style, engine: Engine) -> str:
 
 
 def _open_sinks(
-    names: tuple[SinkName, ...], record: Path | None, rate_fps: float, until_it_runs: ExitStack
+    names: tuple[SinkName, ...], options: RunOptions, rate_fps: float, until_it_runs: ExitStack
 ) -> tuple[list[Sink], Display | None]:
     """All but the web page, which needs the pipeline; each is abandoned should something later not open."""
     sinks: list[Sink] = []
@@ -158,8 +169,8 @@ def _open_sinks(
         add(NullSink())
     if "virtual" in names:
         add(VirtualCameraSink(rate_fps))
-    if record is not None:
-        add(VideoFileSink(record, rate_fps))
+    if options.record is not None:
+        add(VideoFileSink(options.record, rate_fps, options.overwrite))
     return sinks, display
 
 

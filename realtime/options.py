@@ -97,12 +97,14 @@ class WebOptions:
         port: 0 is any that is free.
         tls_cert: certificate as a PEM file, for HTTPS: browsers give no camera to pages without, but on this machine.
         tls_key: its key.
+        open_stage: every visitor may change what all see, and not only this machine and who has the operator's token.
     """
 
     host: str = "127.0.0.1"
     port: int = 8350
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    open_stage: bool = False
 
     def __post_init__(self) -> None:
         _check_range("port", self.port, (0, 65535))
@@ -126,6 +128,7 @@ class RunOptions:
         record: also write the stylized frames to this video file.
         max_frames: stop after so many stylized frames.
         stats: write statistics to this JSON file at the end.
+        overwrite: replace a recording or statistics that are there.
         look: style and strength at the start.
         network: which of the shipped networks; "auto" is fine where it holds the source's rate.
         engine: what runs the networks.
@@ -139,6 +142,7 @@ class RunOptions:
     record: Path | None = None
     max_frames: int | None = None
     stats: Path | None = None
+    overwrite: bool = False
     look: LookOptions = field(default_factory=LookOptions)
     network: NetworkName = "auto"
     engine: EngineOptions = field(default_factory=EngineOptions)

@@ -1,6 +1,7 @@
 """What is drawn over a frame: figures, help and short messages."""
 
 import cv2
+import numpy as np
 
 from realtime.controls import Controls
 from realtime.engines.protocol import EngineInfo
@@ -10,24 +11,29 @@ from realtime.stats import Stats
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TEXT_COLOUR = (255, 255, 255)
+_DOT_COLOUR = (255, 40, 40)
 _DARKENED = 0.3
+_USED_WIDTH = 0.96
 
 
-def draw_controls(pixels: Image, controls: Controls, fields: list[str]) -> Image:
+def draw_controls(pixels: Image, controls: Controls, fields: list[str], marks: list[str]) -> Image:
     """Draws what the controls say is shown: the list of styles or the help, or else fields and the last message.
 
     Args:
         pixels: uint8 (H, W, 3) RGB.
         controls: the settings.
         fields: of the overlay, if it is on.
+        marks: what is always shown, for example "recording".
 
     Returns:
         uint8 (H, W, 3) RGB, the same where there is nothing to draw.
     """
     if lines := controls.lines:
-        return draw_help(pixels, lines)
-    fields, message = fields if controls.panel.overlay else [], controls.message
-    return draw_overlay(pixels, fields, message) if fields or message else pixels
+        drawn = draw_help(pixels, lines)
+    else:
+        fields, message = fields if controls.panel.overlay else [], controls.message
+        drawn = draw_overlay(pixels, fields, message) if fields or message else pixels
+    return draw_marks(drawn, marks) if marks else drawn
 
 
 def draw_overlay(pixels: Image, fields: list[str], message: str = "") -> Image:
@@ -36,14 +42,30 @@ def draw_overlay(pixels: Image, fields: list[str], message: str = "") -> Image:
     Args:
         pixels: uint8 (H, W, 3) RGB.
         fields: short texts, for example "style candy".
-        message: one more line, left out when empty.
+        message: more lines of their own, left out when empty; a long one is broken between its words.
 
     Returns:
         A new uint8 (H, W, 3) RGB.
     """
-    scale = _text_scale(pixels)
-    lines = _wrap(fields, scale, pixels.shape[1])
-    return _draw_lines(pixels, ([message] if message else []) + lines, scale, at_bottom=True)
+    scale, width_px = _text_scale(pixels), pixels.shape[1]
+    lines = _wrap(_breakable(message, scale, width_px), scale, width_px, " ") + _wrap(fields, scale, width_px)
+    return _draw_lines(pixels, lines, scale, at_bottom=True)
+
+
+def draw_marks(pixels: Image, marks: list[str]) -> Image:
+    """Draws short texts, each behind a red dot, at the top right; uint8 (H, W, 3) RGB in and out."""
+    drawn, scale = pixels.copy(), _text_scale(pixels)
+    line_px = _line_height_px(scale)
+    for number, mark in enumerate(marks):
+        top, left = number * line_px, max(0, drawn.shape[1] - _width_px(mark, scale) - 2 * line_px)
+        box = np.ascontiguousarray(drawn[top : top + line_px, left:])
+        if not box.size:
+            break
+        drawn[top : top + line_px, left:] = cv2.convertScaleAbs(box, alpha=_DARKENED)
+        cv2.circle(drawn, (left + line_px * 3 // 4, top + line_px // 2), max(1, line_px // 4), _DOT_COLOUR, cv2.FILLED)
+        position = left + line_px * 3 // 2, top + line_px * 3 // 4
+        cv2.putText(drawn, mark, position, _FONT, scale, _TEXT_COLOUR, _thickness(scale), cv2.LINE_AA)
+    return drawn
 
 
 def overlay_fields(pixels: Image, look: Look, stats: Stats, info: EngineInfo) -> list[str]:
@@ -87,11 +109,25 @@ def _thickness(scale: float) -> int:
     return max(1, round(1.6 * scale))
 
 
-def _wrap(fields: list[str], scale: float, width_px: int) -> list[str]:
+def _breakable(message: str, scale: float, width_px: int) -> list[str]:
+    """The words of a message; those wider than the image, such as paths, in parts that are not."""
+    parts: list[str] = []
+    for word in message.split():
+        rest = word
+        while rest:
+            length = len(rest)
+            while length > 1 and _width_px(rest[:length], scale) >= _USED_WIDTH * width_px:
+                length -= 1
+            parts.append(rest[:length])
+            rest = rest[length:]
+    return parts
+
+
+def _wrap(fields: list[str], scale: float, width_px: int, between: str = "   ") -> list[str]:
     lines: list[str] = []
     for field in fields:
-        joined = f"{lines[-1]}   {field}" if lines else field
-        if lines and _width_px(joined, scale) < 0.96 * width_px:
+        joined = f"{lines[-1]}{between}{field}" if lines else field
+        if lines and _width_px(joined, scale) < _USED_WIDTH * width_px:
             lines[-1] = joined
         else:
             lines.append(field)

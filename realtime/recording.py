@@ -1,10 +1,11 @@
 """Recordings that keys begin and end, and snapshots, in the current folder and named after the time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from realtime.controls import Action, Command
+from neural_style.atomic_file import free_name
+from realtime.controls import Action, Command, Panel
 from realtime.errors import SinkError
 from realtime.media.image_file import StillImage, write_still
 from realtime.sinks.protocol import Sink, StylizedFrame
@@ -52,10 +53,16 @@ class Recorder:
             recording, self._recording = self._recording, None
             self._sinks.remove(recording)
             return recording.close() or "nothing was recorded"
-        path = Path(f"recording_{_time_stamp()}.mp4")
+        path = free_name(Path(f"recording_{_time_stamp()}.mp4"))
         self._recording = VideoFileSink(path, self._rate_fps)
         self._sinks.append(self._recording)
         return f"recording to {path}"
+
+
+def marks_of(sinks: Sequence[Sink], panel: Panel) -> list[str]:
+    """What a display always shows: that a recording is made, that the image stands still."""
+    recording = any(isinstance(sink, VideoFileSink) for sink in sinks)
+    return [mark for mark, shown in (("recording", recording), ("frozen", panel.frozen)) if shown]
 
 
 def write_snapshot(stylized: StylizedFrame, stem: Path) -> tuple[Path, Path]:

@@ -134,13 +134,13 @@ class StatsReport:
         names, size = ",".join(style.name for style in styles), "x".join(map(str, size_wh or ()))
         return replace(self, network=styles[0].network, style=names, size=size, **ran)
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, overwrite: bool = False) -> None:
         """Writes JSON; the file appears only when whole.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: it cannot be written, or is there already and may not be overwritten.
         """
-        with whole_file(path) as partial:
+        with whole_file(path, replace=overwrite) as partial:
             partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     def summary(self) -> str:

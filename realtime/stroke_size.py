@@ -70,6 +70,8 @@ class StrokeEngine:
         if size_wh[0] > own_wh[0]:
             return np.stack([resize(stylized, own_wh) for stylized in stylized_images])
         shown = strength if style.fades_by_vector else 1.0
+        if len(images) == 1:  # a large one is not copied once more
+            return upsample_stylized(stylized_images[0], images[0], shown)[None]
         pairs = zip(stylized_images, images, strict=True)
         return np.stack([upsample_stylized(stylized, image, shown) for stylized, image in pairs])
 

@@ -17,6 +17,8 @@ SHIPPED_NETWORKS = ("fast", "fine")
 """Two sizes of one network with the same styles; a catalogue has one of them."""
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".onnx", ".pt")
+MAX_BLENDED = 8
+"""Styles in one blend; of more nobody sees the parts."""
 
 
 @dataclass(frozen=True)
@@ -207,8 +209,12 @@ def _blend(text: str, catalogue: Catalogue) -> Style:
     """A style whose vector is the weighted mean of others (Dumoulin et al. 2017, section 3.3).
 
     Raises:
-        StyleError: a part is unknown, cannot be used or lies in another network, or a weight is no number above 0.
+        StyleError: a part is unknown, cannot be used or lies in another network, a weight is no number above 0, or
+            there are more than eight parts.
     """
+    count = text.count("+") + 1
+    if count > MAX_BLENDED:
+        raise StyleError(f"blend {text[:40]!r}...: has {count} parts; at most {MAX_BLENDED} styles are blended")
     parts = [_part(part, text, catalogue) for part in text.split("+")]
     first = parts[0][0]
     if len(parts) == 1:

@@ -25,6 +25,7 @@ from realtime.options import (
     NetworkName,
     Precision,
 )
+from realtime.output_names import held_names
 from realtime.postprocess import Finisher
 from realtime.stroke_size import StrokeEngine
 from realtime.style_catalogue import find_style, open_styles
@@ -179,7 +180,7 @@ class Stylizer:
         targets = tasks[0].targets
         job = VideoJob(tasks[0].source, (self._look(None),), targets, find_encoder(codec, targets[0].suffix.lower()))
         targets[0].parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._open_engine(PARALLEL_BATCHES)) as engine:
+        with held_names(targets, overwrite), closing(self._open_engine(PARALLEL_BATCHES)) as engine:
             stroke = self._options.stroke
             sized = engine if stroke == 1.0 else StrokeEngine(engine, stroke, None)
             return make_videos(job, sized, self._report, progress or (lambda *_: None))

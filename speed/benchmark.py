@@ -8,6 +8,7 @@ from rich.console import Console
 from realtime.cli import say
 from realtime.errors import EngineError
 from realtime.interrupts import INTERRUPTED
+from realtime.output_names import check_output
 from realtime.sources.selection import SAMPLE_CLIP
 from speed.acceptance import GpuReport, gpu_table, requirement_table
 from speed.machine import use_cores
@@ -24,6 +25,8 @@ def run_benchmark(options: BenchmarkOptions) -> int:
         StylizationError: something that was asked for cannot be had.
         OSError: an output cannot be written.
     """
+    inputs = [path for path in (options.clip, options.compare) if path is not None]
+    _check_outputs({"json": options.json, "csv": options.csv, "plot": options.plot}, inputs, options.overwrite)
     earlier = read_report(options.compare) if options.compare is not None else None
     if options.plot is not None:
         check_plotting()
@@ -54,13 +57,22 @@ def run_benchmark(options: BenchmarkOptions) -> int:
     return 1 if earlier is not None and _has_become_slower(compare(earlier, report), earlier, report) else 0
 
 
-def accept(clip: Path | None, json: Path | None) -> int:
+def _check_outputs(outputs: dict[str, Path | None], inputs: list[Path], overwrite: bool) -> None:
+    checked: list[Path] = []
+    for name, path in outputs.items():
+        if path is not None:
+            check_output(name, path, inputs, checked, overwrite)
+            checked.append(path)
+
+
+def accept(clip: Path | None, json: Path | None, overwrite: bool = False) -> int:
     """Measures what is promised on an NVIDIA GPU, shows the verdicts, and returns the exit status.
 
     Raises:
         StylizationError: there is no such GPU, or the clip cannot be read.
         OSError: the figures cannot be written.
     """
+    _check_outputs({"json": json}, [] if clip is None else [clip], overwrite)
     import torch
 
     if not torch.cuda.is_available():

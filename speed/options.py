@@ -29,6 +29,7 @@ class BenchmarkOptions:
         csv: where they are written as a table at the end.
         plot: where they are drawn at the end.
         compare: results of an earlier run.
+        overwrite: replace files that are there.
     """
 
     styles: str = "candy"
@@ -46,6 +47,7 @@ class BenchmarkOptions:
     csv: Path | None = None
     plot: Path | None = None
     compare: Path | None = None
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         for network in self.networks:

@@ -68,9 +68,13 @@ class SmallCard:
         options = EngineOptions("torch", "cpu", "fp32", parallel_batches=parallel_batches)
         engine = TorchEngine(catalogue, options)
         engine.info = EngineInfo("torch", "cuda:0", "fp16", parallel_batches=parallel_batches)
-        return LowMemoryEngine(engine, lambda tile_px: TorchEngine(catalogue, options, tile_px, engine), said.append)
+        return LowMemoryEngine(
+            engine, lambda tile_px: TorchEngine(catalogue, options, tile_px, neighbour=engine), said.append
+        )
 
-    def _in_tiles(self, _: object, image: NDArray[np.uint8], __: object, tile_px: int) -> NDArray[np.uint8]:
+    def _in_tiles(
+        self, _: object, image: NDArray[np.uint8], __: object, tile_px: int, *_more: object
+    ) -> NDArray[np.uint8]:
         pixels = min(tile_px, image.shape[0]) * min(tile_px, image.shape[1])
         self.take(pixels)
         self.give_back(pixels)

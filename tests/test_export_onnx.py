@@ -156,6 +156,14 @@ def test_the_checkpoint_is_not_overwritten(checkpoint: Path) -> None:
     assert checkpoint.read_bytes() == before
 
 
+def test_an_output_that_is_there_is_not_replaced_unasked(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = checkpoint.with_name("mine.onnx")
+    output.write_text("mine")
+    assert main(["--style", str(checkpoint), "-o", str(output)]) == 1
+    assert "is there already; use --overwrite" in _error_line(capsys)
+    assert output.read_text() == "mine"
+
+
 def test_an_output_of_another_suffix_is_an_error(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--style", str(checkpoint), "-o", str(checkpoint.with_name("out.json"))]) == 1
     assert ".onnx" in _error_line(capsys)

@@ -322,15 +322,22 @@ def test_a_page_is_served_until_ctrl_c_and_other_machines_need_its_token(folder:
         assert line, process.communicate()
     found = re.fullmatch(r"page http://[^/:]+:(\d+)/\?token=([\w-]{20,})  \(Ctrl-C ends it\)\n", line)
     assert found, line
-    assert process.stdout.readline().startswith("nobody watches")
+    others = []
+    while not line.startswith("nobody watches"):
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        others.append(line)
+    said = "".join(others)
+    [visitors_token] = set(re.findall(r"^for visitors \S+\?token=([\w-]{20,})  \(", said, re.MULTILINE))
+    assert visitors_token != found[2]
     time.sleep(1)  # the loop begins
     statuses = []
-    for query in ("", f"?token={found[2]}"):
+    for query in ("", f"?token={found[2]}", f"?token={visitors_token}"):
         connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=HANGS_AFTER_S)
         connection.request("GET", f"/{query}")
         statuses.append(connection.getresponse().status)
         connection.close()
-    assert statuses == [401, 200]
+    assert statuses == [401, 200, 200]
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=HANGS_AFTER_S)
     assert (process.returncode, errors) == (130, "")
@@ -370,6 +377,20 @@ BAD_INPUT = {
     "half of a certificate": (["--tls-cert", "taken.mp4"], ["tls-cert and tls-key", "both or none"]),
     "unpaced camera": (["--source", "0", "--unpaced"], ["source 0", "leave --unpaced out"]),
 }
+MALFORMED = {
+    "size zero",
+    "size in words",
+    "strength 2",
+    "smoothing -1",
+    "batch of none",
+    "no frames",
+    "unknown device",
+    "recording of no kind",
+    "no port",
+    "half of a certificate",
+}
+"""Wrong whatever is there: the status is that of a wrong command line."""
+
 MACHINE_DEPENDENT = {
     "no camera": (["--source", "0"], ["camera 0", "no /dev/video0"], NO_CAMERA),
     "no camera of this path": (["--source", "/dev/video97"], ["camera /dev/video97"], NO_CAMERA),
@@ -382,14 +403,14 @@ MACHINE_DEPENDENT = {
     "no gpu for torch": (["--engine", "torch", "--device", "cuda:1"], ["device cuda:1", "--device cpu"], NO_GPU),
 }
 CASES = [
-    *(pytest.param(wish, parts, id=name) for name, (wish, parts) in BAD_INPUT.items()),
-    *(pytest.param(wish, parts, id=name, marks=mark) for name, (wish, parts, mark) in MACHINE_DEPENDENT.items()),
+    *(pytest.param(wish, parts, 1 + (name in MALFORMED), id=name) for name, (wish, parts) in BAD_INPUT.items()),
+    *(pytest.param(wish, parts, 1, id=name, marks=mark) for name, (wish, parts, mark) in MACHINE_DEPENDENT.items()),
 ]
 
 
-@pytest.mark.parametrize(("wish", "parts"), CASES)
+@pytest.mark.parametrize(("wish", "parts", "status"), CASES)
 def test_bad_input_is_one_line_and_leaves_nothing(
-    run: Run, folder: Path, tmp_path: Path, wish: list[str], parts: list[str]
+    run: Run, folder: Path, tmp_path: Path, wish: list[str], parts: list[str], status: int
 ) -> None:
     broken = _broken_clip(tmp_path)
     (folder / "taken.mp4").mkdir()
@@ -399,7 +420,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         if option not in arguments:
             arguments += [option, value]
     done = run(*arguments)
-    assert done.returncode == 1
+    assert done.returncode == status
     assert re.fullmatch(r"error: [^\n]+\n", done.stderr), done.stderr
     for part in parts:
         assert part in done.stderr
@@ -421,8 +442,9 @@ def test_a_wrong_command_line_ends_with_status_2_and_the_usage(run: Run, wish: l
 def test_help_names_every_option(run: Run) -> None:
     done = run("--help")
     assert (done.returncode, done.stderr) == (0, "")
-    options = "source style strength keep-colors smoothing size unpaced sink record max-frames stats list-cameras "
-    options += "list-styles network engine refresh device provider precision batch-size host port tls-cert tls-key help"
+    options = "source style strength keep-colors smoothing size unpaced sink record overwrite max-frames stats "
+    options += "list-cameras list-styles network engine refresh device provider precision batch-size host port "
+    options += "tls-cert tls-key verbose help"
     described = re.findall(r"^  (?:-\w, )?--([\w-]+)", done.stdout, re.MULTILINE)
     assert sorted(described) == sorted(options.split())
 
@@ -481,7 +503,7 @@ def test_no_camera_to_list_is_said(run: Run) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "no camera was found\n", "")
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_completes_its_recording_and_prints_the_figures(folder: Path, stop: signal.Signals) -> None:
     wish = ["--source", "pattern", "--size", "64x48", "--sink", "null", "--record", "out.mp4", "--stats", "s.json"]
     process = subprocess.Popen(
@@ -504,13 +526,14 @@ def test_an_interrupted_run_completes_its_recording_and_prints_the_figures(folde
     assert json.loads((folder / "s.json").read_text())["frames_out"] == count
 
 
-def _wait_until_something_is_recorded(folder: Path) -> None:
+def _wait_until_something_is_recorded(folder: Path, size: int = 1) -> None:
     """The encoder is opened with the first frame, and only a hidden file is there until the end."""
     deadline_s = time.monotonic() + HANGS_AFTER_S
     while time.monotonic() < deadline_s:
         names = [path.name for path in folder.iterdir()]
         assert "out.mp4" not in names
-        if any(name.startswith(".out.") and (folder / name).stat().st_size > 0 for name in names):
+        recorded = [folder / name for name in names if name.startswith(".out.") and ".partial." in name]
+        if any(path.stat().st_size >= size for path in recorded):
             return
         time.sleep(0.02)
     raise AssertionError("nothing was recorded")
@@ -533,5 +556,39 @@ def test_a_recording_never_replaces_its_own_source(run: Run, clip: Path) -> None
     before = clip.read_bytes()
     done = run("--source", str(clip), "--unpaced", "--sink", "null", "--record", str(clip))
     assert done.returncode == 1
-    assert "is the source itself" in done.stderr
+    assert "is an input of this run" in done.stderr
     assert clip.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (["--record", "there.mp4"], "record there.mp4: is there already; use --overwrite"),
+        (["--record", "new.mp4", "--stats", "there.mp4"], "stats there.mp4: is there already"),
+        (["--record", "new.mp4", "--stats", "new.mp4"], "stats new.mp4: is another output of this run"),
+        (["--overwrite", "--record", "there.mp4", "--stats", "there.mp4"], "is another output of this run"),
+    ],
+)
+def test_nothing_that_is_there_is_replaced_unasked(run: Run, folder: Path, wish: list[str], said: str) -> None:
+    (folder / "there.mp4").write_bytes(b"of yesterday")
+    done = run("--source", "pattern", "--sink", "null", *wish, *QUICK)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("there.mp4", b"of yesterday")]
+
+
+def test_a_recording_that_was_killed_is_found_at_the_next_start(run: Run, folder: Path, clip: Path) -> None:
+    wish = ["--source", "pattern", "--size", "64x48", "--sink", "null", "--record", "out.mp4"]
+    process = subprocess.Popen(_command(*wish, *QUICK), cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    try:
+        _wait_until_something_is_recorded(folder, 2000)
+    finally:
+        process.kill()
+        process.communicate(timeout=HANGS_AFTER_S)
+    assert not (folder / "out.mp4").exists()
+    again = ["--source", clip, "--unpaced", "--sink", "null", "--max-frames", "2"]
+    done = run(*again, "--record", "out.mp4", *QUICK)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("recovered a recording that was cut off: out.recovered.mp4\n")
+    assert sorted(path.name for path in folder.iterdir()) == ["out.mp4", "out.recovered.mp4"]
+    assert len(read_clip(folder / "out.recovered.mp4").images) > 5

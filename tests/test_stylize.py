@@ -189,24 +189,29 @@ def test_one_failure_does_not_stop_the_others(photo: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "said", "status"),
     [
-        (["gone.png", "-o", "b.png"], "no such file"),
-        (["{photo}", "-o", "{photo}"], "is the input itself"),
-        (["{photo}", "-o", "b.png", "--style", "cadny"], "did you mean candy"),
-        (["{photo}", "-o", "b.png", "--start", "x"], "time 'x'"),
-        (["{photo}", "-o", "b.png", "--start", "5", "--end", "4"], "end must be later"),
-        (["{photo}", "-o", "b.png", "--stroke", "0.4"], "stroke 0.4: must be 0.5 to 4"),
-        (["{photo}", "-o", "b.png", "--stroke", "nan"], "stroke nan: must be 0.5 to 4"),
-        (["{photo}", "-o", "b.png", "--tile", "256"], "not with engine onnx"),
-        (["{photo}", "-o", "/dev/full"], "must end in"),
+        (["gone.png", "-o", "b.png"], "no such file", 1),
+        (["{photo}", "-o", "{photo}"], "is the input itself", 1),
+        (["{photo}", "-o", "b.png", "--style", "cadny"], "did you mean candy", 1),
+        (["{photo}", "-o", "b.png", "--start", "x"], "time 'x'", 2),
+        (["{photo}", "-o", "b.png", "--start", "5", "--end", "4"], "end must be later", 2),
+        (["{photo}", "-o", "b.png", "--stroke", "0.4"], "stroke 0.4: must be 0.5 to 4", 2),
+        (["{photo}", "-o", "b.png", "--stroke", "nan"], "stroke nan: must be 0.5 to 4", 2),
+        (["{photo}", "-o", "b.png", "--tile", "256"], "not with engine onnx", 1),
+        (["{photo}", "-o", "/dev/full"], "must end in", 2),
     ],
 )
 def test_what_cannot_be_done_is_one_line(
-    arguments: list[str], said: str, photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    said: str,
+    status: int,
+    photo: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(photo.parent)
-    assert run(*(argument.replace("{photo}", str(photo)) for argument in arguments)) == 1
+    assert run(*(argument.replace("{photo}", str(photo)) for argument in arguments)) == status
     error = capsys.readouterr().err
     assert said in error
     assert error.startswith("error: ")
@@ -304,3 +309,57 @@ def test_a_full_disk_is_told_before_the_work(
     assert run(source, "-o", tmp_path / "out.mp4") == 1
     assert "make room" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{photo}", "-o", "b.png", "--stats", "{photo}"], "photo.png: is an input of this run"),
+        (["{photo}", "-o", "b.png", "--stats", "{photo}", "--overwrite"], "photo.png: is an input of this run"),
+        (["{photo}", "-o", "b.png", "--stats", "b.png"], "stats b.png: is another output of this run"),
+        (["{photo}", "-o", "b.png", "--stats", "kept.json"], "stats kept.json: is there already; use --overwrite"),
+        (["{photo}", "-o", "b.png", "--stats", "none/s.json"], "there is no folder none"),
+    ],
+)
+def test_no_file_is_written_over_unasked(
+    arguments: list[str], said: str, photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    Path("kept.json").write_text("of yesterday")
+    before = {path.name: path.read_bytes() for path in Path().iterdir()}
+    assert run(*(argument.replace("{photo}", str(photo)) for argument in arguments)) == 1
+    assert said in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_another_input_is_not_written_over_either(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = photo.with_name("photo_candy.png")
+    other.write_bytes(photo.read_bytes())
+    wish = ("--style", "candy,udnie", "--overwrite")
+    assert run(photo, other, "-o", photo.parent, *wish) == 1
+    assert f"photo_candy.png: is the input {other}" in capsys.readouterr().err
+    assert other.read_bytes() == photo.read_bytes()
+
+
+def test_of_two_runs_with_one_output_the_second_says_who_has_it(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in", VideoKind(count=60))
+    with _started(source, tmp_path / "out.mp4", "--resume") as process:
+        _wait_for_pieces(kept_path(tmp_path / "out.mp4"), 1)
+        status, errors = _run_to_the_end(source, tmp_path / "out.mp4", "--resume")
+        assert status == 1
+        assert f"out.mp4: process {process.pid} is writing it; wait until that ends" in errors
+        assert process.wait(60) == 0
+    assert len(take_apart(tmp_path / "out.mp4").times) == 60
+
+
+@pytest.mark.parametrize("name", ["00001.json", "00001.nut"])
+def test_a_piece_that_was_damaged_is_done_again(name: str, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in", VideoKind(count=60))
+    folder = kept_path(tmp_path / "out.mp4")
+    with _started(source, tmp_path / "out.mp4", "--resume") as process:
+        _wait_for_pieces(folder, 3)
+        assert _interrupted(process, signal.SIGINT)[0] == 130
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2])
+    assert _run_to_the_end(source, tmp_path / "out.mp4", "--resume") == (0, "")
+    assert take_apart(tmp_path / "out.mp4").times == take_apart(source).times

@@ -91,12 +91,26 @@ def test_credits_and_training_values_are_in_the_header(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_resume_goes_on_from_the_last_checkpoint(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resume_goes_on_from_the_last_checkpoint_and_nothing_of_use_to_nobody_stays(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--style-image", "a.png", "--name", "waves", "-o", "out.safetensors"]
-    assert run(*arguments) == 0
-    assert "step 0 of 2" in capsys.readouterr().out
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("neural_style.training.trainer.Trainer.write_preview", _interrupt)
+        assert run(*arguments) == 130
+    printed = capsys.readouterr()
+    assert "step 0 of 2" in printed.out
+    assert "--resume goes on from the last checkpoint, and needs the .training.pt beside it" in printed.err
+    assert Path("out.training.pt").is_file()
     assert run(*arguments, "--resume") == 0
     assert "step 2 of 2" in capsys.readouterr().out
+    assert sorted(path.name for path in Path().glob("out.*")) == ["out.onnx", "out.safetensors"]
+    assert run(*arguments, "--resume") == 0
+    assert "is trained to its end" in capsys.readouterr().out
+
+
+def _interrupt(_: object) -> None:
+    raise KeyboardInterrupt
 
 
 MINIMAL = ["--style-image", "a.png", "--name", "waves", "--content-dir", "photos", "--device", "cpu"]
@@ -182,7 +196,7 @@ def test_a_style_that_would_lie_elsewhere_than_its_trunk_is_refused(
 
 
 def test_a_trunk_for_a_whole_network_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--style-image", "a.png", "--name", "waves", "--trunk", "trunk.safetensors") == 1
+    assert run("--style-image", "a.png", "--name", "waves", "--trunk", "trunk.safetensors") == 2
     assert "trunk.safetensors" in _error_line(capsys)
 
 
@@ -204,18 +218,18 @@ def test_without_photographs_of_ones_own_the_command_says_what_it_uses(
 
 
 def test_more_images_than_names_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--style-image", "a.png", "--style-image", "b.png", "--name", "waves") == 1
+    assert run("--style-image", "a.png", "--style-image", "b.png", "--name", "waves") == 2
     assert "2 images but 1 names" in _error_line(capsys)
 
 
 def test_one_name_for_two_styles_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--style-image", "a.png", "--style-image", "b.png", "--name", "waves", "--name", "waves") == 1
+    assert run("--style-image", "a.png", "--style-image", "b.png", "--name", "waves", "--name", "waves") == 2
     assert "must be different" in _error_line(capsys)
 
 
 @pytest.mark.parametrize("name", ["", "two words", "../waves", "a/b", "é"])
 def test_a_name_that_is_no_file_name_is_an_error(run: Run, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--style-image", "a.png", "--name", name) == 1
+    assert run("--style-image", "a.png", "--name", name) == 2
     assert f"style name {name!r}" in _error_line(capsys)
 
 
@@ -278,7 +292,7 @@ def test_the_first_style_is_trained_into_an_empty_catalogue(run: Run, saved_mode
 
 def test_fewer_credits_than_styles_is_an_error(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     images = ["--style-image", "a.png", "--style-image", "b.png", "--name", "waves", "--name", "night"]
-    assert run(*images, "--credit", "one") == 1
+    assert run(*images, "--credit", "one") == 2
     assert "2 styles but 1 credits" in _error_line(capsys)
 
 
@@ -318,7 +332,7 @@ def test_resume_without_a_state_is_an_error(run: Run, capsys: pytest.CaptureFixt
 
 
 def test_a_number_out_of_range_is_named(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--style-image", "a.png", "--name", "waves", "--crop", "32") == 1
+    assert run("--style-image", "a.png", "--name", "waves", "--crop", "32") == 2
     assert "32" in _error_line(capsys)
 
 
@@ -360,7 +374,8 @@ def test_an_interrupt_of_several_processes_is_said_once_and_leaves_none(folder: 
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors.splitlines() == ["interrupted; --resume goes on from the last checkpoint"]
+    line = "interrupted; --resume goes on from the last checkpoint, and needs the .training.pt beside it"
+    assert errors.splitlines() == [line]
     assert psutil.wait_procs(members, timeout=10)[1] == []
 
 

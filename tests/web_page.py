@@ -6,7 +6,9 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +26,8 @@ from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.web import WebSink
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue
-from realtime.web.webrtc import stay_on_loopback
+from realtime.web.addresses import is_loopback
+from realtime.web.webrtc_settings import stay_on_loopback
 
 PATIENCE_S = 20.0
 INTERVAL_S = 1 / 30
@@ -74,21 +77,30 @@ class PageAddress:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """One request as it is written, whatever a browser would make of it."""
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> Answer:
+        """One request as it is written, whatever a browser would make of it; "Origin": "" leaves that out."""
         address = urlsplit(self.url)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE_S)
-        given = headers or {}
-        connection.putrequest(method, path, skip_host="Host" in given)
-        for name, value in given.items():
-            connection.putheader(name, value)
-        if body is not None and "Content-Length" not in given and "Transfer-Encoding" not in given:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body)
-        answered = connection.getresponse()
-        answer = Answer(answered.status, {k.lower(): v for k, v in answered.getheaders()}, answered.read())
-        connection.close()
-        return answer
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=patience_s)
+        own = {} if method in ("GET", "HEAD") else {"Origin": f"{address.scheme}://{address.netloc}"}
+        if address.query:
+            own["Cookie"] = address.query  # the token, as a browser has it after the first answer
+        given = {name: value for name, value in {**own, **(headers or {})}.items() if value or name != "Origin"}
+        with closing(connection):
+            connection.putrequest(method, path, skip_host="Host" in given)
+            for name, value in given.items():
+                connection.putheader(name, value)
+            if body is not None and "Content-Length" not in given and "Transfer-Encoding" not in given:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            answered = connection.getresponse()
+            return Answer(answered.status, {k.lower(): v for k, v in answered.getheaders()}, answered.read())
 
     def post(self, path: str, message: object, **headers: str) -> Answer:
         """JSON, as the page sends it."""
@@ -96,15 +108,17 @@ class PageAddress:
 
 
 class WebPage(PageAddress):
-    """A served page with a source that never ends, of one grey.
+    """A served page with a source that never ends, of one grey; its styles blend when they have an identity.
 
     Attributes:
         said: commands that viewers sent.
     """
 
-    def __init__(self, engine: Engine | None = None, options: WebOptions | None = None) -> None:
+    def __init__(
+        self, engine: Engine | None = None, options: WebOptions | None = None, identity: float | None = None
+    ) -> None:
         self.engine = engine or ColourEngine()
-        catalogue = colours()
+        catalogue = colours(identity)
         self.controls = Controls(catalogue, 0, LOOK)
         self.said: list[Command] = []
         self.sink = WebSink(options or WebOptions(port=0), self.engine, catalogue, LOOK)
@@ -152,6 +166,7 @@ class Client:
 
     def __init__(self, page: PageAddress, camera: Camera | None = None) -> None:
         self._page, self._camera = page, camera
+        self._stays = is_loopback(urlsplit(page.url).hostname or "")
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.channel = self.connection.createDataChannel("commands")
         self.messages: list[dict[str, Any]] = []
@@ -167,7 +182,8 @@ class Client:
             self.connection.addTransceiver(self._camera, direction="sendrecv")
         else:
             self.connection.addTransceiver("video", direction="recvonly")
-        stay_on_loopback(self.connection)
+        if self._stays:
+            stay_on_loopback(self.connection)
         await self.connection.setLocalDescription(await self.connection.createOffer())
         offer = {
             "sdp": self.connection.localDescription.sdp,
@@ -207,3 +223,25 @@ async def wait_for(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < until_s, "it never became true"
         await asyncio.sleep(0.02)
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of our own for this machine."""
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    built = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+    signed = built.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(
+        key, hashes.SHA256()
+    )
+    cert_path, key_path = folder / "cert.pem", folder / "key.pem"
+    cert_path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    key_path.write_bytes(key.private_bytes(*private))
+    return cert_path, key_path

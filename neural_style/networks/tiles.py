@@ -1,10 +1,10 @@
 """Owns stylizing an image in parts, with the same result as in one: for images larger than memory."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
+from itertools import count, product
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ HALO_PX = 128
 
 
 _Norm = ConditionalInstanceNorm | nn.InstanceNorm2d
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -104,36 +106,47 @@ class _WholeImageNorms:
 
 
 def stylize_in_tiles(
-    network: StyleNetwork, image: NDArray[np.uint8], vector: Tensor | None, tile_px: int
+    network: StyleNetwork,
+    image: NDArray[np.uint8],
+    vector: Tensor | None,
+    tile_px: int,
+    progress: Progress | None = None,
 ) -> NDArray[np.uint8]:
     """Stylizes one image of any size in parts of at most `tile_px` a side.
 
     The parts are passed through the network once for each instance norm, up to that norm, to
     gather its mean and variance over the whole image, and once more to stylize. So the result
     is that of the whole image up to rounding, for the memory of one part and about
-    half as many times the work as there are norms.
+    half as many times the work as there are norms. An image that is no larger than what one part sees
+    takes no more memory as a whole, and is stylized in one pass.
 
     Args:
         network: on its device; computes in the dtype of its weights.
         image: uint8 (H, W, 3) RGB.
         vector: float (1, vector_size) on the network's device; None for a network without.
         tile_px: side of a part; rounded down to a multiple of 8.
+        progress: takes how many passes of parts are done, and how many there will be.
 
     Returns:
         uint8 (H, W, 3) RGB.
     """
     device = next(network.parameters()).device
     side = max(8, tile_px // 8 * 8)
+    is_seen_whole = max(image.shape[:2]) <= side + 2 * HALO_PX
+    side = max(image.shape[:2]) if is_seen_whole else side
     tiles = list(product(_spans(image.shape[0], side), _spans(image.shape[1], side)))
     norms, stylized = _WholeImageNorms(network), np.empty_like(image)
+    passes, done = 1 if is_seen_whole else len(tiles) * (len(norms.modules) + 1), count(1)
 
     def stylize(rows: _Span, columns: _Span) -> Tensor:
         norms.inside = partial(_inside, rows=rows, columns=columns)
         pixels = torch.from_numpy(np.ascontiguousarray(image[rows.seen, columns.seen])).to(device)  # (h, w, 3)
+        if progress is not None:
+            progress(next(done), passes)
         return network(pixels.permute(2, 0, 1)[None].float(), vector)  # type: ignore[no-any-return]
 
-    with norms.attached():
-        while not norms.complete:
+    with nullcontext() if is_seen_whole else norms.attached():
+        while not (is_seen_whole or norms.complete):
             for tile in tiles:
                 with suppress(_EnoughError):
                     stylize(*tile)

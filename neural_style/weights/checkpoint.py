@@ -142,7 +142,10 @@ def _write(
     }
     try:
         with whole_file(path) as partial:
+            partial.touch()
+            usual = partial.stat().st_mode
             save_file(tensors, str(partial), metadata=header)
+            partial.chmod(usual)  # safetensors makes files that nobody else may read
     except SafetensorError as error:
         raise OSError(errno.EIO, str(error), str(path)) from error
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.engines.protocol import Engine, no_memory
+from realtime.engines.protocol import Engine, KeepsShapes, no_memory
 from realtime.errors import EngineError, EngineMemoryError
 from realtime.style import Style
 
@@ -116,6 +116,11 @@ class LowMemoryEngine:
             return self._in_tiles(images, style, strength)
         self._halve_batches(size, count)
         return self.stylize(images, style, strength)
+
+    def release_unprepared(self) -> None:
+        """See `KeepsShapes`."""
+        if isinstance(self._engine, KeepsShapes):
+            self._engine.release_unprepared()
 
     def close(self) -> None:
         """See `Engine.close`."""

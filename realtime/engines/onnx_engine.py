@@ -31,6 +31,7 @@ _ERRORS_ONLY, _FATAL_ONLY = 3, 4
 _SMALLEST = (1, 16, 16, 3)
 """A batch that costs next to nothing, for a session's first run."""
 
+_GIVE_BACK_MEMORY = ("memory.enable_memory_arena_shrinkage", "cpu:0")
 _CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _INSTALL = {
     _CUDA: "pip install 'onnxruntime-gpu[cuda,cudnn]'",
@@ -107,6 +108,13 @@ class OnnxEngine:
         ]
         return np.concatenate([self._run(path, part) for part in parts])
 
+    def release_unprepared(self) -> None:
+        """See `KeepsShapes`."""
+        self._shapes.drop_unprepared()
+        if self._provider == _CPU:  # what another batch held when an image was done is given back after this one
+            for path in self._sessions:
+                self._run(path, self._files.warm_up_inputs(path, _SMALLEST))
+
     def close(self) -> None:
         """See `Engine.close`."""
         self._sessions.clear()
@@ -115,8 +123,11 @@ class OnnxEngine:
         self._run(key[0], self._files.warm_up_inputs(*key))
 
     def _run(self, path: Path, inputs: dict[str, NDArray[np.generic]]) -> NDArray[np.uint8]:
+        run_options = onnxruntime.RunOptions()
+        if self._provider == _CPU and not self._shapes.was_prepared((path, inputs["frames"].shape)):
+            run_options.add_run_config_entry(*_GIVE_BACK_MEMORY)  # an image that comes once
         try:
-            (stylized,) = self._sessions[path].run(None, inputs)
+            (stylized,) = self._sessions[path].run(None, inputs, run_options)
         except Exception as error:
             shape = inputs["frames"].shape
             if is_out_of_memory(error):

@@ -90,6 +90,10 @@ class OpenVinoEngine:
             results = request.infer(inputs, share_inputs=True)
         return np.asarray(results[0], np.uint8)
 
+    def release_unprepared(self) -> None:
+        """See `KeepsShapes`."""
+        self._requests.drop_unprepared()
+
     def close(self) -> None:
         """See `Engine.close`."""
         self._requests.clear()

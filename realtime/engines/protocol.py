@@ -1,7 +1,7 @@
 """Owns what every engine promises."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,14 @@ def vector_per_image(vector: NDArray[np.float32], count: int) -> NDArray[np.floa
         count: of the images.
     """
     return np.array(np.broadcast_to(vector, (count, vector.shape[-1])))
+
+
+@runtime_checkable
+class KeepsShapes(Protocol):
+    """An engine that keeps something for each shape that it was given."""
+
+    def release_unprepared(self) -> None:
+        """Gives back what is kept for shapes that nobody prepared: images that came once. From any thread."""
 
 
 class Engine(Protocol):

@@ -57,7 +57,7 @@ def open_engine(
         from realtime.engines.torch_engine import TorchEngine
 
         neighbour = engine if isinstance(engine, TorchEngine) else None
-        return TorchEngine(catalogue, options, tile_px, neighbour)
+        return TorchEngine(catalogue, options, tile_px, neighbour=neighbour)
 
     return LowMemoryEngine(engine, open_tiled, say)
 

@@ -82,6 +82,7 @@ class ShapeCache(Generic[Key, Worker]):
         self._makers, self._warm_up = makers, warm_up
         self._memory: CacheMemory[Worker] = memory or CacheMemory(lambda _: 0)
         self._ready: OrderedDict[Key, _Ready[Worker]] = OrderedDict()
+        self._announced: set[Key] = set()
         self._changing = threading.Lock()
         self._preparing = threading.Lock()
 
@@ -91,7 +92,18 @@ class ShapeCache(Generic[Key, Worker]):
         Returns:
             Seconds that the slowest of those runs took, however long ago it was.
         """
+        self._announced.add(key)
         return self._prepared(key).slowest_s
+
+    def was_prepared(self, key: Key) -> bool:
+        """Whether somebody has prepared a key, as for what will come often."""
+        return key in self._announced
+
+    def drop_unprepared(self) -> None:
+        """Forgets the keys that were lent without being prepared, as for what came once."""
+        with self._changing:
+            for key in [key for key in self._ready if key not in self._announced]:
+                del self._ready[key]
 
     @contextmanager
     def taken(self, key: Key) -> Iterator[Worker]:
@@ -116,7 +128,8 @@ class ShapeCache(Generic[Key, Worker]):
         with self._changing:
             if not self._ready:
                 return False
-            _, oldest = self._ready.popitem(last=False)
+            key, oldest = self._ready.popitem(last=False)
+            self._announced.discard(key)
         oldest.drop()
         self._memory.freed()
         return True

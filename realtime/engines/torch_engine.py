@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neural_style.networks.precision import in_precision
-from neural_style.networks.tiles import stylize_in_tiles
+from neural_style.networks.tiles import Progress, stylize_in_tiles
 from neural_style.weights.checkpoint import load_checkpoint
 from neural_style.weights.state_dict import first_reason
 from realtime.engines.cuda_runner import CudaRunner, Network
@@ -67,6 +67,7 @@ class TorchEngine:
             come at once, which only an NVIDIA GPU can make use of.
         tile_px: stylize images in tiles of at most this side, for those larger than memory; they are the same up to
             rounding. None is in one.
+        progress: takes how many passes of tiles are done, and how many there will be.
         neighbour: another engine on the same GPU, whose recorded graphs go where memory is too small for this one.
 
     Attributes:
@@ -84,6 +85,7 @@ class TorchEngine:
         catalogue: Catalogue,
         options: EngineOptions,
         tile_px: int | None = None,
+        progress: Progress | None = None,
         neighbour: "TorchEngine | None" = None,
     ) -> None:
         self._device, self._precision = _device_and_precision(self.name, options)
@@ -93,7 +95,7 @@ class TorchEngine:
         self._networks = run_in_torch_thread(lambda: self._fitted_networks(catalogue))
         if not self._networks:
             raise EngineError(f"engine {self.name}: no style has a checkpoint; use --engine onnx for .onnx files")
-        self._neighbour = neighbour
+        self._progress, self._neighbour = progress, neighbour
         self._tile_px = tile_px  # tiles of an image differ in size, so a recorded graph could not be replayed
         self._records = tile_px is None and self._can_record(self._device)
         self._parallel = options.parallel_batches if self._records else 1
@@ -126,6 +128,10 @@ class TorchEngine:
     def make_room(self) -> bool:
         """Lets go of a recorded graph; False where there is none."""
         return self._runners.drop_oldest() or (self._neighbour is not None and self._neighbour.make_room())
+
+    def release_unprepared(self) -> None:
+        """See `KeepsShapes`."""
+        self._runners.drop_unprepared()
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -220,7 +226,7 @@ class TorchEngine:
     def _in_tiles(
         self, network: Any, tile_px: int, image: NDArray[np.uint8], vector: Tensor | None
     ) -> NDArray[np.uint8]:
-        return stylize_in_tiles(network, image, vector, tile_px)
+        return stylize_in_tiles(network, image, vector, tile_px, self._progress)
 
 
 def _filled(

@@ -1,11 +1,14 @@
 """Owns reading and writing images: orientation, colour profile, transparency and depth."""
 
 import io
+import struct
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -17,11 +20,16 @@ from pillow_heif import register_heif_opener
 from neural_style.atomic_file import whole_file
 from realtime.errors import SinkError, SourceError
 from realtime.frame import Image, resize_to_fit
+from realtime.media.image_memory import image_needs, shrunk_while_converted
+from realtime.media.whole_image import check_whole
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 """What is taken for an image in a folder."""
 
 WRITABLE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif")
+KINDS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF")
+"""Pillow's names of what is read for certain; it knows others, too."""
+
 MAX_PIXELS = 2**30
 _OPAQUE_SUFFIXES = (".jpg", ".jpeg", ".bmp")
 _SAVE_OPTIONS: dict[str, dict[str, object]] = {
@@ -83,7 +91,9 @@ class StillImage:
         return replace(self, pixels=resize_to_fit(self.pixels, inside_wh), alpha=alpha)
 
 
-def read_still(path: Path | None, what: str = "image", limits: ImageLimits | None = None) -> StillImage:
+def read_still(
+    path: Path | None, what: str = "image", limits: ImageLimits | None = None, max_side_px: int | None = None
+) -> StillImage:
     """Reads an image file, or standard input for None.
 
     Orientation by EXIF is applied, colours are converted from the image's own profile to
@@ -93,6 +103,7 @@ def read_still(path: Path | None, what: str = "image", limits: ImageLimits | Non
         path: the file.
         what: what it is, for messages: "photograph".
         limits: the largest that is decoded.
+        max_side_px: it is shrunk to so many px; None is none.
 
     Raises:
         SourceError: it is missing, damaged, too large or of an unknown kind.
@@ -102,7 +113,7 @@ def read_still(path: Path | None, what: str = "image", limits: ImageLimits | Non
         content = sys.stdin.buffer.read() if path is None else path.read_bytes()
     except OSError as error:
         raise SourceError(f"{name}: cannot be read ({error.strerror})") from error
-    return decode_still(content, name, limits)
+    return decode_still(content, name, limits, max_side_px=max_side_px)
 
 
 def readable_images(paths: Iterable[Path]) -> Iterator[Image]:
@@ -116,7 +127,11 @@ def readable_images(paths: Iterable[Path]) -> Iterator[Image]:
 
 
 def decode_still(
-    content: bytes, name: str, limits: ImageLimits | None = None, kinds: tuple[str, ...] | None = None
+    content: bytes,
+    name: str,
+    limits: ImageLimits | None = None,
+    kinds: tuple[str, ...] | None = None,
+    max_side_px: int | None = None,
 ) -> StillImage:
     """Reads an image from the bytes of its file, as `read_still`.
 
@@ -124,26 +139,44 @@ def decode_still(
         content: the bytes.
         name: for messages: "image a.png".
         limits: the largest that is decoded.
-        kinds: Pillow's names of the formats that are tried; None is all.
+        kinds: Pillow's names of the formats that are tried, of files that nobody vouches for: one that ends too
+            early is refused before it takes memory; None is all.
+        max_side_px: it is shrunk to so many px; None is none.
 
     Raises:
-        SourceError: it is damaged, too large or of an unknown kind.
+        SourceError: it is damaged, too large for the limits or the memory, or of an unknown kind.
     """
+    limits = limits or ImageLimits()
     register_heif_opener()
     if kinds is not None:
         Pillow.init()  # else it knows only the usual kinds by name
-    Pillow.MAX_IMAGE_PIXELS = None  # checked below, by our own limit
+    # Pillow takes memory for some kinds when it opens them, and refuses twice as many pixels before that.
+    Pillow.MAX_IMAGE_PIXELS = None if kinds is None else limits.pixels
     try:
-        with Pillow.open(io.BytesIO(content), formats=kinds) as opened:
-            (limits or ImageLimits()).check(name, opened.width, opened.height)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # refused by the next lines
+            opening = Pillow.open(io.BytesIO(content), formats=kinds)
+        with opening as opened:
+            limits.check(name, opened.width, opened.height)
+            if kinds is not None:
+                check_whole(opened, content)
+            shrinks = image_needs(name, opened).check(max_side_px)
             suffix = _suffix_of(opened.format or "")
+            if shrinks and max_side_px is not None:
+                opened.draft("RGB", (max_side_px, max_side_px))  # of JPEG only
             upright = _eight_bits(opened, content)
+            if shrinks and max_side_px is not None:
+                upright = shrunk_while_converted(upright, max_side_px)
             ImageOps.exif_transpose(upright, in_place=True)
             alpha = _alpha(upright)
-            return StillImage(np.array(_srgb(upright), np.uint8), alpha, suffix)
+            return StillImage(np.array(_srgb(upright), np.uint8), alpha, suffix).shrunk(max_side_px)
     except UnidentifiedImageError as error:
         raise SourceError(f"{name}: is damaged or of a kind that is not known; give {_KINDS}") from error
-    except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
+    except Pillow.DecompressionBombError as error:
+        raise SourceError(f"{name}: is too large; at most {limits.pixels / 1e6:.0f} megapixels are read") from error
+    except MemoryError as error:
+        raise SourceError(f"{name}: there is not enough memory for it; use a smaller --max-side") from error
+    except (OSError, ValueError, SyntaxError, EOFError, cv2.error, *_DECODERS_RAISE) as error:
         raise SourceError(f"{name}: is damaged ({error})") from error
 
 
@@ -160,13 +193,13 @@ def write_still(path: Path | None, image: StillImage, suffix: str | None = None)
     """
     name = "standard output" if path is None else str(path)
     try:
-        content = encode_still(image, suffix or Path(name).suffix.lower())
+        kind = suffix or Path(name).suffix.lower()
         if path is None:
-            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.write(encode_still(image, kind))
             sys.stdout.buffer.flush()
             return
-        with whole_file(path) as partial:
-            partial.write_bytes(content)
+        with whole_file(path) as partial, partial.open("w+b") as file:
+            _save(image, kind, file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SinkError(f"image {name}: cannot be written ({reason}); choose another place") from error
@@ -183,19 +216,27 @@ def encode_still(image: StillImage, suffix: str, **options: object) -> bytes:
     Raises:
         OSError, ValueError: this kind of file cannot hold the image.
     """
+    content = io.BytesIO()
+    _save(image, suffix, content, **options)
+    return content.getvalue()
+
+
+def _save(image: StillImage, suffix: str, file: IO[bytes], **options: object) -> None:
+    """Writes what `encode_still` gives."""
     pixels = image.pixels
     if image.alpha is not None and suffix in _OPAQUE_SUFFIXES:
         share = image.alpha[..., None].astype(np.float32) / 255
         pixels = np.asarray(np.rint(pixels * share + 255 * (1 - share)), np.uint8)
     elif image.alpha is not None:
         pixels = np.dstack([pixels, image.alpha])
-    content = io.BytesIO()
     kind = Pillow.registered_extensions()[suffix]
-    Pillow.fromarray(pixels).save(content, kind, **{**_SAVE_OPTIONS.get(suffix, {}), **options})
-    return content.getvalue()
+    Pillow.fromarray(pixels).save(file, kind, **{**_SAVE_OPTIONS.get(suffix, {}), **options})
 
 
-_KINDS = "JPEG, PNG, WebP, TIFF, BMP, AVIF or HEIC"
+_DECODERS_RAISE = (RuntimeError, ArithmeticError, LookupError, TypeError, struct.error)
+"""What else comes out of Pillow's decoders for files that are damaged in one way or another."""
+
+_KINDS = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF or HEIC"
 
 
 def _suffix_of(pillow_format: str) -> str:
@@ -212,11 +253,13 @@ def _eight_bits(opened: Pillow.Image, content: bytes) -> Pillow.Image:
     if decoded is None or decoded.dtype == np.uint8:
         opened.load()
         return opened
-    white = 65535 if decoded.dtype == np.uint16 else 1
-    eight = np.rint(np.clip(decoded / white, 0, 1) * 255).astype(np.uint8)
+    if decoded.dtype == np.uint16:
+        eight = np.asarray(cv2.convertScaleAbs(decoded, alpha=255 / 65535), np.uint8).reshape(decoded.shape)
+    else:
+        eight = np.rint(np.clip(decoded, 0, 1) * 255).astype(np.uint8)
     if eight.ndim == 3:
         eight = eight[..., [2, 1, 0, 3][: eight.shape[2]]]
-    image = Pillow.fromarray(np.ascontiguousarray(eight))
+    image = Pillow.fromarray(np.ascontiguousarray(eight, np.uint8))
     image.info.update({key: opened.info[key] for key in ("icc_profile", "exif") if key in opened.info})
     return image
 

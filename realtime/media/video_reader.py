@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
+import numpy as np
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from realtime.errors import SourceError
-from realtime.frame import Image
+from realtime.frame import Image, fit_size_wh
 from realtime.media.codecs import VideoFormat
 from realtime.media.colour import ToRgb, bit_depth, displayed_size_wh, tags_of
+from realtime.media.timeline import Timeline
 
 MAX_SIDE_PX = 16384
 _DEFAULT_RATE = Fraction(25)
@@ -76,6 +79,7 @@ class VideoReader:
         self.lost, self.damaged = 0, 0
         self._promised, self._given, self._discarded = 0, 0, 0
         self._end_s, self._read_failed = 0.0, False
+        self._timeline = Timeline()
         try:
             self._container = av.open(str(path), metadata_errors="ignore")
         except (FFmpegError, OSError) as error:
@@ -91,10 +95,12 @@ class VideoReader:
             self._container.close()
             raise
         self._images: Iterator[av.VideoFrame] = chain((first,), self._decoder)
-        shape = float(self._stream.sample_aspect_ratio or 1)
+        self._shape, self._accurate = float(self._stream.sample_aspect_ratio or 1), accurate
         tags = tags_of(first)
-        size_wh = displayed_size_wh((first.width, first.height), shape, first.rotation, max_side_px)
+        size_wh = displayed_size_wh((first.width, first.height), self._shape, first.rotation, max_side_px)
+        self._stored_wh = first.width, first.height
         self._to_rgb = ToRgb(tags, size_wh, accurate)
+        self._other_sizes: dict[tuple[int, int], ToRgb] = {}
         rate = self._stream.average_rate or self._stream.guessed_rate or _DEFAULT_RATE
         self.info = VideoInfo(
             size_wh,
@@ -119,14 +125,38 @@ class VideoReader:
             self._go_to(begin)
         for number, (image, time, duration) in enumerate(self._timed(begin, end)):
             if number >= skip:
-                yield VideoFrame(self._to_rgb(image), time, duration, clock.perf_counter())
+                yield VideoFrame(self._pixels(image), time, duration, clock.perf_counter())
         if cut is None:
             self._count_missing()
+
+    @property
+    def remarks(self) -> list[str]:
+        """Lines for people: what was unusual in the images given so far."""
+        others = ", ".join(f"{width}x{height}" for width, height in self._other_sizes)
+        width, height = self.info.size_wh
+        sizes = [f"its size changes to {others}: fitted into {width}x{height}"] if others else []
+        restarts = self._timeline.restarts
+        times = "" if restarts == 1 else f" {restarts} times"
+        return sizes + ([f"its clock starts again{times}: times go on rising"] if restarts else [])
 
     def close(self) -> None:
         """Lets go of the file."""
         self._decoder.close()
         self._container.close()
+
+    def _pixels(self, image: av.VideoFrame) -> Image:
+        """An image as shown; one of another size than the first is fitted into that, with black beside it."""
+        stored_wh = image.width, image.height
+        if stored_wh == self._stored_wh:
+            return self._to_rgb(image)
+        if stored_wh not in self._other_sizes:
+            own_wh = displayed_size_wh(stored_wh, self._shape, image.rotation)
+            fitted_wh = fit_size_wh(own_wh, self.info.size_wh)
+            self._other_sizes[stored_wh] = ToRgb(self.info.tags, fitted_wh, self._accurate)
+        fitted = self._other_sizes[stored_wh](image)
+        down, across = self.info.size_wh[1] - fitted.shape[0], self.info.size_wh[0] - fitted.shape[1]
+        sides = down // 2, down - down // 2, across // 2, across - across // 2
+        return np.asarray(cv2.copyMakeBorder(fitted, *sides, cv2.BORDER_CONSTANT), np.uint8)
 
     def _timed(self, begin: int | None, end: int | None) -> Iterator[tuple[av.VideoFrame, int, int]]:
         """Images with times that rise and durations that reach to the next one."""
@@ -158,6 +188,7 @@ class VideoReader:
             raise SourceError(
                 f"video {self._path}: cannot be searched ({error.strerror}); leave --start out"
             ) from error
+        self._timeline = Timeline()
         self._images = self._decoder = self._decoded()
 
     def _video_stream(self) -> VideoStream:
@@ -195,6 +226,7 @@ class VideoReader:
         """The packets of the video track and an empty one, also after what the file's end has lost."""
         try:
             for packet in self._container.demux():
+                self._timeline.move(packet)
                 if packet.pts is not None:
                     self._end_s = max(self._end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                 if packet.stream.index == self._stream.index:
@@ -207,7 +239,8 @@ class VideoReader:
         """After the last image: what the file promised in its header or by packets, and did not give."""
         promised = max(self._promised, self._stream.frames - self._discarded)
         if self._container.duration:
-            begin_s = (self._container.start_time or 0) / av.time_base
+            from_zero = self._container.format.name.startswith("matroska")  # its duration counts from time 0
+            begin_s = 0.0 if from_zero else (self._container.start_time or 0) / av.time_base
             missing_s = begin_s + self._container.duration / av.time_base - self._end_s
             if missing_s * self.info.rate > _TOLERATED_FRAMES:  # no track reaches the end that the header states
                 promised = max(promised, self._given + round(missing_s * float(self.info.rate)))

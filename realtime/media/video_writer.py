@@ -1,6 +1,7 @@
 """Owns writing videos: the encoder's set-up, colour tags, and exact times in a container."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -28,6 +29,43 @@ def sink_errors(name: str, advice: str) -> Iterator[None]:
         yield
     except (FFmpegError, OSError, ValueError) as error:
         raise SinkError(f"{name}: cannot be written ({_reason(error)}); {advice}") from error
+
+
+_left_open: list[OutputContainer] = []
+"""Files that could not be written. FFmpeg's muxers may crash the process when they are closed after that, and
+a container without a reference is closed."""
+
+
+@contextmanager
+def never_closed_after_failing(container: OutputContainer) -> Iterator[None]:
+    """Inside something is written; should that fail, the file is left as it is."""
+    try:
+        yield
+    except (FFmpegError, OSError):
+        _left_open.append(container)
+        raise
+
+
+def is_left_open(container: OutputContainer) -> bool:
+    """Whether it could not be written before, so that it must not be closed."""
+    return any(container is other for other in _left_open)
+
+
+@contextmanager
+def written_container(path: Path, options: Mapping[str, str]) -> Iterator[OutputContainer]:
+    """Opens a file for packets and completes it; where that fails it is emptied."""
+    container = av.open(str(path), "w", options=dict(options))
+    try:
+        with never_closed_after_failing(container):
+            yield container
+            container.close()
+    except BaseException:
+        if is_left_open(container):
+            with suppress(OSError):
+                os.truncate(path, 0)  # it stays open, and would keep its room on the disk
+        else:
+            container.close()
+        raise
 
 
 def add_video_stream(container: OutputContainer, encoder: Encoder, video_format: VideoFormat) -> VideoStream:
@@ -71,6 +109,7 @@ class VideoWriter:
         video_format: of the images.
         name: what is written, for messages: "recording out.mp4".
         container: FFmpeg's name of the kind of file; None goes by the suffix.
+        container_options: FFmpeg's, of that kind of file.
 
     Attributes:
         frames: how many images were written.
@@ -80,13 +119,19 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, encoder: Encoder, video_format: VideoFormat, name: str, container: str | None = None
+        self,
+        path: Path,
+        encoder: Encoder,
+        video_format: VideoFormat,
+        name: str,
+        container: str | None = None,
+        container_options: Mapping[str, str] | None = None,
     ) -> None:
         self._name, self.frames = name, 0
         self._from_rgb = FromRgb(video_format.tags, video_format.pixel_format(encoder), encoder.even_sides)
         self._time_base = video_format.time_base
         with self._sink_errors():
-            self._container = av.open(str(path), "w", format=container)
+            self._container = av.open(str(path), "w", format=container, options=dict(container_options or {}))
         try:
             self._stream = add_video_stream(self._container, encoder, video_format)
         except BaseException:
@@ -106,24 +151,32 @@ class VideoWriter:
         """
         image = self._from_rgb(pixels)
         image.pts, image.time_base, image.duration = time, self._time_base, duration
-        with self._sink_errors():
+        with self._sink_errors(), never_closed_after_failing(self._container):
             self._container.mux(self._stream.encode(image))
         self.frames += 1
 
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be written; the file stays as it is then."""
+        return is_left_open(self._container)
+
     def close(self) -> None:
-        """Completes the file.
+        """Completes the file; one that failed before stays as it is.
 
         Raises:
             SinkError: as `write`.
         """
-        with self._sink_errors():
+        if self.failed:
+            return
+        with self._sink_errors(), never_closed_after_failing(self._container):
             self._container.mux(self._stream.encode(None))
             self._container.close()
 
     def abandon(self) -> None:
         """Closes what is open, and leaves an incomplete file."""
-        with suppress(FFmpegError, OSError):
-            self._container.close()
+        if not self.failed:
+            with suppress(FFmpegError, OSError), never_closed_after_failing(self._container):
+                self._container.close()
 
     def _sink_errors(self) -> AbstractContextManager[None]:
         return sink_errors(self._name, "make room, or choose another place")

@@ -45,7 +45,22 @@ class WebSink(Sink):
 
         self._server = self._open_server(Broadcast(source, controls, send))
         self._server.start()
-        return self._server.url
+        return self._server.addresses[0]
+
+    @property
+    def lines(self) -> list[str]:
+        """Where the page is, for people: a line for each address that works."""
+        if self._server is None:
+            return []
+        own, *others = self._server.addresses
+        lines = [f"page {own}  (Ctrl-C ends it)"]
+        lines += [f"page {each}  (yours, from another machine)" for each in others]
+        return lines + [f"for visitors {each}  (they change only what they send)" for each in self.visitor_addresses]
+
+    @property
+    def visitor_addresses(self) -> list[str]:
+        """What others open, who watch and may not change the show; none where only this machine gets in."""
+        return [] if self._server is None else self._server.visitor_addresses
 
     @property
     def watched(self) -> bool:

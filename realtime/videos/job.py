@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from realtime.look import Look
 from realtime.media.codecs import find_encoder
 from realtime.media.video_reader import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
+from realtime.output_names import check_output, held_names
 from realtime.stroke_size import StrokeEngine
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue, open_style_list
@@ -51,7 +53,14 @@ def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
     catalogue, places = open_style_list(options.styles, options.network)
     styles = [catalogue.styles[place] for place in places]
     names = [style.name for style in styles[:1] if options.sheet] or [style.name for style in styles]
-    tasks = find_tasks(options.inputs, options.output, names, options.overwrite)
+    tasks = find_tasks(
+        options.inputs,
+        options.output,
+        names,
+        options.overwrite,
+        lambda line: reporter.report("note", "names", text=line),
+    )
+    _check_stats(options, tasks)
     for task in tasks:
         if task.is_video and options.sheet:
             raise OptionError(f"sheet: {task.source} is a video; give images, or leave --sheet out")
@@ -66,9 +75,17 @@ def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
     finally:
         engine.close()
     if options.stats is not None:
-        with whole_file(options.stats) as partial:
+        with whole_file(options.stats, replace=options.overwrite) as partial:
             partial.write_text(json.dumps(run.video_stats, indent=2) + "\n", encoding="utf-8")
     return result
+
+
+def _check_stats(options: FileOptions, tasks: list[FileTask]) -> None:
+    if options.stats is not None:
+        inputs = [task.source for task in tasks if task.source is not None]
+        inputs += [Path(style) for style in options.styles.split(",")]
+        targets = [target for task in tasks for target in task.targets]
+        check_output("stats", options.stats, inputs, targets, options.overwrite)
 
 
 def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, reporter: Reporter) -> Engine:
@@ -81,9 +98,14 @@ def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, r
         raise EngineError(f"tile: not with engine {options.engine.engine}; use --engine torch, or leave --tile out")
     from realtime.engines.torch_engine import TorchEngine
 
-    engine = TorchEngine(catalogue, options.engine, options.tile_px)
+    progress = partial(_report_parts, reporter) if options.engine.parallel_batches == 1 else None  # videos tell frames
+    engine = TorchEngine(catalogue, options.engine, options.tile_px, progress)
     report_unused_gpu("torch", options.engine, note)
     return engine
+
+
+def _report_parts(reporter: Reporter, done: int, total: int) -> None:
+    reporter.report("progress", "parts", frames=done, total=total)
 
 
 class _Run:
@@ -111,7 +133,8 @@ class _Run:
         try:
             for target in task.targets:
                 target.parent.mkdir(parents=True, exist_ok=True)
-            facts = self._video(task) if task.is_video else {"size": self._images.stylize(task, self._looks(0.0))}
+            with held_names(task.targets, self._options.overwrite):
+                facts = self._video(task) if task.is_video else {"size": self._images.stylize(task, self._looks(0.0))}
         except EngineTimeoutError:
             raise  # every further input would wait as long
         except StylizationError as error:

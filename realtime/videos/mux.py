@@ -1,5 +1,6 @@
 """Owns the finished video: its encoded pieces, with the other tracks, chapters and metadata of the source."""
 
+import errno
 import heapq
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from av.video.stream import VideoStream
 
 from neural_style.atomic_file import whole_file
 from realtime.media.codecs import Encoder, VideoFormat
-from realtime.media.video_writer import add_video_stream, sink_errors
+from realtime.media.video_writer import add_video_stream, sink_errors, written_container
 from realtime.videos.segments import SegmentRecord, segment_paths
 from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
 
@@ -55,9 +56,13 @@ def assemble(assembly: Assembly, target: Path, encoder: Encoder, video_format: V
     with failing, whole_file(target) as partial, ExitStack() as opened:
         source = opened.enter_context(av.open(str(assembly.source), metadata_errors="ignore"))
         options = _container_options(suffix, source)
-        out = opened.enter_context(av.open(str(partial), "w", options=options))
+        out = opened.enter_context(written_container(partial, options))
         out.metadata.update(source.metadata)
         stream = add_video_stream(out, encoder, video_format)
+        begin = _begin(assembly)
+        if assembly.bounds is None and begin:
+            late_s = float(-begin * video_format.time_base)
+            note(f"it begins {late_s:.3f} s before time 0, which files cannot state: everything is that much later")
         tracks = Tracks(out, source, suffix, note, _window(assembly, video_format))
         if assembly.bounds is None and source.chapters():
             out.set_chapters(source.chapters())
@@ -75,10 +80,15 @@ def _container_options(suffix: str, source: InputContainer) -> dict[str, str]:
 
 
 def _window(assembly: Assembly, video_format: VideoFormat) -> Window:
-    if assembly.bounds is None:
-        return Window()
-    begin, end = assembly.bounds
+    begin, end = _begin(assembly), None if assembly.bounds is None else assembly.bounds[1]
     return Window(begin * video_format.time_base, None if end is None else end * video_format.time_base)
+
+
+def _begin(assembly: Assembly) -> int:
+    """What becomes time 0, in units of the video's time base: the wanted part's beginning, or a first negative time."""
+    if assembly.bounds is not None:
+        return assembly.bounds[0]
+    return min(0, min((time for record in assembly.records for time in record.durations), default=0))
 
 
 def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) -> Iterator[Timed]:
@@ -89,12 +99,15 @@ def _images(stream: VideoStream, assembly: Assembly, video_format: VideoFormat) 
     """
     time_base = video_format.time_base
     times = [time for time, _ in _encoded(assembly, time_base)]
+    wanted = sum(record.frames for record in assembly.records)
+    if len(times) != wanted:
+        raise OSError(errno.EIO, f"its pieces hold {len(times)} frames instead of {wanted}")
     ordered = sorted(times)
     places = {time: place for place, time in enumerate(ordered)}
     delay = max(number - places[time] for number, time in enumerate(times))
     step = min((later - earlier for earlier, later in pairwise(ordered)), default=1)
     durations = {time: duration for record in assembly.records for time, duration in record.durations.items()}
-    shift = assembly.bounds[0] if assembly.bounds is not None else 0
+    shift = _begin(assembly)
     for number, (time, packet) in enumerate(_encoded(assembly, time_base)):
         decoded = ordered[number - delay] if number >= delay else ordered[0] - (delay - number) * step
         packet.time_base = time_base

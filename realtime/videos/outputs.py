@@ -1,7 +1,8 @@
 """Owns which file becomes which: folders with their structure, one result for each style, nothing overwritten."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,13 @@ class FileTask:
     is_video: bool
 
 
-def find_tasks(inputs: Sequence[str], output: str, styles: Sequence[str], overwrite: bool) -> list[FileTask]:
+def find_tasks(
+    inputs: Sequence[str],
+    output: str,
+    styles: Sequence[str],
+    overwrite: bool,
+    note: Callable[[str], None] | None = None,
+) -> list[FileTask]:
     """Pairs inputs with outputs.
 
     One file becomes the output itself, if that is no folder. Several inputs, or a folder, become files
@@ -39,6 +46,7 @@ def find_tasks(inputs: Sequence[str], output: str, styles: Sequence[str], overwr
         output: a file, a folder, or "-" for standard output.
         styles: their names.
         overwrite: whether files that are there may be replaced.
+        note: takes lines for people: which names were made different.
 
     Raises:
         SourceError: an input is missing or cannot be read, or a folder holds nothing to stylize.
@@ -49,15 +57,42 @@ def find_tasks(inputs: Sequence[str], output: str, styles: Sequence[str], overwr
     files = [found for text in inputs for found in _files_of(Path(text), Path(output))]
     into_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
     single = len(inputs) == 1 and not Path(inputs[0]).is_dir() and not into_folder
+    if not single and not into_folder and Path(output).suffix.lower() in WRITABLE_SUFFIXES + VIDEO_SUFFIXES:
+        raise OptionError(f"output {output}: several files become a folder; write {output}/ if it is to be called so")
+    names = {} if single else _folder_names(files, note)
     tasks = []
     for source, place in files:
-        suffix = source.suffix.lower()
-        is_video = suffix not in IMAGE_SUFFIXES
-        target = Path(output) if single else (Path(output) / place).with_suffix(_writable_suffix(suffix, is_video))
+        is_video = _is_video(source)
+        target = Path(output) if single else Path(output) / names[source, place]
         _check_suffix(target, is_video)
         tasks.append(FileTask(source, _for_styles(target, styles), is_video))
     _check_targets(tasks, overwrite)
     return tasks
+
+
+def _is_video(source: Path) -> bool:
+    return source.suffix.lower() not in IMAGE_SUFFIXES
+
+
+def _folder_names(
+    files: Sequence[tuple[Path, Path]], note: Callable[[str], None] | None
+) -> dict[tuple[Path, Path], Path]:
+    """Where each file goes in the output's folder; where two would be one, those that change their kind keep its name.
+
+    So `IMG_1.HEIC` beside `IMG_1.JPG` becomes `IMG_1.HEIC.jpg`.
+    """
+    names = {file: file[1].with_suffix(_writable_suffix(file[0].suffix.lower(), _is_video(file[0]))) for file in files}
+    found = Counter(names.values())
+    changed = {
+        (source, place): place.with_name(f"{place.name}{name.suffix}")
+        for (source, place), name in names.items()
+        if found[name] > 1 and place.suffix != name.suffix
+    }
+    if changed and note is not None:
+        others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        (_, place), name = next(iter(changed.items()))
+        note(f"{place} becomes {name}{others}: another input has the name without its ending")
+    return names | changed
 
 
 def _standard_task(inputs: Sequence[str], output: str, styles: Sequence[str], overwrite: bool) -> FileTask:
@@ -114,7 +149,9 @@ def _check_suffix(target: Path, is_video: bool) -> None:
     allowed = VIDEO_SUFFIXES if is_video else WRITABLE_SUFFIXES
     if target.suffix.lower() not in allowed:
         kind = "a video" if is_video else "an image"
-        raise OptionError(f"output {target}: {kind} must end in {', '.join(allowed)}; for a folder write {target}/")
+        error = OptionError(f"output {target}: {kind} must end in {', '.join(allowed)}; for a folder write {target}/")
+        error.exit_status = 2
+        raise error
 
 
 def _for_styles(target: Path, styles: Sequence[str]) -> tuple[Path, ...]:
@@ -126,10 +163,13 @@ def _for_styles(target: Path, styles: Sequence[str]) -> tuple[Path, ...]:
 
 def _check_targets(tasks: Sequence[FileTask], overwrite: bool) -> None:
     seen: dict[Path, Path | None] = {}
+    sources = {_identity(task.source): task.source for task in tasks if task.source is not None}
     for task in tasks:
         for target in task.targets:
-            if task.source is not None and target.exists() and target.samefile(task.source):
-                raise OptionError(f"output {target}: is the input itself; choose another name")
+            source = sources.get(_identity(target)) if target.exists() else None
+            if source is not None:
+                which = "the input itself" if source == task.source else f"the input {source}"
+                raise OptionError(f"output {target}: is {which}; choose another name")
             if target.is_dir():
                 raise OptionError(f"output {target}: is a folder; choose another name")
             if target.exists() and not target.is_file():
@@ -139,3 +179,9 @@ def _check_targets(tasks: Sequence[FileTask], overwrite: bool) -> None:
             if target in seen:
                 raise OptionError(f"output {target}: two inputs would become it, {seen[target]} and {task.source}")
             seen[target] = task.source
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The same for all names of a file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino

@@ -3,8 +3,10 @@
 import glob
 import json
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import psutil
@@ -49,9 +51,9 @@ class WorkFolder:
             ) from error
 
     def finished(self, at_most: int | None = None) -> list[SegmentRecord]:
-        """The pieces to go on from; those after `at_most` and unfinished ones are removed."""
+        """The pieces to go on from; those after `at_most`, and what is unfinished or damaged, are removed."""
         records = finished_segments(self.path)[:at_most]
-        while records and not self._state_path(len(records)).is_file():
+        while records and not self._has_state(len(records)):
             records.pop()
         wanted = {path.name for number in range(len(records)) for path in segment_paths(self.path, number)}
         wanted |= {_FINGERPRINT, self._state_path(len(records)).name}
@@ -74,8 +76,15 @@ class WorkFolder:
         path = self._state_path(pieces)
         if not path.is_file():
             return None
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             return Smoothed(**arrays) if arrays.files else None
+
+    def _has_state(self, pieces: int) -> bool:
+        try:
+            self.load_state(pieces)
+        except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error):
+            return False
+        return self._state_path(pieces).is_file()
 
     def remove(self) -> None:
         """Removes the folder with all that is in it."""
@@ -96,9 +105,12 @@ class WorkFolder:
                 partial.write_text(json.dumps(fingerprint, indent=1), encoding="utf-8")
             return
         try:
-            earlier = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            earlier = {}
+            earlier = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):  # damaged: nothing tells what the pieces were made with
+            self.remove()
+            self.path.mkdir()
+            self._check_fingerprint(fingerprint)
+            return
         names = sorted(fingerprint.keys() | earlier.keys())
         other = [name for name in names if fingerprint.get(name) != earlier.get(name)]
         if other:

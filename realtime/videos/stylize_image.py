@@ -45,7 +45,7 @@ class ImageStylizer:
             StylizationError: it cannot be read, stylized or written.
             OSError: it cannot be written.
         """
-        image = read_still(task.source).shrunk(self._options.max_side_px)
+        image = read_still(task.source, max_side_px=self._options.max_side_px)
         targets: tuple[Path | None, ...] = task.targets or (None,)
         sheets = [self._sheet(image, looks)] if self._options.sheet else None
         stylized_images = sheets or (self._stylized(image, look, self._stage) for look in looks)

@@ -149,6 +149,8 @@ class _Stages:
         progress(self._done, total)
         if not self._done:
             raise SinkError(f"video {self._job.source}: holds no image in the part that was asked for")
+        for remark in self._reader.remarks:
+            self._note(remark)
         self._assemble()
         styles = [look.style for look in self._job.looks]
         report = self._stats.report().of(self._engine.info, styles, self._format.size_wh)

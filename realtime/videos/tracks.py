@@ -16,6 +16,14 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
+from realtime.media.timeline import Timeline
+
+_FROM_ZERO = (".mkv", ".webm")
+"""Containers without negative times: a sound that begins before 0 would move all other tracks."""
+
+_PADDING_STATED = ("matroska", "mov")
+"""Containers that state how much of Opus a decoder needs to begin; Matroska's can then begin before 0."""
+
 Note = Callable[[str], None]
 AnyPacket: TypeAlias = "Packet[Any]"
 Timed: TypeAlias = tuple[float, int, AnyPacket]
@@ -33,7 +41,7 @@ class Window:
     """The part of a source that is wanted; its beginning becomes time 0.
 
     Attributes:
-        begin_s: on the source's clock; 0 is from the first packet on.
+        begin_s: on the source's clock; 0 or less is from the first packet on.
         end_s: the moment after; None is to the last packet.
     """
 
@@ -46,13 +54,18 @@ class Window:
         if time is None:
             return self == Window()
         time_s = time * packet.time_base
-        return (not self.begin_s or time_s >= self.begin_s) and (self.end_s is None or time_s < self.end_s)
+        return (self.begin_s <= 0 or time_s >= self.begin_s) and (self.end_s is None or time_s < self.end_s)
 
     def move(self, packet: AnyPacket) -> None:
         """Changes a packet's times so that the part begins at 0."""
         shift = round(self.begin_s / packet.time_base)
         packet.dts = None if packet.dts is None else packet.dts - shift
         packet.pts = None if packet.pts is None else packet.pts - shift
+
+    def shorten(self, packet: AnyPacket) -> None:
+        """Ends a packet of the source with the part: a subtitle would make the file longer."""
+        if self.end_s is not None and packet.pts is not None and packet.duration:
+            packet.duration = min(packet.duration, max(1, round(self.end_s / packet.time_base) - packet.pts))
 
 
 class Tracks:
@@ -72,6 +85,7 @@ class Tracks:
     def __init__(self, out: OutputContainer, source: InputContainer, suffix: str, note: Note, window: Window) -> None:
         self._out, self._source, self._suffix, self._note, self._window = out, source, suffix, note, window
         self._routes: dict[int, _Route] = {}
+        self._next_dts: dict[int, int] = {}
         shown = next((s for s in source.streams.video if not is_cover(s)), None)
         for stream in source.streams:
             if stream is not shown:
@@ -79,9 +93,8 @@ class Tracks:
 
     def packets(self) -> Iterator[Timed]:
         """The packets of all tracks that are kept, in the order of the source."""
-        streams = [stream for stream in self._source.streams if stream.index in self._routes]
-        packets = self._source.demux(streams) if streams else iter(())
-        latest_s = -math.inf
+        packets = self._source.demux() if self._routes else iter(())
+        timeline, latest_s = Timeline(), -math.inf
         while True:
             try:
                 packet = next(packets)
@@ -90,6 +103,7 @@ class Tracks:
             except (FFmpegError, OSError) as error:
                 self._note(f"sound and subtitles end where the file is damaged ({error.strerror})")
                 return
+            timeline.move(packet)
             route = self._routes.get(packet.stream.index)  # the last, empty packets have no index of their own
             if route is None or (packet.size and not self._window.holds(packet)):
                 continue
@@ -132,10 +146,28 @@ class Tracks:
         return True
 
     def _copied(self, copy: Stream, packet: AnyPacket) -> Iterator[AnyPacket]:
-        if packet.size:
-            self._window.move(packet)
-            packet.stream = copy
-            yield packet
+        if not packet.size:
+            return
+        if copy.type == "subtitle":
+            self._window.shorten(packet)
+        self._window.move(packet)
+        if copy.type == "audio" and self._suffix in _FROM_ZERO and not self._states_padding(copy):
+            if packet.pts is not None and packet.pts + (packet.duration or 0) <= 0:
+                return  # what the decoder needs to begin, and nobody hears
+            packet.pts = None if packet.pts is None else max(0, packet.pts)
+            packet.dts = None if packet.dts is None else max(0, packet.dts)
+        if packet.dts is not None:  # where the clock started again, sound may begin a moment before its time
+            earliest = self._next_dts.get(copy.index, packet.dts)
+            late = max(0, earliest - packet.dts)
+            packet.dts += late
+            packet.pts = None if packet.pts is None else packet.pts + late
+            self._next_dts[copy.index] = packet.dts + 1
+        packet.stream = copy
+        yield packet
+
+    def _states_padding(self, copy: Stream) -> bool:
+        is_opus = copy.codec_context is not None and copy.codec_context.codec.canonical_name == "opus"
+        return is_opus and self._source.format.name.startswith(_PADDING_STATED)
 
 
 def _text_encoder(out: OutputContainer, stream: SubtitleStream, codec: str, window: Window) -> _Route:
@@ -158,6 +190,7 @@ def _text_encoder(out: OutputContainer, stream: SubtitleStream, codec: str, wind
         ready: AnyPacket = encoded.codec_context.encode_subtitle(subtitles)
         ready.pts, ready.dts, ready.duration = packet.pts, packet.pts, packet.duration
         ready.time_base, ready.stream = packet.time_base, encoded
+        window.shorten(ready)
         window.move(ready)
         yield ready
 

@@ -1,17 +1,28 @@
 """Owns who may talk to the server: host, origin, token, size of what is sent, and the headers of every answer."""
 
 import secrets
-import socket
-from ipaddress import ip_address
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
-import psutil
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from realtime.web.addresses import is_this_machine
+
 COOKIE = "token"
+Role = Literal["operator", "visitor"]
+"""The operator commands the show; a visitor watches it, and commands what they send themselves."""
+
+_ROLE = "stylizing.role"
+_IMAGE_PARTS = 5
+_SAFE = ("GET", "HEAD")
+_FORWARDED = ("forwarded", "x-forwarded-for", "via")
+"""What proxies add: such a request is of another machine, though it comes from this one."""
+
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -27,92 +38,121 @@ _HEADERS = {
 }
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """What is needed in the address once, and then kept in a cookie; "" is none, where only this machine gets in.
+
+    Attributes:
+        operator: of who commands the show.
+        visitor: of who watches it.
+    """
+
+    operator: str = ""
+    visitor: str = ""
+
+    @staticmethod
+    def new() -> "Tokens":
+        """Tokens that nobody can guess."""
+        return Tokens(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
+
+    def role(self, token: str) -> Role | None:
+        """Whose token it is; None when nobody's."""
+        if self.operator and secrets.compare_digest(token.encode(), self.operator.encode()):
+            return "operator"
+        if self.visitor and secrets.compare_digest(token.encode(), self.visitor.encode()):
+            return "visitor"
+        return None
+
+
 class Guard:
-    """Lets through only requests for this server from its own page, with its token where it has one.
+    """Lets through only requests for this server from its own page, with one of its tokens where it has them.
 
     A page of somebody else that a visitor's browser has open can send requests here, and a name of
-    somebody else can be made to point here (DNS rebinding). Neither has our host and origin.
+    somebody else can be made to point here (DNS rebinding). Neither has our host and origin. Whose request
+    was let through stands in its scope: see `role_of`.
 
     Args:
         app: what is guarded.
         hosts: exact values of `Host` that mean this server.
         scheme: "http" or "https", of the origins that are ours.
-        token: needed in the address once, and then kept in a cookie; "" is none.
+        tokens: of operator and visitors.
         limits_bytes: the largest body for each path; any other path takes none.
     """
 
     def __init__(
-        self, app: ASGIApp, hosts: frozenset[str], scheme: str, token: str, limits_bytes: dict[str, int]
+        self, app: ASGIApp, hosts: frozenset[str], scheme: str, tokens: Tokens, limits_bytes: dict[str, int]
     ) -> None:
         self._app, self._hosts, self._scheme = app, hosts, scheme
-        self._token, self._limits_bytes = token, limits_bytes
-        self._cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/" + ("; Secure" * (scheme == "https"))
+        self._tokens, self._limits_bytes = tokens, limits_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] != "http":  # there are no WebSockets here, and nothing happens at start and end
             return
         request = Request(scope)
-        has_cookie = self._is_token(request.cookies.get(COOKIE, ""))
-        refusal = self._refusal(request, has_cookie)
-        guarded = self._with_headers(send, gives_cookie=bool(self._token) and refusal is None and not has_cookie)
-        limit = self._limits_bytes.get(scope["path"], 0)
+        in_query = request.query_params.getlist(COOKIE)
+        in_address = in_query[0] if len(in_query) == 1 else ""
+        in_cookie = request.cookies.get(COOKIE, "")
+        role = self._tokens.role(in_address) or self._tokens.role(in_cookie)
+        refusal = self._refusal(request, role)
+        scope[_ROLE] = "operator" if _is_own(request) else role or "visitor"
+        new = in_address if refusal is None and self._tokens.role(in_address) and in_address != in_cookie else ""
+        guarded = self._with_headers(send, new)
+        limit = limit_of(scope["path"], self._limits_bytes)
         stated = request.headers.get("content-length", "0")
         if refusal is None and stated.isdecimal() and int(stated) > limit:
             refusal = problem(413, _too_large(limit))
         await (refusal or self._app)(scope, _counted(receive, limit), guarded)
 
-    def _refusal(self, request: Request, has_cookie: bool) -> JSONResponse | None:
+    def _refusal(self, request: Request, role: Role | None) -> JSONResponse | None:
         headers = request.headers
         host = headers.get("host")
         if headers.getlist("host") != [host] or host not in self._hosts:
             return problem(421, "this address is not one of this server; use the one that it printed")
+        origin, is_safe = headers.get("origin"), request.method in _SAFE
         is_foreign_site = headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
-        if headers.get("origin") not in (None, f"{self._scheme}://{host}") or (
-            is_foreign_site and request.method != "GET"
-        ):
+        if origin not in (None, f"{self._scheme}://{host}") or (is_foreign_site and not is_safe):
             return problem(403, "another page asked for this; only this server's own page may")
-        in_query = request.query_params.getlist(COOKIE)
-        if self._token and not has_cookie and not (len(in_query) == 1 and self._is_token(in_query[0])):
+        if origin is None and role is None and not is_safe:
+            return problem(403, "the header Origin is missing; send the address of this server's page in it")
+        if self._tokens.visitor and role is None:
             return problem(401, "the token is missing or wrong; open the whole address that the server printed")
         return None
 
-    def _is_token(self, value: str) -> bool:
-        return secrets.compare_digest(value.encode(), self._token.encode())
+    def _with_headers(self, send: Send, token: str) -> Send:
+        """The same, with our headers; and with a cookie where there is a token to keep."""
+        cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/" + ("; Secure" * (self._scheme == "https"))
 
-    def _with_headers(self, send: Send, gives_cookie: bool) -> Send:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
-                if gives_cookie:
-                    headers.append("Set-Cookie", self._cookie)
+                if token:
+                    headers.append("Set-Cookie", cookie)
             await send(message)
 
         return guarded
 
 
-def hosts_of(bind: str, port: int) -> frozenset[str]:
-    """What `Host` may say of a server that listens on an address: its own names and addresses."""
-    if is_loopback(bind):
-        names = {"localhost", "127.0.0.1", "::1", bind}
-    elif bind in ("0.0.0.0", "::"):
-        found = [each for interface in psutil.net_if_addrs().values() for each in interface]
-        addresses = {a.address.partition("%")[0] for a in found if a.family in (socket.AF_INET, socket.AF_INET6)}
-        names = {"localhost", socket.gethostname(), socket.getfqdn()} | addresses
-    else:
-        names = {bind}
-    bracketed = {f"[{name}]" if ":" in name else name.lower() for name in names}
-    with_port = {f"{name}:{port}" for name in bracketed}
-    return frozenset(with_port | bracketed if port in (80, 443) else with_port)
+def role_of(request: Request) -> Role:
+    """Whose request it is, of those that the guard let through."""
+    role: Role = request.scope[_ROLE]
+    return role
 
 
-def is_loopback(bind: str) -> bool:
-    """Whether an address can be reached from this machine only."""
-    try:
-        return ip_address(bind).is_loopback
-    except ValueError:
-        return bind == "localhost"
+def limit_of(path: str, limits_bytes: dict[str, int]) -> int:
+    """The largest body that a path takes; "/api/images/*/stylized" stands for those of every image."""
+    parts = path.split("/")
+    if len(parts) == _IMAGE_PARTS and path.startswith("/api/images/"):
+        path = "/".join([*parts[:3], "*", *parts[4:]])
+    return limits_bytes.get(path, 0)
+
+
+def _is_own(request: Request) -> bool:
+    """Whether it is of this machine, and not of one that a proxy or tunnel beside the server speaks for."""
+    client = request.client.host if request.client is not None else ""
+    is_forwarded = any(name in request.headers for name in _FORWARDED)
+    return not is_forwarded and is_this_machine(client, request.headers.get("host", ""))
 
 
 def _counted(receive: Receive, limit: int) -> Receive:
@@ -134,6 +174,6 @@ def _too_large(limit: int) -> str:
     return f"at most {limit} bytes are taken here; send less"
 
 
-def problem(status: int, words: str) -> JSONResponse:
+def problem(status: int, words: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """An answer that says in words why a request was refused."""
-    return JSONResponse({"error": words}, status)
+    return JSONResponse({"error": words}, status, headers)

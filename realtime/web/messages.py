@@ -1,14 +1,15 @@
 """Owns what the page and the server tell each other: JSON to commands, and settings, styles and figures to JSON."""
 
 import json
-from typing import Any
+from typing import Any, NoReturn, TypeGuard
 
 from realtime.controls import Action, ChangeLook, Command, Controls, SelectStyle
 from realtime.look import Look
 from realtime.stats import Stats
-from realtime.style_catalogue import Catalogue
+from realtime.style_catalogue import Catalogue, find_style
 
 MAX_MESSAGE_LENGTH = 4096
+_SHOWN_CHARACTERS = 60
 
 _COMMANDS = ("next_style", "previous_style", "strength_up", "strength_down", "keep_colors", "mirror", "freeze")
 """What a page may ask for; the other actions are for the keyboard of the server's own window."""
@@ -31,7 +32,7 @@ def read_message(text: str | bytes, max_length: int = MAX_MESSAGE_LENGTH) -> dic
     if len(text) > max_length:
         raise MessageError(f"a message is {len(text)} long; at most {max_length} characters are read")
     try:
-        message = json.loads(text)
+        message = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise MessageError("a message is not JSON") from error
     if not isinstance(message, dict):
@@ -39,31 +40,64 @@ def read_message(text: str | bytes, max_length: int = MAX_MESSAGE_LENGTH) -> dic
     return message
 
 
-def command_in(message: dict[str, Any]) -> Command:
+def _refuse_constant(name: str) -> NoReturn:
+    """Python reads NaN and Infinity, which JSON does not have."""
+    raise ValueError(name)
+
+
+def command_in(message: dict[str, Any], catalogue: Catalogue) -> Command:
     """The command in {"command": "next_style"}, {"select": 3} or {"look": {"style": "candy", "strength": 0.7}}.
+
+    Args:
+        message: as `read_message` gives it.
+        catalogue: the styles that there are.
 
     Raises:
         MessageError: there is none, or it has a value that is not allowed.
+        StyleError: it names a style that there is not.
     """
-    if isinstance(message.get("command"), str):
-        action = _ACTIONS.get(message["command"])
+    if "command" in message:
+        action = _ACTIONS.get(message["command"]) if isinstance(message["command"], str) else None
         if action is None:
-            raise MessageError(f"command {message['command']!r}: unknown; allowed: {', '.join(_COMMANDS)}")
+            raise MessageError(f"command {_shown(message['command'])}: unknown; allowed: {', '.join(_COMMANDS)}")
         return action
-    if isinstance(message.get("select"), int):
-        return SelectStyle(message["select"])
+    if "select" in message:
+        number = message["select"]
+        if not is_whole_number(number) or not 1 <= number <= len(catalogue):
+            raise MessageError(f"select {_shown(number)}: must be a number of a style, 1 to {len(catalogue)}")
+        return SelectStyle(number)
     look = message.get("look")
     if not isinstance(look, dict) or not look:
         raise MessageError("a message has no command, select or look")
-    return ChangeLook(**{name: _value(name, value) for name, value in look.items()})
+    change = ChangeLook(**{name: _value(name, value) for name, value in look.items()})
+    if change.style is not None:
+        find_style(change.style, catalogue)
+    return change
 
 
 def _value(name: str, value: object) -> Any:
     if (name == "style" and isinstance(value, str)) or (name in _SWITCHES and isinstance(value, bool)):
         return value
-    if name in _SHARES and isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+    if name in _SHARES and is_share(value):
         return float(value)
-    raise MessageError(f"look {name}: {value!r} is not allowed")
+    allowed = "0 to 1" if name in _SHARES else "a style's name, strength, smoothing, keep_colors or mirror"
+    raise MessageError(f"look {_shown(name)} {_shown(value)}: is not allowed; allowed: {allowed}")
+
+
+def is_share(value: object) -> TypeGuard[int | float]:
+    """Whether a value of a message is a number from 0 to 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def is_whole_number(value: object) -> TypeGuard[int]:
+    """Whether a value of a message is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _shown(value: object) -> str:
+    """What somebody sent, in a few plain characters."""
+    text = ascii(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
 def look_as_json(look: Look) -> dict[str, Any]:

@@ -1,39 +1,46 @@
-"""Owns what the server's addresses answer: the page's files, its styles, commands, offers and uploads."""
+"""Owns what the server's addresses answer: the page's files, its styles, commands, offers and images."""
 
-import asyncio
+import secrets
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from realtime.engines.protocol import Engine
-from realtime.errors import EngineError, EngineTimeoutError, SourceError, StyleError
-from realtime.flow import EngineStage
-from realtime.look import Look
-from realtime.stroke_size import StrokeEngine
-from realtime.style_catalogue import Catalogue, find_style
-from realtime.web.guard import problem
-from realtime.web.messages import MessageError, command_in, look_as_json, read_message, state_as_json, styles_as_json
-from realtime.web.uploads import MAX_UPLOAD_BYTES, stylize_upload, thumbnail
-from realtime.web.webrtc import Connections, TooManyConnectionsError
+from realtime.errors import EngineError, SourceError, StyleError
+from realtime.web import image_routes
+from realtime.web.bodies import address_of, read_json
+from realtime.web.connections import Connections, TooManyConnectionsError
+from realtime.web.guard import problem, role_of
+from realtime.web.image_routes import ImageRoutes
+from realtime.web.kept_images import BusyError, ReplacedError, UnknownImageError
+from realtime.web.messages import MessageError, command_in, look_as_json, state_as_json, styles_as_json
+from realtime.web.offers import read_offer
+from realtime.web.uploads import LeftError
+from realtime.web.webrtc import ONLY_OPERATOR
 
 _MAX_OFFER_BYTES = 2**17
-LIMITS_BYTES = {"/api/offer": _MAX_OFFER_BYTES, "/api/command": 2**13, "/api/image": MAX_UPLOAD_BYTES}
+LIMITS_BYTES = {"/api/offer": _MAX_OFFER_BYTES, "/api/command": 2**13, **image_routes.LIMITS_BYTES}
 """The largest body that each address takes; others take none."""
 
 _PAGE = Path(__file__).with_name("page")
-_FILES = ("page.css", "page.js", "live.js", "images.js", "shared.js")
+_FILES = tuple(sorted(path.name for path in _PAGE.iterdir() if path.suffix in (".css", ".js")))
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-_STATUS = {400: (MessageError, StyleError, SourceError), 500: (EngineError,), 503: (TooManyConnectionsError,)}
-_UPLOAD_S = 60.0
-_UPLOADS_AT_ONCE = 4
+_STATUS = {
+    400: (MessageError, StyleError, SourceError),
+    404: (UnknownImageError,),
+    409: (ReplacedError,),
+    500: (EngineError,),
+    503: (TooManyConnectionsError, BusyError),
+}
+_RETRY_AFTER_S = 1
+_STYLE_DIGITS = 6
 
 
 class Routes:
@@ -41,53 +48,51 @@ class Routes:
 
     Args:
         engine: stylizes uploads, one at a time beside the live images.
-        catalogue: the styles to choose from.
         connections: takes offers of browsers; commands are for its own broadcast.
         failed: takes the error of an engine that hangs.
     """
 
-    def __init__(
-        self, engine: Engine, catalogue: Catalogue, connections: Connections, failed: Callable[[BaseException], None]
-    ) -> None:
-        self._engine, self._catalogue, self._failed = engine, catalogue, failed
-        self._connections, self._broadcast = connections, connections.broadcast
-        self._stage: EngineStage[None] = EngineStage(StrokeEngine(engine, 1.0), prepares=False)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="uploads")
+    def __init__(self, engine: Engine, connections: Connections, failed: Callable[[BaseException], None]) -> None:
+        self._engine, self._connections = engine, connections
+        self._catalogue, self._broadcast = connections.service.catalogue, connections.service.broadcast
+        self._images = ImageRoutes(engine, self._catalogue, lambda: self._broadcast.controls.look.style, failed)
         self._thumbnails: dict[int, bytes] = {}
-        self._uploads = asyncio.Semaphore(_UPLOADS_AT_ONCE)
+        self._start = secrets.token_hex(8)  # tells pages that come back whether it is the server that they knew
 
     def app(self) -> Starlette:
         """The application that answers."""
         routes = [
             Route("/", _file("index.html"), methods=["GET"]),
+            Route("/output", _file("output.html"), methods=["GET"]),
             *(Route(f"/{name}", _file(name), methods=["GET"]) for name in _FILES),
             Route("/api/styles", self._get_styles),
-            Route("/api/styles/{number:int}.jpg", self._get_thumbnail),
+            Route("/api/styles/{number}.jpg", self._get_thumbnail),
             Route("/api/state", self._get_state),
             Route("/api/command", self._post_command, methods=["POST"]),
             Route("/api/offer", self._post_offer, methods=["POST"]),
-            Route("/api/image", self._post_image, methods=["POST"]),
+            *self._images.routes(),
         ]
         problems = {kind: partial(_as_problem, status) for status, kinds in _STATUS.items() for kind in kinds}
-        return Starlette(routes=routes, exception_handlers={HTTPException: _as_http_problem, **problems})
+        nobody = {ClientDisconnect: _as_nothing, LeftError: _as_nothing}
+        return Starlette(routes=routes, exception_handlers={HTTPException: _as_http_problem, **problems, **nobody})
 
     def close(self) -> None:
         """Stylizes no more images."""
-        self._stage.abort()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._images.close()
 
     async def _get_styles(self, _: Request) -> JSONResponse:
         return JSONResponse({"styles": styles_as_json(self._catalogue)})
 
     async def _get_thumbnail(self, request: Request) -> Response:
-        number, styles = request.path_params["number"], self._catalogue.styles
+        text, styles = request.path_params["number"], self._catalogue.styles
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= _STYLE_DIGITS else 0
         if not 1 <= number <= len(styles):
-            raise HTTPException(404, f"there are {len(styles)} styles")
+            raise HTTPException(404, f"there are {len(styles)} styles, numbered from 1")
         if number not in self._thumbnails:
-            self._thumbnails[number] = await self._stylized(partial(thumbnail, self._stage, styles[number - 1]))
+            self._thumbnails[number] = await self._images.thumbnail(styles[number - 1])
         return Response(self._thumbnails[number], media_type="image/jpeg")
 
-    async def _get_state(self, _: Request) -> JSONResponse:
+    async def _get_state(self, request: Request) -> JSONResponse:
         broadcast, info = self._broadcast, self._engine.info
         return JSONResponse(
             {
@@ -96,44 +101,21 @@ class Routes:
                 **{name: getattr(info, name) for name in ("engine", "device", "precision", "provider")},
                 "connections": self._connections.count,
                 "viewers": self._connections.viewers,
+                "start": self._start,
+                "role": role_of(request),
+                "open_stage": self._connections.service.open_stage,
             }
         )
 
     async def _post_command(self, request: Request) -> JSONResponse:
-        self._broadcast.send(command_in(await _message(request)))
+        if not self._connections.may_command(role_of(request)):
+            raise HTTPException(403, ONLY_OPERATOR)
+        self._broadcast.send(command_in(await read_json(request), self._catalogue))
         return JSONResponse({"look": look_as_json(self._broadcast.controls.look)})
 
     async def _post_offer(self, request: Request) -> JSONResponse:
-        return JSONResponse(await self._connections.answer(await _message(request, _MAX_OFFER_BYTES)))
-
-    async def _post_image(self, request: Request) -> Response:
-        if self._uploads.locked():
-            raise HTTPException(503, "other images are being stylized; try again in a moment")
-        async with self._uploads:
-            look, max_side_px = self._asked(request)
-            content = await _body(request)
-            stylized = await self._stylized(partial(stylize_upload, content, self._stage, look, max_side_px))
-        return Response(stylized, media_type="image/png")
-
-    async def _stylized(self, stylize: Callable[[], bytes]) -> bytes:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, stylize)
-        except EngineTimeoutError as error:
-            self._failed(error)
-            raise
-
-    def _asked(self, request: Request) -> tuple[Look, int | None]:
-        """The look and the largest side in px that an upload's query asks for."""
-        query = request.query_params
-        style = find_style(query.get("style", self._broadcast.controls.look.style.name), self._catalogue)
-        try:
-            strength = float(query.get("strength", "1"))
-            max_side_px = int(query["max_side"]) if "max_side" in query else None
-        except ValueError as error:
-            raise MessageError("strength and max_side must be numbers") from error
-        if not 0 <= strength <= 1 or not (max_side_px is None or 16 <= max_side_px <= 16384):
-            raise MessageError("strength must be 0 to 1, and max_side 16 to 16384")
-        return Look(style, strength, query.get("keep_colors") == "true", smoothing=0.0), max_side_px
+        offer = read_offer(await read_json(request, _MAX_OFFER_BYTES))
+        return JSONResponse(await self._connections.answer(offer, role_of(request), address_of(request)))
 
 
 def _file(name: str) -> Response:
@@ -142,26 +124,14 @@ def _file(name: str) -> Response:
     return Response(path.read_bytes(), media_type=_MEDIA_TYPES[path.suffix])
 
 
-async def _body(request: Request) -> bytes:
-    try:
-        return await asyncio.wait_for(request.body(), _UPLOAD_S)
-    except TimeoutError as error:
-        raise HTTPException(408, f"the upload took longer than {_UPLOAD_S:.0f} s") from error
-
-
-async def _message(request: Request, max_length: int = 4096) -> dict[str, Any]:
-    """The JSON object in a request.
-
-    Another site's page may send any content type but this one without asking the server first, so no other is taken.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise MessageError("the content type must be application/json")
-    return read_message(await _body(request), max_length)
-
-
 async def _as_http_problem(_: Request, error: Any) -> JSONResponse:
-    return problem(error.status_code, error.detail)
+    return problem(error.status_code, error.detail, error.headers)
 
 
 async def _as_problem(status: int, _: Request, error: Exception) -> JSONResponse:
-    return problem(status, str(error))
+    return problem(status, str(error), {"Retry-After": str(_RETRY_AFTER_S)} if status == 503 else None)
+
+
+async def _as_nothing(_: Request, __: Exception) -> Response:
+    """Who asked has left, and reads no answer."""
+    return Response(status_code=400)

@@ -1,9 +1,10 @@
 """Owns the web server: its address, its certificate, and the thread that it runs in."""
 
 import asyncio
-import secrets
+import logging
 import socket
 import ssl
+from typing import Any
 
 import uvicorn
 
@@ -13,13 +14,17 @@ from realtime.errors import SinkError
 from realtime.flow import StageThreads
 from realtime.options import LookOptions, WebOptions
 from realtime.style_catalogue import Catalogue
+from realtime.web.addresses import hosts_of, is_loopback, reachable_as
 from realtime.web.broadcast import Broadcast
-from realtime.web.guard import Guard, hosts_of, is_loopback
+from realtime.web.connections import Connections, Service
+from realtime.web.door import GuardedServer
+from realtime.web.guard import COOKIE, Guard, Tokens
 from realtime.web.routes import LIMITS_BYTES, Routes
 from realtime.web.senders import SenderStage
-from realtime.web.webrtc import Connections
 
 _END_S = 1.5
+
+_log = logging.getLogger(__name__)
 
 
 class WebServer:
@@ -33,7 +38,8 @@ class WebServer:
         broadcast: the server's own source.
 
     Attributes:
-        url: what to open, with the token where one is needed.
+        addresses: where the page is, with the operator's token where one is needed; the first is of this machine.
+        visitor_addresses: alike for visitors, who cannot change the show; none where only this machine gets in.
         broadcast: as given.
         connections: of browsers.
         threads: hold what ended the server: an engine that hangs on what a visitor sent, or an error of its own.
@@ -49,29 +55,30 @@ class WebServer:
         self._socket = _listening(options)
         (address, port), local = self._socket.getsockname()[:2], is_loopback(options.host)
         scheme = "https" if options.tls_cert is not None else "http"
-        token = "" if local else secrets.token_urlsafe(24)
-        name = address if local else socket.gethostname() if options.host in ("0.0.0.0", "::") else options.host
-        self.url = f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/" + (f"?token={token}" if token else "")
+        tokens = Tokens() if local else Tokens.new()
+        bases = [f"{scheme}://{name}:{port}/" for name in reachable_as(options.host, address)]
+        self.addresses = bases if local else [f"{base}?{COOKIE}={tokens.operator}" for base in bases]
+        elsewhere = bases[1:] or bases  # the first is this machine's, unless only one address was asked for
+        self.visitor_addresses = [] if local else [f"{base}?{COOKIE}={tokens.visitor}" for base in elsewhere]
         self.threads = StageThreads(self._stop)
         self.broadcast, self._catalogue, self._look = broadcast, catalogue, look
         self._senders = SenderStage(engine, self.threads.fail)
-        self.connections = Connections(self._senders, self._sender_controls, broadcast, local)
-        self._routes = Routes(engine, catalogue, self.connections, self.threads.fail)
+        service = Service(self._senders, catalogue, self._sender_controls, broadcast, local, options.open_stage)
+        self.connections = Connections(service)
+        self._routes = Routes(engine, self.connections, self.threads.fail)
         config = uvicorn.Config(
-            Guard(self._routes.app(), hosts_of(options.host, port), scheme, token, LIMITS_BYTES),
+            Guard(self._routes.app(), hosts_of(options.host, port), scheme, tokens, LIMITS_BYTES),
             lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=64,
-            timeout_keep_alive=10,
             timeout_graceful_shutdown=1,
             h11_max_incomplete_event_size=16_384,
             ssl_certfile=options.tls_cert,
             ssl_keyfile=options.tls_key,
         )
-        self._server = uvicorn.Server(config)
+        self._server = GuardedServer(config)
 
     def start(self) -> None:
         """Begins to serve; who opens the page before the thread is ready waits in the socket's queue."""
@@ -91,6 +98,7 @@ class WebServer:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(_log_in_a_line)
         try:
             await self._server.serve([self._socket])
         finally:
@@ -103,6 +111,13 @@ class WebServer:
         style = self.broadcast.controls.look.style
         name = style.name if style.name in self._catalogue.names else style.parts[0]
         return Controls(self._catalogue, self._catalogue.index_of(name), self._look)
+
+
+def _log_in_a_line(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What a task of a library raised that nobody waits for: a client that sends nonsense is no reason for pages."""
+    error = context.get("exception")
+    said = "" if error is None else f": {type(error).__name__}: {ascii(str(error))[:200]}"
+    _log.warning("web: %s%s", str(context.get("message", ""))[:200], said)
 
 
 def _check_certificate(options: WebOptions) -> None:

@@ -1,59 +1,84 @@
-"""Owns stylized images as a WebRTC video track, and frames of a browser's track as pixels."""
+"""Owns a WebRTC video track of coded stylized images, and frames of a browser's track as pixels."""
 
 import time
-from fractions import Fraction
 
 import av
 import numpy as np
-from aiortc import VideoStreamTrack
-from aiortc.codecs import h264, vpx
+from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 from realtime.frame import Image
-from realtime.sinks.protocol import StylizedFrame
-from realtime.web.broadcast import Broadcast
+from realtime.web.video_coding import FIRST_RATE_BPS, RATES_BPS, CodedVideo, CodedVideos, Packet, Seat
 
-_CLOCK_HZ = 90_000
+_SPLIT_STEPS = 200
+"""Places of the comparison's edge: who stand at the same one share a coded video."""
 
-# Stylized images are all edges, and blur at the bit rates that aiortc allows for faces. It has no option
-# for them: its encoders read these constants, and `RTCRtpSender` makes the encoders where nothing reaches them.
-vpx.MIN_BITRATE = h264.MIN_BITRATE = 1_000_000
-vpx.DEFAULT_BITRATE = h264.DEFAULT_BITRATE = 3_000_000
-vpx.MAX_BITRATE = h264.MAX_BITRATE = 12_000_000
+_MORE = 1.15
+_RAISE_EVERY_S = 2.0
+"""A rate is raised only where so much more reaches a browser, and seldom: each change costs a whole image."""
 
 
-class StylizedTrack(VideoStreamTrack):
-    """The newest frame of a broadcast; frames that the encoder has no time for are left out.
+class StylizedTrack(MediaStreamTrack):
+    """The images of a broadcast for one browser, coded together with those of others who see the same.
+
+    Args:
+        videos: of the broadcast.
+        codec: "VP8" or "H264".
 
     Attributes:
         split: the original is shown left of this share of the width, for comparison.
     """
 
-    def __init__(self, broadcast: Broadcast) -> None:
+    kind = "video"
+
+    def __init__(self, videos: CodedVideos, codec: str) -> None:
         super().__init__()
         self.split = 0.0
-        self._broadcast, self._start_s = broadcast, time.perf_counter()
-        self._shown: StylizedFrame | None = None
+        self._videos, self._codec = videos, codec
+        self._rate_bps, self._changed_s = FIRST_RATE_BPS, 0.0
+        self._wanted: tuple[int, float] | None = None
+        self._joined: tuple[CodedVideo, Seat] | None = None
 
-    async def recv(self) -> av.VideoFrame:
-        """Waits for a frame that was not shown yet."""
-        stylized = self._shown = await self._broadcast.newer(self._shown)
-        if stylized is None or self.readyState != "live":
-            self.stop()
-            raise MediaStreamError
-        frame = av.VideoFrame.from_ndarray(_compared(stylized.frame.pixels, stylized.pixels, self.split), "rgb24")
-        frame.pts = round((time.perf_counter() - self._start_s) * _CLOCK_HZ)
-        frame.time_base = Fraction(1, _CLOCK_HZ)
-        return frame
+    async def recv(self) -> Packet:
+        """Waits for the next packet; `RTCRtpSender` sends a packet as it is."""
+        while self.readyState == "live":
+            wanted = self._rate_bps, round(self.split * _SPLIT_STEPS) / _SPLIT_STEPS
+            if self._joined is None or wanted != self._wanted:
+                self._leave()
+                self._wanted, self._joined = wanted, self._videos.join(self._codec, *wanted)
+            packet = await self._joined[1].packets.get()
+            if packet is None:
+                break
+            return packet
+        self.stop()
+        raise MediaStreamError
 
+    def want_key(self) -> None:
+        """The browser asks for a whole image."""
+        if self._joined is not None:
+            self._joined[0].want_key()
 
-def _compared(original: Image, stylized: Image, split: float) -> Image:
-    """The stylized image with the original on its left; sides are made even, as the codecs need them."""
-    height, width = (side // 2 * 2 for side in stylized.shape[:2])
-    edge = round(split * width)
-    if edge == 0:
-        return np.ascontiguousarray(stylized[:height, :width])
-    return np.concatenate([original[:height, :edge], stylized[:height, edge:width]], axis=1)
+    def can_receive(self, rate_bps: int) -> None:
+        """The browser estimates that so much reaches it."""
+        fitting = max((rate for rate in RATES_BPS if rate <= rate_bps), default=RATES_BPS[0])
+        raises = fitting > self._rate_bps
+        if raises:
+            fitting = max((rate for rate in RATES_BPS if rate * _MORE <= rate_bps), default=RATES_BPS[0])
+        now_s = time.monotonic()
+        if fitting < self._rate_bps or (fitting > self._rate_bps and now_s - self._changed_s > _RAISE_EVERY_S):
+            self._rate_bps, self._changed_s = fitting, now_s
+
+    def stop(self) -> None:
+        """See `MediaStreamTrack.stop`."""
+        self._leave()
+        super().stop()
+
+    def _leave(self) -> None:
+        if self._joined is not None:
+            video, seat = self._joined
+            self._joined = None
+            seat.packets.put_nowait(None)
+            self._videos.leave(video, seat)
 
 
 def pixels_of(frame: av.VideoFrame) -> Image:

@@ -2,129 +2,106 @@
 
 import asyncio
 import json
+import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
-import aioice
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
-from realtime.controls import Controls
+from realtime.errors import StyleError
 from realtime.frame import Frame
+from realtime.style_catalogue import Catalogue
 from realtime.web.broadcast import Broadcast
-from realtime.web.messages import MessageError, command_in, read_message, state_as_json
+from realtime.web.messages import MessageError, command_in, is_share, read_message, state_as_json
+from realtime.web.offers import Offer, not_accepted
 from realtime.web.senders import Sender, SenderStage
+from realtime.web.video_coding import CodedVideos
 from realtime.web.video_track import StylizedTrack, pixels_of
+from realtime.web.webrtc_settings import received_bytes, send_coded, stay_on_loopback
 
-MAX_CONNECTIONS = 8
-MAX_OFFER_CHARACTERS = 64_000
 MAX_SENT_PIXELS = 1920 * 1088
+ONLY_OPERATOR = "only the operator changes the show; send your own camera to choose for yourself"
 _MAX_UNSENT_BYTES = 16_384
-_CONNECT_S = 15.0
-_SILENT_S = 20.0
+_CONNECT_S = 6.0
+"""After the answer, until the connection must stand."""
+
+_ANSWER_S = 5.0
+_SILENT_S = 5.0
+"""A browser answers the figures that it is sent, twice a second; who answers nothing for so long has gone."""
+
 _FIGURES_S = 0.5
 
-_Gather = Callable[[int, list[str]], Awaitable[list[aioice.Candidate]]]
+_log = logging.getLogger(__name__)
 
 
-class TooManyConnectionsError(Exception):
-    """No further connection is taken now."""
-
-
-class Connections:
-    """All connections.
-
-    Args:
-        senders: stylizes what senders send.
-        make_controls: settings of a new sender.
-        broadcast: the server's own source.
-        loopback: only this machine may connect, as it alone can open the page.
+@dataclass(frozen=True)
+class Setting:
+    """What a connection finds around it.
 
     Attributes:
-        broadcast: as given.
+        senders: stylizes what it sends.
+        catalogue: the styles to choose from.
+        loopback: only this machine may connect, as it alone can open the page.
+        may_command: it may change what all see.
+        has_place: asked when it has connected; it is closed where there is none.
+        left: told when it is closed.
     """
 
-    def __init__(
-        self, senders: SenderStage, make_controls: Callable[[], Controls], broadcast: Broadcast, loopback: bool
-    ) -> None:
-        self._senders, self._make_controls, self._loopback = senders, make_controls, loopback
-        self.broadcast = broadcast
-        self._connections: set[_Connection] = set()
-
-    @property
-    def viewers(self) -> int:
-        """How many watch the server's own source; from any thread."""
-        return sum(not connection.sends for connection in list(self._connections))
-
-    @property
-    def count(self) -> int:
-        """How many are connected."""
-        return len(self._connections)
-
-    async def answer(self, offer: dict[str, Any]) -> dict[str, str]:
-        """Accepts {"sdp": ..., "mode": "send" or "view"}, and returns {"sdp": ..., "type": "answer"}.
-
-        Raises:
-            MessageError: it is malformed.
-            TooManyConnectionsError: there are too many already.
-        """
-        sdp, mode = offer.get("sdp"), offer.get("mode")
-        if mode not in ("send", "view"):
-            raise MessageError('mode: must be "send" or "view"')
-        if not isinstance(sdp, str) or not sdp.startswith("v=0") or len(sdp) > MAX_OFFER_CHARACTERS:
-            raise MessageError(f"sdp: must be a session description of at most {MAX_OFFER_CHARACTERS} characters")
-        if len(self._connections) >= MAX_CONNECTIONS:
-            raise TooManyConnectionsError(f"{MAX_CONNECTIONS} are connected already; try again later")
-        broadcast = self.broadcast
-        if mode == "send":
-            controls = self._make_controls()
-            broadcast = Broadcast("camera", controls, controls.apply)
-        connection = _Connection(self._senders, broadcast, mode == "send", self._connections.discard)
-        self._connections.add(connection)
-        try:
-            return await connection.answer(sdp, self._loopback)
-        except Exception as error:
-            await connection.close()
-            if isinstance(error, MessageError):
-                raise
-            raise MessageError(f"sdp: cannot be accepted ({type(error).__name__}: {error})") from error
-
-    async def close(self) -> None:
-        """Ends all connections."""
-        await asyncio.gather(*(connection.close() for connection in list(self._connections)))
+    senders: SenderStage
+    catalogue: Catalogue
+    loopback: bool
+    may_command: bool
+    has_place: "Callable[[Connection], bool]"
+    left: "Callable[[Connection], None]"
 
 
-class _Connection:
-    """One browser: it sends its camera and sees that stylized, or it sees the server's own source."""
+class Connection:
+    """One browser: it sends its camera and sees that stylized, or it sees the server's own source.
 
-    def __init__(
-        self, senders: SenderStage, broadcast: Broadcast, sends: bool, closed: Callable[["_Connection"], None]
-    ) -> None:
-        self.sends = sends
-        self._senders, self._broadcast, self._when_closed = senders, broadcast, closed
+    Args:
+        offer: what it wants.
+        broadcast: what it sees.
+        videos: the same, coded.
+        setting: what is around it.
+
+    Attributes:
+        sends: it sends its camera.
+        stands: it has connected, and counts.
+    """
+
+    def __init__(self, offer: Offer, broadcast: Broadcast, videos: CodedVideos, setting: Setting) -> None:
+        self.sends, self.stands, self._closed = offer.sends, False, False
+        self._offer, self._broadcast, self._setting = offer, broadcast, setting
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._loop = asyncio.get_running_loop()
-        self._track = StylizedTrack(broadcast)
+        self._track = StylizedTrack(videos, offer.codec)
         self._sender = Sender(broadcast.controls, broadcast.publish, self._tell_error)
         self._channel: Any = None
-        self._heard_s = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
 
-    async def answer(self, sdp: str, loopback: bool) -> dict[str, str]:
+    async def answer(self) -> dict[str, str]:
+        """Accepts the offer, and returns {"sdp": ..., "type": "answer"}.
+
+        Raises:
+            MessageError: it cannot be accepted.
+        """
+        try:
+            return await asyncio.wait_for(self._answer(), _ANSWER_S)
+        except Exception as error:
+            await self.close()
+            raise not_accepted(error) from error
+
+    async def _answer(self) -> dict[str, str]:
         peer = self._peer
         peer.on("connectionstatechange", self._on_state)
         peer.on("datachannel", self._on_channel)
         peer.on("track", self._on_track)
-        await peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-        transceivers = peer.getTransceivers()
-        if [transceiver.kind for transceiver in transceivers] != ["video"]:
-            raise MessageError("sdp: must offer exactly one video stream, and nothing else but a data channel")
-        transceivers[0].sender.replaceTrack(self._track)
-        transceivers[0].direction = "sendrecv" if self.sends else "sendonly"
-        if loopback:
+        send_coded(peer, self._track, self._offer.codec, receives=self.sends)
+        await peer.setRemoteDescription(RTCSessionDescription(self._offer.sdp, "offer"))
+        if self._setting.loopback:
             stay_on_loopback(peer)
         await peer.setLocalDescription(await peer.createAnswer())
         self._start(self._watch())
@@ -132,11 +109,12 @@ class _Connection:
         return {"sdp": local.sdp, "type": local.type}
 
     async def close(self) -> None:
+        """Ends it."""
         if self._closed:
             return
         self._closed = True
         if self.sends:
-            self._senders.remove(self._sender)
+            self._setting.senders.remove(self._sender)
             self._broadcast.close()
         self._track.stop()
         for task in self._tasks:
@@ -144,8 +122,15 @@ class _Connection:
                 task.cancel()
         try:
             await self._peer.close()
+        except Exception as error:  # noqa: BLE001  of an offer that aiortc stumbled over, it stumbles over the pieces
+            _log.warning("web: a connection could not be closed well: %s", ascii(str(error))[:200])
         finally:
-            self._when_closed(self)
+            self._setting.left(self)
+
+    def close_soon(self) -> None:
+        """Ends it, and waits for nothing."""
+        self._setting.left(self)
+        self._start(self.close())
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(coroutine)
@@ -153,32 +138,36 @@ class _Connection:
         task.add_done_callback(self._tasks.discard)
 
     async def _watch(self) -> None:
-        """Ends the connection when it does not come about, or when the page is silent."""
-        limit_s = _CONNECT_S
-        while time.monotonic() - self._heard_s < limit_s:
+        """Ends the connection when it does not come about, or when the browser is silent."""
+        heard, limit_s = -1, time.monotonic() + _CONNECT_S
+        while time.monotonic() < limit_s:
             await asyncio.sleep(_FIGURES_S)
-            if self._channel is not None and self._channel.readyState == "open":
-                limit_s = _SILENT_S
-                self._tell(self._figures())
+            self._tell(self._figures())
+            heard_before, heard = heard, await received_bytes(self._peer)
+            if self.stands and heard != heard_before:
+                limit_s = time.monotonic() + _SILENT_S
         await self.close()
 
     def _figures(self) -> dict[str, Any]:
         return {**state_as_json(self._broadcast.controls, self._broadcast.stats), "sends": self.sends}
 
     def _on_state(self) -> None:
-        if self._peer.connectionState in ("failed", "closed", "disconnected"):
-            self._start(self.close())
+        state = self._peer.connectionState
+        if state == "connected" and not self.stands:
+            self.stands = self._setting.has_place(self)
+        if state in ("failed", "closed", "disconnected") or (state == "connected" and not self.stands):
+            self.close_soon()
 
     def _on_channel(self, channel: Any) -> None:
         if self._channel is not None:
             return
         self._channel = channel
         channel.on("message", self._on_message)
-        channel.on("close", lambda: self._start(self.close()))
+        channel.on("close", self.close_soon)
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if self.sends and track.kind == "video":
-            self._senders.add(self._sender)
+            self._setting.senders.add(self._sender)
             self._start(self._receive(track))
 
     async def _receive(self, track: MediaStreamTrack) -> None:
@@ -192,25 +181,29 @@ class _Connection:
                     break
                 arrived_s = time.perf_counter()
                 pixels = await self._loop.run_in_executor(None, pixels_of, frame)
-                self._senders.put(self._sender, Frame(pixels, stats.frames_in, arrived_s, frame.time or 0.0))
+                self._setting.senders.put(self._sender, Frame(pixels, stats.frames_in, arrived_s, frame.time or 0.0))
                 stats.frames_in += 1
         except MediaStreamError:
             pass
         await self.close()
 
     def _on_message(self, text: str | bytes) -> None:
-        self._heard_s = time.monotonic()
         try:
             message = read_message(text)
             if "split" in message:
-                split = message["split"]
-                self._track.split = float(split) if isinstance(split, int | float) and 0 <= split <= 1 else 0.0
+                self._track.split = float(message["split"]) if is_share(message["split"]) else 0.0
             elif "ping" not in message:
-                said = self._broadcast.send(command_in(message))
-                if self.sends:
-                    self._tell({**self._figures(), "said": said or ""})
-        except MessageError as error:
+                self._command(message)
+        except (MessageError, StyleError) as error:
             self._tell({"error": str(error)})
+
+    def _command(self, message: dict[str, Any]) -> None:
+        command = command_in(message, self._setting.catalogue)
+        if not (self.sends or self._setting.may_command):
+            raise MessageError(ONLY_OPERATOR)
+        said = self._broadcast.send(command)
+        if self.sends:
+            self._tell({**self._figures(), "said": said or ""})
 
     def _tell_error(self, line: str) -> None:
         self._loop.call_soon_threadsafe(self._tell, {"error": line})
@@ -220,20 +213,3 @@ class _Connection:
         channel = self._channel
         if channel is not None and channel.readyState == "open" and channel.bufferedAmount < _MAX_UNSENT_BYTES:
             channel.send(json.dumps(message))
-
-
-def stay_on_loopback(peer: RTCPeerConnection) -> None:
-    """Has a connection use an address that only this machine reaches; before its local description is set.
-
-    Neither aiortc nor aioice has an option for it, so a method of this connection's own object is replaced.
-    """
-    transports = [transceiver.receiver.transport for transceiver in peer.getTransceivers()]
-    if peer.sctp is not None:
-        transports.append(peer.sctp.transport)
-    for ice_transport in {transport.transport for transport in transports}:
-        ice: Any = ice_transport.iceGatherer._connection
-        ice.get_component_candidates = partial(_loopback_candidates, ice.get_component_candidates)
-
-
-async def _loopback_candidates(gather: _Gather, component: int, addresses: list[str]) -> list[aioice.Candidate]:
-    return await gather(component, ["127.0.0.1"])

@@ -24,7 +24,7 @@ pytestmark = [
 
 ENDS_WITHIN_S = 3.0
 LATEST_S = 2.5
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, signal.SIGTERM]  # SIGHUP takes the same way: tests/test_run_webcam.py
 
 LIVE = ("run_webcam.py", "--source", "pattern", "--sink", "null", "--style", "candy", "--record", "out.mp4")
 VIDEO = ("stylize.py", "clip.mp4", "-o", "out.mp4", "--style", "candy", "--overwrite")
@@ -158,7 +158,7 @@ def test_it_ends_where_nobody_reads_what_it_says(folder: Path) -> None:
 
 def _until_it_records(folder: Path, size: int = 1) -> None:
     until_s = time.monotonic() + 60
-    while not any(path.stat().st_size >= size for path in folder.glob(".out.*")):
+    while not any(path.stat().st_size >= size for path in folder.glob(".out.*.partial.mp4")):
         assert time.monotonic() < until_s, "nothing was recorded"
         time.sleep(0.05)
 

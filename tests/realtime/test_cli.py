@@ -1,6 +1,9 @@
 """Tests of what all scripts share: reading arguments into options, and texts into sizes and times."""
 
 import argparse
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,8 +38,13 @@ def test_arguments_reach_the_fields_of_their_names() -> None:
 
 
 def test_a_value_that_is_not_allowed_is_refused() -> None:
-    with pytest.raises(OptionError, match=r"strength 2\.0"):
+    with pytest.raises(OptionError, match=r"strength 2\.0") as refused:
         read_options(LookOptions, _parsed("--strength", "2"))
+    assert refused.value.exit_status == 2
+    for parse in (parse_size_wh, parse_time_s):
+        with pytest.raises(OptionError) as refused:
+            parse("x")
+        assert refused.value.exit_status == 2
 
 
 def test_every_codec_that_can_be_asked_for_has_an_encoder() -> None:
@@ -72,3 +80,24 @@ def test_times_are_read(text: str, seconds: float) -> None:
 def test_times_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(OptionError, match="write seconds, MM:SS or HH:MM:SS"):
         parse_time_s(text)
+
+
+NOISE = """
+import logging, os, sys, warnings
+from realtime import cli
+def main():
+    os.write(2, b"native\\n")
+    warnings.warn("python")
+    logging.getLogger("library").warning("logged")
+    print("ours", file=sys.stderr)
+    return 0
+cli.run_script(main)
+"""
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_libraries_say_is_shown_only_on_request(verbose: bool) -> None:
+    command = [sys.executable, "-c", NOISE, *(["--verbose"] if verbose else [])]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    said = [word for word in ("native", "python", "logged", "ours") if word in done.stderr]
+    assert said == (["native", "python", "logged", "ours"] if verbose else ["ours"])

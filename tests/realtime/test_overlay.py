@@ -9,7 +9,7 @@ from fakes import noise, solid
 
 from realtime.controls import help_lines
 from realtime.frame import Image
-from realtime.overlay import draw_help, draw_overlay
+from realtime.overlay import draw_help, draw_marks, draw_overlay
 
 SIZES_WH = [(64, 48), (320, 180), (640, 480), (1920, 1080)]
 FIELDS = ["starry_night 100%", "23.4 fps", "latency 31/40 ms", "dropped 12", "torch cpu bf16", "1920x1080"]
@@ -98,3 +98,32 @@ def test_the_smallest_images_do_not_fail(size_wh: tuple[int, int]) -> None:
     pixels = solid(WHITE, size_wh)
     assert draw_overlay(pixels, FIELDS, "message").shape == pixels.shape
     assert draw_help(pixels, help_lines()).shape == pixels.shape
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "recording /home/somebody/videos/2026/stylized_recording.mp4: cannot be written (No space left on device); "
+        "make room, or choose another place",
+        f"recording to /a/{'long_name_' * 12}.mp4",
+    ],
+)
+def test_a_long_message_is_shown_whole_at_480_px(message: str) -> None:
+    black = solid((0, 0, 0), (480, 270))
+    drawn = draw_overlay(black, [], message)
+    assert drawn[:, -2:].max() == 0, "nothing runs over the edge"
+    whole = draw_overlay(solid((0, 0, 0), (4800, 270)), [], message)
+    assert (drawn.max(axis=2) > 100).sum() > 0.9 * (whole.max(axis=2) > 100).sum(), "every letter is there"
+
+
+@pytest.mark.parametrize("size_wh", [(1, 1), *SIZES_WH])
+def test_marks_stand_at_the_top_right_each_behind_a_red_dot(size_wh: tuple[int, int]) -> None:
+    pixels = solid((0, 0, 0), size_wh)
+    drawn = draw_marks(pixels, ["recording", "frozen"])
+    assert drawn.shape == pixels.shape
+    assert not pixels.any()
+    if size_wh[0] >= 320:
+        red = (drawn[..., 0] > 200) & (drawn[..., 1] < 80)
+        assert red[:, size_wh[0] // 2 :].sum() > 20
+        assert drawn[:, : size_wh[0] // 2].max() == 0
+        assert drawn[size_wh[1] // 2 :].max() == 0

@@ -8,11 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from fakes import RED, make_frame, noise, solid
+from fakes import RED, CollectingSink, make_frame, noise, solid
 
+from realtime.controls import Panel
 from realtime.errors import SinkError
-from realtime.recording import write_snapshot
+from realtime.recording import marks_of, write_snapshot
 from realtime.sinks.protocol import StylizedFrame
+from realtime.sinks.video_file import VideoFileSink
 
 
 def test_input_and_output_are_written_without_loss_or_overlay(tmp_path: Path) -> None:
@@ -49,3 +51,10 @@ def test_an_image_that_cannot_take_its_name_leaves_nothing(tmp_path: Path) -> No
     with pytest.raises(SinkError):
         write_snapshot(_red(), tmp_path / "red")
     assert list(tmp_path.iterdir()) == [tmp_path / "red_input.png"]
+
+
+def test_a_display_says_that_it_records_and_that_it_stands_still(tmp_path: Path) -> None:
+    assert marks_of([CollectingSink()], Panel()) == []
+    recording = VideoFileSink(tmp_path / "a.mp4", 10.0)
+    assert marks_of([CollectingSink(), recording], Panel(frozen=True)) == ["recording", "frozen"]
+    recording.abandon()

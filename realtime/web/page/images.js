@@ -1,93 +1,116 @@
-// The image tab: a file in every style as small previews, and in one style in full size.
-import { addStyleButton, ask, element } from "/shared.js";
+// The image tab: a file in one style in full size, and in every style as small previews; one request at a time.
+import { addStyleButton, showChosen } from "./controls.js";
+import { announce, element, plain } from "./shared.js";
+import { UploadedImage } from "./upload.js";
 
-const PREVIEW_PX = 320, AT_ONCE = 2;
-let settings = () => ({});
+const PREVIEW_PX = 320, LONG_MS = 1000; // a request that takes longer is given up when a newer look waits
+let styles = [];
 let choose = () => {};
-let file = null;
-let round = 0; // counts images and settings: answers to an older one are not shown
-let urls = { before: "", after: "" };
+let image = null; // the image that is shown
+let current = null; // the look that was asked for last
+let wanted = null; // the look to stylize next in full size; a newer one replaces it
+let previews = []; // { style, picture } that are still to be made
+let running = null; // the AbortController of the request that is under way
+let working = false;
+let urls = [];
 
-export function startImages(getSettings, chooseStyle) {
-  [settings, choose] = [getSettings, chooseStyle];
-  element("file").addEventListener("change", (event) => show(event.target.files[0]));
+export function startImages(allStyles, chooseStyle) {
+  [styles, choose] = [allStyles, chooseStyle];
+  element("file").addEventListener("change", (event) => {
+    open(event.target.files[0]);
+    event.target.value = ""; // so that the same file can be chosen again
+  });
   const drop = element("drop");
   for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
   for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
-  drop.addEventListener("drop", (event) => { event.preventDefault(); show(event.dataTransfer.files[0]); });
-  element("image-split").addEventListener("input", (event) => element("after").style.setProperty("--split", `${event.target.value}%`));
+  drop.addEventListener("drop", (event) => { event.preventDefault(); open(event.dataTransfer.files[0]); });
+  element("image-split").addEventListener("input", showSplit);
+  addEventListener("pagehide", () => image?.close());
 }
 
+// Stylizes the image in another look, the newest of those that are asked for.
 export function stylizeAgain(look) {
-  if (!file) return;
-  showChosen(look);
-  stylizeFull(look);
+  if (image && !element("result").hidden && JSON.stringify(look) === JSON.stringify(current)) return;
+  current = wanted = { ...look };
+  showChosen(element("previews"), look.style);
+  if (!image) return;
+  const late = running;
+  setTimeout(() => { if (wanted && late === running) late?.abort(); }, LONG_MS);
+  work();
 }
 
-async function show(chosen) {
-  if (!chosen) return;
-  file = chosen;
+function open(file) {
+  if (!file) return;
+  running?.abort();
+  image?.close();
+  image = new UploadedImage(file);
   element("result").hidden = true;
   element("previews").replaceChildren();
-  const { look, styles } = settings();
-  await stylizeFull(look);
-  const small = await shrunk(chosen);
-  const mine = round;
-  const waiting = styles.map((style) => ({ style, image: addStyleButton(element("previews"), style, choose) }));
-  showChosen(look);
-  const work = async () => {
-    for (let next = waiting.shift(); next && mine <= round && file === chosen; next = waiting.shift()) {
-      try {
-        next.image.src = URL.createObjectURL(await stylized(small, { ...look, style: next.style.name }, PREVIEW_PX));
-      } catch (error) { next.image.alt = error.message; }
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  previews = styles.map((style) => ({ style, picture: addStyleButton(element("previews"), style, choose) }));
+  stylizeAgain(current);
 }
 
-function showChosen(look) {
-  for (const button of element("previews").querySelectorAll("button")) {
-    button.setAttribute("aria-pressed", String(button.dataset.name === look.style));
+// Carries out what is asked for, one after the other; the image in full size goes before previews.
+async function work() {
+  if (working) return;
+  working = true;
+  while (wanted || previews.length) {
+    running = new AbortController();
+    if (wanted) await full();
+    else await preview(previews.shift());
   }
+  running = null;
+  working = false;
 }
 
-async function stylizeFull(look) {
-  const mine = ++round;
-  element("image-notice").textContent = `Stylizing ${file.name} in ${look.style}…`;
+async function full() {
+  const [look, mine] = [wanted, image];
+  wanted = null;
+  notice(`Stylizing ${mine.file.name} in ${plain(look.style)}…`);
   try {
-    const blob = await stylized(file, look, null);
-    if (mine !== round) return;
-    for (const url of Object.values(urls)) URL.revokeObjectURL(url);
-    urls = { before: URL.createObjectURL(file), after: URL.createObjectURL(blob) };
-    element("before").src = urls.before;
-    element("after").src = urls.after;
-    await element("after").decode();
-    const { naturalWidth, naturalHeight } = element("after");
-    element("download").href = urls.after;
-    element("download").download = `${file.name.replace(/\.[^.]*$/, "")}-${look.style.replaceAll(/[:+]/g, "-")}.png`;
-    element("download").textContent = `Download the PNG, ${naturalWidth} × ${naturalHeight} px`;
-    element("result").hidden = false;
-    element("image-notice").textContent = "";
+    const blob = await mine.stylized(look, null, running.signal, notice);
+    if (mine === image) await showResult(look, blob);
+    if (!wanted) notice("");
   } catch (error) {
-    if (mine === round) element("image-notice").textContent = `The image cannot be stylized: ${error.message}.`;
+    if (running.signal.aborted) return;
+    notice(`The image cannot be stylized: ${error.message}.`);
+    previews = [];
+    element("previews").replaceChildren();
   }
 }
 
-async function stylized(content, look, maxSide) {
-  const query = new URLSearchParams({ style: look.style, strength: String(look.strength), keep_colors: String(look.keep_colors) });
-  if (maxSide) query.set("max_side", String(maxSide));
-  const answer = await ask(`/api/image?${query}`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: content });
-  return answer.blob();
+async function preview({ style, picture }) {
+  try {
+    const blob = await image.stylized({ ...current, style: style.name }, PREVIEW_PX, running.signal, notice);
+    picture.src = URL.createObjectURL(blob);
+    picture.addEventListener("load", () => URL.revokeObjectURL(picture.src), { once: true });
+    notice("");
+  } catch (error) {
+    if (!running.signal.aborted) picture.alt = error.message;
+    else if (picture.isConnected) previews.unshift({ style, picture }); // it had to make way
+  }
 }
 
-// A small copy for the previews, so that a large file is not sent once for each style; a kind that the browser cannot read is sent as it is.
-async function shrunk(original) {
-  try {
-    const bitmap = await createImageBitmap(original);
-    const scale = Math.min(1, PREVIEW_PX / Math.max(bitmap.width, bitmap.height));
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale))];
-    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    return await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-  } catch { return original; }
+async function showResult(look, blob) {
+  for (const url of urls) URL.revokeObjectURL(url);
+  urls = [URL.createObjectURL(image.file), URL.createObjectURL(blob)];
+  [element("before").src, element("after").src] = urls;
+  await element("after").decode();
+  const comparable = await element("before").decode().then(() => true, () => false); // browsers do not show TIFF or HEIC
+  if (!comparable) element("before").src = urls[1];
+  element("image-split-label").hidden = !comparable;
+  const { naturalWidth, naturalHeight } = element("after");
+  element("download").href = urls[1];
+  element("download").download = `${image.file.name.replace(/\.[^.]*$/, "")}-${look.style.replaceAll(/[:+]/g, "-")}.png`;
+  element("download").textContent = `Download the PNG, ${naturalWidth} × ${naturalHeight} px`;
+  element("result").hidden = false;
+  announce(`Stylized in ${plain(look.style)}`);
 }
+
+function showSplit() {
+  const share = element("image-split").value;
+  element("image-split").setAttribute("aria-valuetext", `${share} % original`);
+  element("after").style.setProperty("--split", `${share}%`);
+}
+
+export function notice(words) { element("image-notice").textContent = words; }

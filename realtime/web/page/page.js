@@ -1,101 +1,88 @@
-// The settings, the list of styles, the tabs and the keys; a change goes to the tab that is open.
-import { startImages, stylizeAgain } from "/images.js";
-import { startLive, stopLive, tell, live } from "/live.js";
-import { addStyleButton, ask, element } from "/shared.js";
+// The page: joins the controls of the look with what shows images, live or one by one; tabs, keys, who may do what.
+import * as controls from "./controls.js";
+import { notice as imageNotice, startImages, stylizeAgain } from "./images.js";
+import { live, source, startLive, stopLive, tell } from "./live.js";
+import * as kept from "./settings.js";
+import { announce, ask, element, say } from "./shared.js";
+import "./stage.js";
 
-const look = { style: "", strength: 1, keep_colors: false };
-let styles = [];
+const faults = [];
+const fromAddress = kept.readAddress(location.search, faults);
+const own = { ...kept.readStorage(), ...fromAddress }; // what was chosen here: by hand, at an earlier visit, or in the address
+const inAddress = new Set(Object.keys(kept.pick(fromAddress, kept.LOOK))); // settings that were not chosen at an earlier visit
+let forShow = fromAddress.tab === "image" ? {} : kept.pick(fromAddress, kept.LOOK); // what the show has yet to be told
 let tab = "live";
+let commands = true; // whether this visitor may command the show
+let show = {}; // the look of the show
 
-function selected() {
-  const blend = element("blend").value;
-  if (!blend || blend === look.style) return look.style;
-  const share = element("blend-share").value / 100;
-  if (share <= 0) return look.style;
-  return share >= 1 ? blend : `${look.style}:${(1 - share).toFixed(2)}+${blend}:${share.toFixed(2)}`;
-}
+const commandsNow = () => tab === "image" || source() === "send" || commands;
 
 function changed(change) {
-  if (tab === "live") tell({ look: change });
-  else stylizeAgain({ ...look, style: selected() });
+  Object.assign(own, change);
+  for (const name of Object.keys(change)) inAddress.add(name);
+  kept.keep(own, inAddress);
+  if (tab === "image") stylizeAgain(controls.look);
+  else if (!tell({ look: change }) && source() === "view") Object.assign(forShow, change);
 }
 
-function choose(name) {
-  look.style = name;
-  showStyle();
-  changed({ style: selected() });
+// Takes what the server says of itself before it shows anything.
+function found(state) {
+  commands = state.role === "operator" || state.open_stage;
+  show = state.look;
+  showRights();
 }
 
-function showStyle() {
-  const list = element("styles");
-  for (const button of list.querySelectorAll("button")) {
-    const chosen = button.dataset.name === look.style;
-    if (chosen && button.getAttribute("aria-pressed") !== "true") scrollTo(list, button);
-    button.setAttribute("aria-pressed", String(chosen));
+// Takes the settings of what is shown: the show, or this visitor's own camera.
+function stateCame(state) {
+  if (state.sends !== (source() === "send")) return;
+  if (!state.sends) show = state.look;
+  if (controls.showLook(state.look) && commandsNow()) followed();
+  showFrozen(state.frozen);
+}
+
+// The address goes on with what others choose for the same video, so that a reload changes nothing.
+function followed() {
+  if ([...inAddress].every((name) => own[name] === controls.look[name])) return;
+  Object.assign(own, kept.pick(controls.look, [...inAddress]));
+  kept.keep(own, inAddress);
+}
+
+// Tells a new connection what was chosen before.
+function opened(restarted) {
+  const look = source() === "send" ? kept.pick(own, kept.LOOK) : commands ? lookForShow(restarted) : {};
+  if (Object.keys(look).length) {
+    controls.showLook(look, true);
+    controls.expect(look);
+    tell({ look });
   }
+  tell({ split: element("split").value / 100 });
 }
 
-// Scrolls a list, but not the page, until something in it is seen whole.
-function scrollTo(list, inside) {
-  const below = inside.offsetTop + inside.offsetHeight - list.clientHeight;
-  list.scrollTop = Math.max(below, Math.min(list.scrollTop, inside.offsetTop));
+// The show of a server that started anew goes on as it was; another gets what the address asks for, and what was chosen
+// while the page was not connected.
+function lookForShow(restarted) {
+  const look = restarted ? controls.look : forShow;
+  forShow = {};
+  return kept.pick(look, kept.LOOK);
 }
 
-// Hides the styles whose names do not contain what was typed; returns the first of the others.
-function find() {
-  const plain = (text) => text.toLowerCase().replace(/[_-]/g, " ").trim();
-  const typed = plain(element("find").value);
-  const items = [...element("styles").children];
-  for (const item of items) item.hidden = !plain(item.firstChild.dataset.name).includes(typed);
-  return items.find((item) => !item.hidden);
+function showFrozen(frozen) {
+  const button = element("freeze");
+  if ((button.getAttribute("aria-pressed") === "true") !== frozen) announce(frozen ? "Frozen" : "Moving");
+  button.setAttribute("aria-pressed", String(frozen));
 }
 
-function addStyles() {
-  for (const style of styles) {
-    const image = addStyleButton(element("styles"), style, choose);
-    image.loading = "lazy";
-    image.src = `/api/styles/${style.number}.jpg`;
-    if (style.blends) element("blend").append(new Option(style.name.replaceAll("_", " "), style.name));
-  }
-}
-
-function slider(id, name) {
-  const input = element(id);
-  input.addEventListener("input", () => {
-    look[name] = input.value / 100;
-    showValues();
-    changed({ [name]: look[name] });
-  });
-}
-
-function showValues() {
-  element("strength-value").textContent = `${element("strength").value} %`;
-  element("smoothing-value").textContent = `${element("smoothing").value} %`;
-}
-
-// Shows the settings that the server has; a control that is being moved is left alone.
-export function showState(state) {
-  if (!state.look) return;
-  const first = state.look.style.split("+")[0].split(":")[0];
-  if (styles.some((style) => style.name === first)) look.style = first;
-  if (!state.look.style.includes("+") && element("blend").value && document.activeElement !== element("blend-share")) {
-    element("blend").value = "";
-    element("blend-share").disabled = true;
-  }
-  for (const name of ["strength", "smoothing"]) {
-    const input = element(name);
-    if (document.activeElement !== input || !input.matches(":active")) input.value = Math.round(state.look[name] * 100);
-  }
-  look.strength = state.look.strength;
-  look.keep_colors = element("keep-colors").checked = state.look.keep_colors;
-  element("mirror").checked = state.look.mirror;
-  element("freeze").setAttribute("aria-pressed", String(Boolean(state.frozen)));
-  showStyle();
-  showValues();
+// A visitor who may not command the show sees why instead of its controls.
+function showRights() {
+  const may = commandsNow();
+  element("rights").hidden = may;
+  for (const each of document.querySelectorAll(".for-commands")) each.hidden = !may;
 }
 
 function openTab(name) {
   tab = name;
+  own.tab = name === "live" ? undefined : name;
+  kept.keep(own, inAddress);
   for (const each of ["live", "image"]) {
     element(each).hidden = each !== name;
     const button = element(`tab-${each}`);
@@ -103,8 +90,21 @@ function openTab(name) {
     button.tabIndex = each === name ? 0 : -1;
   }
   for (const each of document.querySelectorAll(".live-only")) each.hidden = name !== "live";
-  if (name === "live") startLive(element("source").value);
-  else stopLive();
+  if (name === "live") openSource(element("source").value);
+  else {
+    stopLive();
+    controls.showLook({ ...show, ...kept.pick(own, kept.LOOK) }, true);
+    stylizeAgain(controls.look);
+  }
+  showRights();
+}
+
+function openSource(name) {
+  for (const each of document.querySelectorAll(".for-camera")) each.hidden = name !== "send";
+  kept.keepSource(name);
+  startLive(name);
+  controls.showLook(name === "send" ? { ...show, ...kept.pick(own, kept.LOOK) } : show, true);
+  showRights();
 }
 
 function listen() {
@@ -118,61 +118,77 @@ function listen() {
       element(`tab-${other}`).focus();
     });
   }
-  slider("strength", "strength");
-  element("smoothing").addEventListener("input", (event) => { showValues(); tell({ look: { smoothing: event.target.value / 100 } }); });
-  element("split").addEventListener("input", (event) => tell({ split: event.target.value / 100 }));
-  element("blend").addEventListener("change", (event) => {
-    element("blend-share").disabled = !event.target.value;
-    changed({ style: selected() });
+  element("split").addEventListener("input", (event) => {
+    controls.showShare("split", event.target.value / 100);
+    tell({ split: event.target.value / 100 });
   });
-  element("blend-share").addEventListener("input", () => changed({ style: selected() }));
-  element("keep-colors").addEventListener("change", (event) => { look.keep_colors = event.target.checked; changed({ keep_colors: look.keep_colors }); });
-  element("mirror").addEventListener("change", (event) => tell({ look: { mirror: event.target.checked } }));
-  element("find").addEventListener("input", find);
-  element("find").addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" && event.key !== "Escape") return;
-    const first = find();
-    if (event.key === "Enter" && first && element("find").value) choose(first.firstChild.dataset.name);
-    element("find").value = "";
-    find();
-    element("find").blur();
+  element("freeze").addEventListener("click", () => tell({ command: "freeze" }));
+  element("source").addEventListener("change", (event) => openSource(event.target.value));
+  element("camera").addEventListener("change", () => startLive("send"));
+  element("size").addEventListener("change", (event) => {
+    own.size = event.target.value;
+    kept.keep(own, inAddress);
+    startLive("send");
   });
   document.addEventListener("keydown", pressed);
+  leaveSelects();
+  addEventListener("pagehide", () => kept.keep(own, inAddress, true));
+  addEventListener("pageshow", (event) => { if (event.persisted) openTab(tab); });
 }
 
+// A list that was chosen from by mouse or touch would keep the keys, space among them, to itself.
+function leaveSelects() {
+  let pointed = false;
+  document.addEventListener("pointerdown", () => { pointed = true; }, true);
+  document.addEventListener("keydown", () => { pointed = false; }, true);
+  document.addEventListener("change", (event) => { if (pointed && event.target.matches("select")) event.target.blur(); });
+}
+
+const KEYS = {
+  n: () => controls.step(1), ArrowRight: () => controls.step(1), p: () => controls.step(-1), ArrowLeft: () => controls.step(-1),
+  "]": () => controls.strengthen(0.1), "[": () => controls.strengthen(-0.1),
+  c: () => element("keep-colors").click(), l: () => element("find").focus(),
+};
+const LIVE_KEYS = { m: "mirror", " ": "freeze" };
+const STAGE_KEYS = { s: "snapshot", r: "record", f: "full-screen" };
+
 function pressed(event) {
-  if (tab !== "live" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.matches("input, select, button, a, summary") && (event.key === " " || event.key.startsWith("Arrow"))) return;
   if (event.target.matches("select, [type=search]")) return;
-  const commands = {
-    n: "next_style", ArrowRight: "next_style", p: "previous_style", ArrowLeft: "previous_style",
-    "]": "strength_up", "[": "strength_down", c: "keep_colors", m: "mirror", " ": "freeze",
-  };
-  const buttons = { s: "snapshot", r: "record", f: "full-screen" };
-  if (/^[1-9]$/.test(event.key)) tell({ select: Number(event.key) });
-  else if (commands[event.key]) tell({ command: commands[event.key] });
-  else if (buttons[event.key]) element(buttons[event.key]).click();
-  else if (event.key === "l") element("find").focus();
+  if (tab === "live" && STAGE_KEYS[event.key]) element(STAGE_KEYS[event.key]).click();
+  else if (!commandsNow()) return;
+  else if (tab === "live" && LIVE_KEYS[event.key]) element(LIVE_KEYS[event.key]).click();
+  else if (/^[1-9]$/.test(event.key)) controls.chooseNumber(Number(event.key));
+  else if (Object.hasOwn(KEYS, event.key)) KEYS[event.key]();
   else return;
   event.preventDefault();
 }
 
 async function start() {
-  if (location.search) history.replaceState(null, "", "/"); // the token is in a cookie by now, and need not be seen
+  kept.keep(own, inAddress, true); // and the token, which is in a cookie by now, need not be seen
   listen();
-  startImages(() => ({ look: { ...look, style: selected() }, styles }), choose);
-  live.onState = showState;
-  try {
-    styles = (await (await ask("/api/styles")).json()).styles;
-    const state = await (await ask("/api/state")).json();
-    addStyles();
-    element("source").options[0].textContent = `the server’s ${state.source}`;
-    showState(state);
-  } catch (error) {
-    element("notice").textContent = `The page cannot start: ${error.message}.`;
-    return;
+  Object.assign(live, { onFound: found, onState: stateCame, onOpen: opened });
+  const { styles } = await (await ask("/api/styles")).json();
+  for (const style of styles) style.thumbnail = `/api/styles/${style.number}.jpg`;
+  const state = await (await ask("/api/state")).json();
+  controls.startControls(styles, changed);
+  for (const settings of [own, fromAddress]) {
+    if (!settings.style || controls.isKnown(settings.style)) continue;
+    faults.push(`there is no style ${settings.style}`);
+    delete settings.style;
+    delete forShow.style;
+    inAddress.delete("style");
   }
-  openTab(tab);
+  startImages(styles, controls.choose);
+  element("source").options[0].textContent = `the server’s ${state.source}`;
+  if ([...element("size").options].some((option) => option.value === own.size)) element("size").value = own.size;
+  element("source").value = kept.readSource();
+  controls.showShare("split", element("split").value / 100);
+  found(state);
+  controls.showLook(state.look, true);
+  openTab(own.tab ?? "live");
+  if (faults.length) (tab === "live" ? say : imageNotice)(faults[0]);
 }
 
-start();
+start().catch((error) => { element("notice").textContent = `The page cannot start: ${error.message}.`; });

@@ -1,24 +1,47 @@
-// What all parts of the page use: its elements, requests to the server, and buttons for styles.
-export const element = (id) => document.getElementById(id);
+// What all parts of the page use: its elements, requests to the server, words to the visitor, and downloads.
+const SAID_MS = 2500, PATIENCE_MS = 10_000;
+let saidTimer = 0;
 
-export async function ask(path, options) {
-  const answer = await fetch(path, options).catch(() => { throw new Error("the server cannot be reached; when it runs again, reload this page"); });
-  if (answer.ok) return answer;
-  const { error } = await answer.json().catch(() => ({})); // not JSON: the status says it
-  throw new Error(error || `the server answered ${answer.status}`);
+export const element = (id) => document.getElementById(id);
+export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const plain = (name) => name.replaceAll("_", " ");
+
+// Why a request came to nothing; the status is 0 where no server answered.
+export class RequestError extends Error {
+  constructor(words, status, retryAfterS = 0) {
+    super(words);
+    [this.status, this.retryAfterS] = [status, retryAfterS];
+  }
 }
 
-// Adds a button for a style to a list, and returns its image, which is still empty.
-export function addStyleButton(list, style, chosen) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.dataset.name = style.name;
-  const image = document.createElement("img");
-  image.alt = "";
-  button.append(image, style.name.replaceAll("_", " "));
-  button.addEventListener("click", () => chosen(style.name));
-  const item = document.createElement("li");
-  item.append(button);
-  list.append(item);
-  return image;
+export async function ask(path, { limitMs = PATIENCE_MS, signal, ...options } = {}) {
+  const signals = [AbortSignal.timeout(limitMs), ...(signal ? [signal] : [])];
+  const answer = await fetch(path, { ...options, signal: AbortSignal.any(signals) }).catch((error) => {
+    if (signal?.aborted) throw error; // given up by the page itself
+    throw new RequestError("the server cannot be reached", 0);
+  });
+  if (answer.ok) return answer;
+  const { error } = await answer.json().catch(() => ({})); // not JSON: the status says it
+  throw new RequestError(error || `the server answered ${answer.status}`, answer.status, Number(answer.headers.get("Retry-After")) || 0);
+}
+
+export const asJson = (message) => (
+  { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(message) });
+
+// A few words over the video for a moment, read out by screen readers.
+export function say(words) {
+  element("said").textContent = words;
+  clearTimeout(saidTimer);
+  saidTimer = setTimeout(() => { element("said").textContent = ""; }, SAID_MS);
+}
+
+// Words for screen readers only: what others see for themselves.
+export function announce(words) { element("spoken").textContent = words; }
+
+export function download(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

@@ -25,7 +25,7 @@ def _network(family: str) -> StyleNetwork:
 
 
 @pytest.mark.parametrize("family", ["fast", "transformer"])
-@pytest.mark.parametrize("size_wh", [(512, 384), (401, 275), (333, 130)])
+@pytest.mark.parametrize("size_wh", [(512, 384), (401, 275), (390, 130)])
 @torch.inference_mode()
 def test_parts_give_the_image_of_the_whole(family: str, size_wh: tuple[int, int]) -> None:
     network, image = _network(family), noise(size_wh)
@@ -81,3 +81,24 @@ def test_only_sums_are_in_double_precision() -> None:
     with torch.inference_mode(), noted:
         stylize_in_tiles(network, image, network.style_vectors[:1], 32)
     assert 0 < noted.largest <= 8, "a value for each channel"
+
+
+@torch.inference_mode()
+def test_what_one_part_sees_is_stylized_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, seen = _network("fast"), []
+    assert isinstance(network, FastNet)
+    network.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].shape[2:]))
+    image, told = noise((384, 200)), []
+    parts = stylize_in_tiles(network, image, network.style_vectors[:1], 128, lambda *passes: told.append(passes))
+    assert seen == [torch.Size([200, 384])]
+    assert told == [(1, 1)]
+    whole = network(torch.from_numpy(image).permute(2, 0, 1)[None].float(), network.style_vectors[:1])
+    assert np.array_equal(parts, whole[0].clamp(0, 255).round().byte().permute(1, 2, 0).numpy())
+
+
+@torch.inference_mode()
+def test_progress_reaches_what_it_said_at_the_beginning() -> None:
+    network, told = _network("fast"), []
+    assert isinstance(network, FastNet)
+    stylize_in_tiles(network, noise((500, 200)), network.style_vectors[:1], 128, lambda *passes: told.append(passes))
+    assert [done for done, _ in told] == list(range(1, told[0][1] + 1))

@@ -426,3 +426,10 @@ def test_a_style_of_another_size_than_its_network_is_refused(tmp_path: Path) -> 
     tensors = {"style_vectors": torch.zeros(1, 7)}
     header = {**_header(path), "content_hash": content_hash(tensors)}
     assert "style_vectors" in _refusal(_safetensors(path, header, tensors))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_a_checkpoint_may_be_read_by_whom_other_new_files_may_be_read(tmp_path: Path) -> None:
+    path = _saved(tmp_path / "a.safetensors", _fast())
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -146,7 +146,7 @@ class Session:
 
     def disable_fallback(self) -> None: ...
 
-    def run(self, _: object, inputs: dict[str, Any]) -> list[Any]:
+    def run(self, _: object, inputs: dict[str, Any], *__: object) -> list[Any]:
         return [inputs["frames"]]
 
 

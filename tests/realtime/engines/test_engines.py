@@ -569,7 +569,7 @@ def test_tensorrt_gets_batches_and_sizes_that_its_engine_is_built_for(
         def get_providers(self) -> list[str]:
             return list(PROVIDERS)
 
-        def run(self, _: object, inputs: dict[str, NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        def run(self, _: object, inputs: dict[str, NDArray[np.uint8]], *__: object) -> list[NDArray[np.uint8]]:
             assert len(inputs["style"]) == len(inputs["frames"])
             counts.append(len(inputs["frames"]))
             return [inputs["frames"]]
@@ -616,7 +616,7 @@ def test_a_gpu_without_fp16_files_is_given_those_in_fp32_and_a_full_one_says_so(
         def get_providers(self) -> list[str]:
             return ["CUDAExecutionProvider"]
 
-        def run(self, _: object, inputs: dict[str, NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        def run(self, _: object, inputs: dict[str, NDArray[np.uint8]], *__: object) -> list[NDArray[np.uint8]]:
             if inputs["frames"].shape[1] <= 16:
                 return [inputs["frames"]]
             raise RuntimeError("BFCArena::AllocateRawInternal: Failed to allocate memory for requested buffer")

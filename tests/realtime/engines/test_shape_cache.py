@@ -243,3 +243,23 @@ def test_who_waits_for_a_worker_of_a_key_that_is_dropped_gets_a_new_one() -> Non
 def _take(cache: ShapeCache[str, list[str]], key: str) -> None:
     with cache.taken(key) as worker:
         assert worker == [key]
+
+
+def test_what_was_lent_without_being_prepared_can_be_dropped() -> None:
+    made: list[str] = []
+
+    def make(key: str) -> list[Callable[[], str]]:
+        made.append(key)
+        return [lambda: key]
+
+    cache: ShapeCache[str, str] = ShapeCache(make, lambda *_: None)
+    cache.prepare("often")
+    for key in ("once", "often"):
+        with cache.taken(key):
+            pass
+    assert (cache.was_prepared("often"), cache.was_prepared("once")) == (True, False)
+    cache.drop_unprepared()
+    for key in ("often", "once"):
+        with cache.taken(key):
+            pass
+    assert made == ["often", "once", "once"]

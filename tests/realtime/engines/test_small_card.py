@@ -18,11 +18,9 @@ from realtime.frame import Image
 from realtime.live import Pipeline, Stages
 from realtime.look import Look
 from realtime.media.codecs import find_encoder
-from realtime.media.image_file import StillImage, encode_still
 from realtime.options import EngineOptions, LookOptions, RunOptions
 from realtime.style_catalogue import Catalogue
 from realtime.videos.stylize_video import VideoJob, make_videos
-from realtime.web.uploads import stylize_upload
 
 CARD_PIXELS = 70_000
 LOOK = Look(STYLE, 1.0, keep_colors=False, smoothing=0.0)
@@ -64,8 +62,8 @@ def test_live_video_and_page_beside_each_other(
     assert sink.indices == list(range(8))
     page: EngineStage[None] = EngineStage(engine, prepares=False)
     for size_wh in islice(cycle([(300, 220), (64, 48), (500, 400), (123, 77)]), 8):
-        upload = encode_still(StillImage(noise(size_wh)), ".png")
-        assert stylize_upload(upload, page, LOOK, None)
+        image = noise(size_wh)[None]
+        assert (page.stylize(image, STYLE, 1.0) == 255 - image).all()
     page.abort()
     assert card.most <= CARD_PIXELS
 

@@ -5,6 +5,8 @@ Must not need a source or an engine.
 
 import logging
 import os
+import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from fakes import BLUE, GREEN, RED, difference, make_stylized, noise, read_clip,
 from neural_style.atomic_file import partial_path
 from realtime.errors import SinkError
 from realtime.frame import Image
+from realtime.media.video_reader import VideoReader
+from realtime.output_names import lock_path
 from realtime.sinks.video_file import VideoFileSink
 
 
@@ -103,12 +107,12 @@ def test_a_frame_of_another_shape_does_not_end_the_recording(tmp_path: Path) -> 
     assert len(read_clip(tmp_path / "out.mp4").images) == 4
 
 
-def test_while_it_is_written_only_a_hidden_file_is_there(tmp_path: Path) -> None:
+def test_while_it_is_written_only_hidden_files_are_there(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     sink = VideoFileSink(path, 10.0)
     for index in range(5):
         sink.write(make_stylized(noise(seed=index), index, index / 10))
-        assert list(tmp_path.iterdir()) == [partial_path(path)]
+        assert sorted(tmp_path.iterdir()) == sorted([partial_path(path), lock_path(path)])
     assert partial_path(path).name.startswith(".")
     sink.close()
     assert list(tmp_path.iterdir()) == [path]
@@ -124,7 +128,7 @@ def test_without_a_frame_there_is_no_file(tmp_path: Path, end: str) -> None:
 def test_an_older_recording_is_replaced_only_by_a_whole_one(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     path.write_bytes(b"older")
-    sink = VideoFileSink(path, 10.0)
+    sink = VideoFileSink(path, 10.0, overwrite=True)
     sink.write(make_stylized(solid(RED)))
     assert path.read_bytes() == b"older"
     sink.close()
@@ -179,8 +183,7 @@ def test_a_folder_that_vanishes_is_told_at_the_end(tmp_path: Path) -> None:
     folder.mkdir()
     sink = VideoFileSink(folder / "out.mp4", 10.0)
     sink.write(make_stylized(solid(RED)))
-    partial_path(folder / "out.mp4").unlink()
-    folder.rmdir()
+    shutil.rmtree(folder)
     with pytest.raises(SinkError, match="cannot be written"):
         sink.close()
 
@@ -213,3 +216,103 @@ def test_recording_does_not_change_the_image(tmp_path: Path) -> None:
     kept = image.copy()
     _record(tmp_path / "out.mp4", [image])
     assert np.array_equal(image, kept)
+
+
+def test_a_recording_that_is_there_is_not_replaced_unasked(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"older")
+    with pytest.raises(SinkError, match="is there already; use --overwrite"):
+        VideoFileSink(path, 10.0)
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("out.mp4", b"older")]
+
+
+def test_what_came_to_be_there_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    sink = VideoFileSink(path, 10.0)
+    sink.write(make_stylized(noise()))
+    path.write_bytes(b"of another program")
+    assert f"wrote {tmp_path / 'out_2.mp4'}: 1 frames" in sink.close()
+    assert path.read_bytes() == b"of another program"
+    assert len(read_clip(tmp_path / "out_2.mp4").images) == 1
+
+
+def test_two_recordings_do_not_write_one_file(tmp_path: Path) -> None:
+    first = VideoFileSink(tmp_path / "out.mp4", 10.0)
+    with pytest.raises(SinkError, match=rf"process {os.getpid()} is writing it"):
+        VideoFileSink(tmp_path / "out.mp4", 10.0)
+    first.write(make_stylized(noise()))
+    first.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+def test_a_recording_plays_while_it_is_written(tmp_path: Path, suffix: str) -> None:
+    sink = VideoFileSink(tmp_path / f"out{suffix}", 10.0)
+    for index in range(35):
+        sink.write(make_stylized(noise(seed=index), index, index / 10))
+    assert len(read_clip(partial_path(tmp_path / f"out{suffix}")).images) >= 20
+    sink.close()
+    assert len(read_clip(tmp_path / f"out{suffix}").images) == 35
+    content = (tmp_path / f"out{suffix}").read_bytes()
+    assert b"moof" not in content[:64], "an ordinary file, not one of fragments"
+
+
+def test_a_disk_that_fills_up_ends_a_recording_that_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = iter([10**9, 10**9, 1000])
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": next(free)})())
+    monkeypatch.setattr("realtime.sinks.video_file._SPACE_CHECKED_EVERY_S", -1.0)
+    sink = VideoFileSink(tmp_path / "out.mp4", 10.0)
+    sink.write(make_stylized(noise()))
+    with pytest.raises(SinkError, match="No space left on device"):
+        sink.write(make_stylized(noise(), 1, 0.1))
+    assert "kept the 1 frames" in sink.abandon()
+    assert len(read_clip(tmp_path / "out.incomplete.mp4").images) == 1
+
+
+def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    with pytest.raises(SinkError, match="No space left on device"):
+        VideoFileSink(tmp_path / "out.mp4", 10.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [0, 100, 20_000])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_write_that_fails_is_told_and_what_can_be_played_is_kept(tmp_path: Path, limit: int, suffix: str) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    sink = VideoFileSink(tmp_path / f"out{suffix}", 10.0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(SinkError, match="File too large"):
+            for index in range(60):
+                sink.write(make_stylized(noise((320, 240), seed=index), index, index / 10))
+        line = sink.abandon()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    kept = tmp_path / f"out.incomplete{suffix}"
+    assert list(tmp_path.iterdir()) == ([kept] if line else [])
+    if line:
+        assert line == f"kept what was recorded before the error as {kept}"
+        with closing(VideoReader(kept)) as reader:
+            assert len(list(reader.frames())) > 0
+    assert bool(line) or limit < 20_000
+
+
+def test_a_recording_that_cannot_be_ended_is_kept_as_far_as_it_plays(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before, path = resource.getrlimit(resource.RLIMIT_FSIZE), tmp_path / "out.mp4"
+    sink = VideoFileSink(path, 10.0)
+    for index in range(25):
+        sink.write(make_stylized(noise((320, 240), seed=index), index, index / 10))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (partial_path(path).stat().st_size, before[1]))
+    try:
+        with pytest.raises(SinkError, match="what was recorded until then is kept as") as failed:
+            sink.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    kept = tmp_path / "out.incomplete.mp4"
+    assert str(failed.value).endswith(str(kept))
+    assert list(tmp_path.iterdir()) == [kept]
+    with closing(VideoReader(kept)) as reader:
+        assert len(list(reader.frames())) > 10

@@ -107,3 +107,28 @@ def test_a_device_is_no_output(folder: Path) -> None:
 def test_standard_output_takes_one_style(folder: Path) -> None:
     with pytest.raises(OptionError, match="one style, got 2"):
         _tasks(folder, "-", output="-", styles="a,b")
+
+
+def test_names_that_only_differ_by_their_ending_stay_apart_and_that_is_said(tmp_path: Path) -> None:
+    for name in ("IMG_1.HEIC", "IMG_1.JPG", "IMG_2.HEIC", "a.avi", "a.flv", "a.mp4", "b.gif"):
+        (tmp_path / name).write_bytes(b"-")
+    said: list[str] = []
+    tasks = find_tasks([str(tmp_path)], str(tmp_path / "out"), ["s"], False, said.append)
+    names = {task.source.name: task.targets[0].name for task in tasks if task.source is not None}
+    assert names == {
+        "IMG_1.HEIC": "IMG_1.HEIC.jpg",
+        "IMG_1.JPG": "IMG_1.JPG.jpg",
+        "IMG_2.HEIC": "IMG_2.jpg",
+        "a.avi": "a.avi.mp4",
+        "a.flv": "a.flv.mp4",
+        "a.mp4": "a.mp4",
+        "b.gif": "b.mp4",
+    }
+    assert said == ["IMG_1.HEIC becomes IMG_1.HEIC.jpg and 3 more: another input has the name without its ending"]
+
+
+@pytest.mark.parametrize("inputs", [["in"], ["in/a.jpg", "in/b.mp4"]])
+def test_several_files_do_not_become_a_folder_that_is_called_like_a_file(inputs: list[str], folder: Path) -> None:
+    with pytest.raises(OptionError, match=r"out\.mp4: several files become a folder; write .*out\.mp4/"):
+        _tasks(folder, *inputs, output="out.mp4")
+    assert len(_tasks(folder, *inputs, output="out.mp4/")) >= 2

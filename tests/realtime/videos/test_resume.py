@@ -1,5 +1,6 @@
 """Tests of the folder beside a video: private or kept, and what another run finds in it."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -18,7 +19,8 @@ JOB = {"style": ["candy"], "strength": 1.0}
 def add_piece(folder: WorkFolder, number: int) -> None:
     encoded, record = segment_paths(folder.path, number)
     encoded.write_bytes(b"images")
-    record.write_text(json.dumps({"frames": 2, "durations": {str(number * 2): 1, str(number * 2 + 1): 1}}))
+    content = {"frames": 2, "durations": {str(number * 2): 1, str(number * 2 + 1): 1}}
+    record.write_text(json.dumps(content | {"sha256": hashlib.sha256(b"images").hexdigest()}))
 
 
 def test_a_private_folder_goes(tmp_path: Path) -> None:
@@ -91,3 +93,36 @@ def test_folders_of_killed_processes_are_removed(tmp_path: Path) -> None:
     assert other.exists()
     assert again.path == running.path
     assert again.path.is_dir()
+
+
+DAMAGED = {
+    "an emptied record": ("00001.json", b""),
+    "a halved record": ("00001.json", b'{"frames": 2, "dura'),
+    "a record of something else": ("00001.json", b"[1, 2]"),
+    "an emptied piece": ("00001.nut", b""),
+    "a halved piece": ("00001.nut", b"ima"),
+    "an emptied state": ("00002.npz", b""),
+    "a state of something else": ("00002.npz", b"PK\x03\x04 and no more"),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), DAMAGED.values(), ids=DAMAGED.keys())
+def test_what_is_damaged_is_done_again(tmp_path: Path, name: str, content: bytes) -> None:
+    folder = WorkFolder(tmp_path / "a.mp4", JOB)
+    add_piece(folder, 0)
+    folder.save_state(1, None)
+    add_piece(folder, 1)
+    folder.save_state(2, None)
+    (folder.path / name).write_bytes(content)
+    assert len(folder.finished()) == 1
+    assert sorted(path.name for path in folder.path.iterdir()) == ["00000.json", "00000.nut", "00001.npz", "job.json"]
+
+
+def test_without_a_word_of_how_they_were_made_all_pieces_are_done_again(tmp_path: Path) -> None:
+    folder = WorkFolder(tmp_path / "a.mp4", JOB)
+    add_piece(folder, 0)
+    folder.save_state(1, None)
+    (folder.path / "job.json").write_bytes(b"")
+    again = WorkFolder(tmp_path / "a.mp4", JOB)
+    assert again.finished() == []
+    assert json.loads((again.path / "job.json").read_text()) == JOB

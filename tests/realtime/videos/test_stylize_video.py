@@ -79,6 +79,24 @@ def test_images_times_durations_and_sound_are_those_of_the_source(kind: VideoKin
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+def test_in_another_container_images_times_and_sound_are_the_same(kind: VideoKind, suffix: str, tmp_path: Path) -> None:
+    source, target = make_video(tmp_path / "in", kind), tmp_path / f"out{suffix}"
+    report, _ = run(make_job(source, target))
+    before, after = take_apart(source), take_apart(target)
+    exact = suffix == ".mov"
+    assert after.times == [time if exact else Fraction(round(time * 1000), 1000) for time in before.times]
+    assert (report.frames, report.lost, report.damaged) == (kind.count, 0, 0)
+    if exact and kind.suffix == ".mkv" and kind.sound_s:
+        assert len(after.sounds) > 10, "Opus, which MOV does not hold, was encoded anew"
+        return
+    ours = {content: time for time, content in after.sounds}
+    heard = [(time, content) for time, content in before.sounds if exact or kind.suffix == ".mkv" or time >= 0]
+    assert len(heard) == len(ours)
+    assert all(abs(ours[content] - time) <= Fraction(1, 1000) for time, content in heard)
+
+
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9", "prores", "ffv1"])
 @pytest.mark.parametrize("times", [None, VFR], ids=["constant", "variable"])
 def test_every_codec_keeps_times_and_images(codec: CodecName, times: tuple[int, ...] | None, tmp_path: Path) -> None:

@@ -1,17 +1,18 @@
 """Tests of the page in a real browser, with a fake camera: what a visitor sees and can do; without a screen."""
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import pytest
+from browser import CAMERA_WH, CHROMIUM, WAIT_MS, Tab, chromium, sample_frames, with_many_styles
 from PIL import Image as Pillow
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from neural_style.weights import SAVED_MODELS
 from realtime.controls import Command, Controls
@@ -20,10 +21,8 @@ from realtime.frame import Frame, Image
 from realtime.options import EngineOptions, LookOptions, WebOptions
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.web import WebSink
-from realtime.sources.selection import SAMPLE_CLIP
 from realtime.style_catalogue import load_catalogue
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
@@ -31,19 +30,7 @@ pytestmark = [
     pytest.mark.timeout(120, method="thread"),  # a browser that hangs cannot be interrupted, only left
 ]
 
-WAIT_MS = 20_000
-SIZE_WH = (320, 240)
 INTERVAL_S = 1 / 20
-
-
-def _frames(count: int) -> list[Image]:
-    with av.open(str(SAMPLE_CLIP)) as clip:
-        images = []
-        for frame in clip.decode(video=0):
-            images.append(np.asarray(cv2.resize(frame.to_ndarray(format="rgb24"), SIZE_WH), np.uint8))
-            if len(images) == count:
-                break
-    return images
 
 
 class Served:
@@ -56,7 +43,7 @@ class Served:
         self.controls = Controls(catalogue, 0, look)
         self.sink = WebSink(WebOptions(port=0), self.engine, catalogue, look)
         self.url = self.sink.open("sample clip", self.controls, self._send)
-        self.frames = _frames(20)
+        self.frames = sample_frames(20)
         self.number = 0
 
     def _send(self, command: Command) -> None:
@@ -91,50 +78,32 @@ def camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample clip as a camera gives it: raw YUV in a Y4M file."""
     path = tmp_path_factory.mktemp("camera") / "clip.y4m"
     with path.open("wb") as file:
-        file.write(f"YUV4MPEG2 W{SIZE_WH[0]} H{SIZE_WH[1]} F30:1 Ip A1:1 C420jpeg\n".encode())
-        for image in _frames(20):
+        file.write(f"YUV4MPEG2 W{CAMERA_WH[0]} H{CAMERA_WH[1]} F30:1 Ip A1:1 C420jpeg\n".encode())
+        for image in sample_frames(20):
             file.write(b"FRAME\n" + cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).tobytes())
     return path
 
 
 @pytest.fixture(scope="module")
 def browser(camera_file: Path) -> Iterator[Browser]:
-    arguments = [
-        "--headless",
-        "--no-sandbox",
-        "--no-zygote",
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-video-capture={camera_file}",
-    ]
-    with sync_playwright() as library:
-        opened = library.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with chromium(camera_file) as opened:
         yield opened
-        opened.close()
 
 
-class Visitor:
-    """A page in the browser, and what it complained of."""
+class Visitor(Tab):
+    """A page in the browser, while the test itself shows frames."""
 
-    def __init__(self, browser: Browser, served: Served, **context: object) -> None:
-        self.context = browser.new_context(**context)  # type: ignore[arg-type]
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type != "log" else None)
+    def __init__(self, browser: Browser, served: Served, **context: Any) -> None:
+        super().__init__(browser, served.url, **context)
         self.served = served
-        self.page.goto(served.url)
         self.page.wait_for_selector("#styles button")
 
-    def until(self, expression: str, shows: bool = True) -> None:
+    def until_shown(self, expression: str) -> None:
         """Lets the loop run until something is true in the page."""
         until_s = time.monotonic() + WAIT_MS / 1000
         while not self.page.evaluate(expression):
             assert time.monotonic() < until_s, (expression, self.page.inner_text("#notice"), self.complaints)
-            if shows:
-                self.served.show(0.1)
-            else:
-                self.page.wait_for_timeout(50)
+            self.served.show(0.1)
 
     def seen(self) -> Image:
         """What the video shows now: uint8 (H, W, 3) RGB."""
@@ -149,9 +118,8 @@ class Visitor:
 
     def close(self) -> None:
         """Leaves the page, and waits until the server knows."""
-        assert not self.complaints
         connections = self._connections()
-        self.context.close()
+        super().close()
         until_s = time.monotonic() + WAIT_MS / 1000
         while connections and self._connections() >= connections:
             assert time.monotonic() < until_s, "the server did not notice that the page was left"
@@ -169,22 +137,22 @@ def _distance(one: Image, other: Image) -> float:
 
 def test_a_visitor_sees_moving_stylized_images_and_a_click_changes_the_style(browser: Browser, served: Served) -> None:
     visitor = Visitor(browser, served)
-    visitor.until("video.videoWidth === 320 && video.getVideoPlaybackQuality().totalVideoFrames > 10")
+    visitor.until_shown("video.videoWidth === 320 && video.getVideoPlaybackQuality().totalVideoFrames > 10")
     first = visitor.seen()
-    visitor.until("video.getVideoPlaybackQuality().totalVideoFrames > 25")
+    visitor.until_shown("video.getVideoPlaybackQuality().totalVideoFrames > 25")
     assert _distance(first, visitor.seen()) > 1, "it moves"
     assert visitor.page.locator("#styles button[aria-pressed=true]").inner_text() == "candy"
     candy = visitor.seen()
     visitor.page.click("#styles button[data-name=udnie]")
     served.show(1.0)
     assert served.controls.look.style.name == "udnie"
-    visitor.until("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'udnie'")
+    visitor.until_shown("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'udnie'")
     assert _distance(candy, visitor.seen()) > 15, "another stylized image"
     visitor.page.keyboard.press("1")
-    visitor.until("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'candy'")
+    visitor.until_shown("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'candy'")
     visitor.page.evaluate("document.getElementById('strength').focus()")
     visitor.page.keyboard.press("Home")
-    visitor.until("document.getElementById('strength-value').textContent === '0 %'")
+    visitor.until_shown("document.getElementById('strength-value').textContent === '0 %'")
     served.show(0.3)
     assert served.controls.look.strength == 0.0
     visitor.page.keyboard.press("End")
@@ -198,20 +166,6 @@ def test_a_visitor_sees_moving_stylized_images_and_a_click_changes_the_style(bro
     visitor.close()
 
 
-def _with_many_styles(browser: Browser, served: Served, **context: object) -> Page:
-    """The page of a server that has 24 styles; the server behind it has twelve."""
-    page = browser.new_context(**context).new_page()  # type: ignore[arg-type]
-    names = [style.name for style in load_catalogue().styles]
-    names = [*names, *(f"another_stylized_{number}" for number in range(len(names) + 1, 25))]
-    styles = [{"number": number, "name": name, "blends": True} for number, name in enumerate(names, start=1)]
-    thumbnail = cv2.imencode(".jpg", cv2.resize(served.frames[0], (160, 120)))[1].tobytes()
-    page.route("**/api/styles", lambda route: route.fulfill(json={"styles": styles}))
-    page.route("**/api/styles/*.jpg", lambda route: route.fulfill(body=thumbnail, content_type="image/jpeg"))
-    page.goto(served.url)
-    page.wait_for_selector("#styles button")
-    return page
-
-
 def _last_style(page: Page) -> str:
     return str(page.evaluate("document.querySelector('#styles li:last-child button').dataset.name"))
 
@@ -220,7 +174,8 @@ def _last_style(page: Page) -> str:
 def test_twenty_four_styles_stay_in_a_list_that_follows_the_choice(
     browser: Browser, served: Served, width: int
 ) -> None:
-    page = _with_many_styles(browser, served, viewport={"width": width, "height": 844})
+    tab = Tab(browser, served.url, with_many_styles, viewport={"width": width, "height": 844})
+    page = tab.page
     assert page.locator("#styles button").count() == 24
     assert page.evaluate("document.getElementById('styles').offsetHeight") <= 420
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -230,29 +185,29 @@ def test_twenty_four_styles_stay_in_a_list_that_follows_the_choice(
     assert not page.evaluate(seen)
     before = page.evaluate("scrollY")
     page.evaluate(
-        f"import('/page.js').then((page) => page.showState({{look: {{style: '{_last_style(page)}', strength: 1, "
-        "smoothing: 0, keep_colors: false, mirror: false}}))"
+        f"import('/controls.js').then((controls) => controls.showLook({{style: '{_last_style(page)}', strength: 1, "
+        "smoothing: 0, keep_colors: false, mirror: false}))"
     )
     assert page.evaluate(seen)
     assert page.evaluate("scrollY") == before, "the page itself stays where it is"
-    page.context.close()
+    tab.close()
 
 
 def test_a_style_is_found_by_typing_its_name(browser: Browser, served: Served) -> None:
     visitor = Visitor(browser, served)
     page = visitor.page
-    visitor.until("video.getVideoPlaybackQuality().totalVideoFrames > 3")
+    visitor.until_shown("video.getVideoPlaybackQuality().totalVideoFrames > 3")
     page.keyboard.press("l")
     page.keyboard.type("starry")
     assert page.locator("#styles li:not([hidden])").all_inner_texts() == ["starry night"]
     served.show(0.3)
     assert served.controls.look.style.name == "candy", "letters in the field are no commands"
     page.keyboard.press("Enter")
-    visitor.until("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'starry_night'")
+    visitor.until_shown("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'starry_night'")
     assert page.locator("#styles li:not([hidden])").count() == len(load_catalogue().styles)
     assert page.evaluate("document.activeElement === document.body"), "keys are commands again"
     page.keyboard.press("1")
-    visitor.until("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'candy'")
+    visitor.until_shown("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'candy'")
     served.show(0.3)
     assert served.controls.look.style.name == "candy"
     visitor.close()
@@ -261,10 +216,10 @@ def test_a_style_is_found_by_typing_its_name(browser: Browser, served: Served) -
 def test_a_second_visitor_comes_and_goes(browser: Browser, served: Served) -> None:
     first, second = Visitor(browser, served), Visitor(browser, served)
     for visitor in (first, second):
-        visitor.until("video.getVideoPlaybackQuality().totalVideoFrames > 3")
+        visitor.until_shown("video.getVideoPlaybackQuality().totalVideoFrames > 3")
     second.close()
     before = first.page.evaluate("video.getVideoPlaybackQuality().totalVideoFrames")
-    first.until(f"video.getVideoPlaybackQuality().totalVideoFrames > {before + 10}")
+    first.until_shown(f"video.getVideoPlaybackQuality().totalVideoFrames > {before + 10}")
     first.close()
 
 
@@ -272,14 +227,14 @@ def test_snapshot_recording_and_comparison_are_made_in_the_browser(
     browser: Browser, served: Served, tmp_path: Path
 ) -> None:
     visitor = Visitor(browser, served)
-    visitor.until("video.getVideoPlaybackQuality().totalVideoFrames > 3")
+    visitor.until_shown("video.getVideoPlaybackQuality().totalVideoFrames > 3")
     with visitor.page.expect_download() as downloading:
         visitor.page.click("#snapshot")
     downloading.value.save_as(tmp_path / "snapshot.png")
     with Pillow.open(tmp_path / "snapshot.png") as snapshot:
-        assert snapshot.size == SIZE_WH
+        assert snapshot.size == CAMERA_WH
     visitor.page.click("#record")
-    visitor.until("document.getElementById('record').getAttribute('aria-pressed') === 'true'")
+    visitor.until_shown("document.getElementById('record').getAttribute('aria-pressed') === 'true'")
     served.show(1.5)
     with visitor.page.expect_download() as downloading:
         visitor.page.click("#record")
@@ -301,60 +256,14 @@ def test_a_visitor_sees_the_own_camera_stylized(browser: Browser, served: Served
     visitor = Visitor(browser, served)
     visitor.page.select_option("#size", "320x240") if visitor.page.is_visible("#size") else None
     visitor.page.select_option("#source", "send")
-    visitor.until("video.getVideoPlaybackQuality().totalVideoFrames > 5", shows=False)
+    visitor.until("video.getVideoPlaybackQuality().totalVideoFrames > 5")
     served_look = served.controls.look
     visitor.page.click("#styles button[data-name=starry_night]")
-    visitor.until(
-        "document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'starry_night'", shows=False
-    )
+    visitor.until("document.querySelector('#styles button[aria-pressed=true]').dataset.name === 'starry_night'")
     assert served.controls.look is served_look, "the server's own image is not touched"
     camera = served.frames[0].astype(float).mean()
     assert abs(visitor.seen().mean() - camera) > 1
     assert visitor.page.locator("#camera option").count() >= 1
-    visitor.close()
-
-
-def test_an_image_is_stylized_in_every_style_and_in_full_size(browser: Browser, served: Served, tmp_path: Path) -> None:
-    path = tmp_path / "holiday.jpg"
-    large = cv2.resize(served.frames[0], (1000, 750))
-    Pillow.fromarray(large).save(path, quality=95)
-    visitor = Visitor(browser, served, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    visitor.page.click("#tab-image")
-    visitor.page.set_input_files("#file", path)
-    visitor.page.wait_for_selector("#result:not([hidden])", timeout=WAIT_MS)
-    assert visitor.page.inner_text("#download") == "Download the PNG, 1000 \u00d7 750 px"
-    with visitor.page.expect_download() as downloading:
-        visitor.page.click("#download")
-    assert downloading.value.suggested_filename == "holiday-candy.png"
-    downloading.value.save_as(tmp_path / "stylized.png")
-    stylized = np.asarray(Pillow.open(tmp_path / "stylized.png"))
-    look = served.controls.look
-    expected = served.engine.stylize(np.asarray(Pillow.open(path))[None], look.style, 1.0)[0]
-    assert _distance(stylized, expected) < 0.1
-    visitor.until(
-        "[...document.querySelectorAll('#previews img')].every((image) => image.naturalWidth === 320)", shows=False
-    )
-    assert visitor.page.locator("#previews button").count() == len(load_catalogue().styles)
-    visitor.page.click("#previews button[data-name=mosaic]")
-    visitor.until("document.getElementById('download').download === 'holiday-mosaic.png'", shows=False)
-    width = visitor.page.evaluate("document.documentElement.scrollWidth")
-    assert width <= 390, "nothing sticks out on a phone"
-    visitor.close()
-
-
-def test_a_file_that_is_no_image_is_told_in_words(browser: Browser, served: Served, tmp_path: Path) -> None:
-    path = tmp_path / "notes.jpg"
-    path.write_text("no image")
-    visitor = Visitor(browser, served)
-    visitor.page.click("#tab-image")
-    visitor.page.set_input_files("#file", path)
-    visitor.until(
-        "/cannot be stylized: .*damaged or of a kind/.test(document.getElementById('image-notice').textContent)",
-        shows=False,
-    )
-    assert visitor.complaints
-    assert all("400" in complaint for complaint in visitor.complaints)
-    visitor.complaints.clear()
     visitor.close()
 
 
@@ -372,7 +281,7 @@ def test_a_camera_that_cannot_be_had_is_told_in_words(
     visitor = Visitor(browser, served)
     visitor.page.evaluate(f"void (navigator.mediaDevices.getUserMedia = async () => {{ {failure} }})")
     visitor.page.select_option("#source", "send")
-    visitor.until(f"document.getElementById('notice').textContent.includes('{words}')", shows=False)
+    visitor.until(f"document.getElementById('notice').textContent.includes('{words}')")
     visitor.close()
 
 
@@ -380,5 +289,5 @@ def test_a_page_that_gets_no_camera_without_https_says_so(browser: Browser, serv
     visitor = Visitor(browser, served)
     visitor.page.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
     visitor.page.select_option("#source", "send")
-    visitor.until("document.getElementById('notice').textContent.includes('--tls-cert')", shows=False)
+    visitor.until("document.getElementById('notice').textContent.includes('--tls-cert')")
     visitor.close()

@@ -13,7 +13,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 from web_page import Camera, Client, ColourEngine, WebPage, wait_for
 
 from realtime.controls import Action, ChangeLook, SelectStyle
-from realtime.web import webrtc
+from realtime.web import connections, webrtc
 
 GREY = (128, 128, 128)
 RED, GREEN, BLUE = ColourEngine.COLOURS
@@ -107,16 +107,17 @@ def test_messages_that_mean_nothing_are_told_and_change_nothing(page: WebPage) -
 def test_more_than_the_most_connections_are_turned_away_and_a_place_becomes_free(
     page: WebPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webrtc, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(connections, "_OPERATORS_PLACES", 0)
 
     async def work() -> None:
         first, second = Client(page), Client(page)
         assert (await first.connect()).status == 200
+        await first.until(RED)
         refused = await second.connect()
         assert refused.status == 503
         assert "try again later" in refused.json["error"]
         await second.close()
-        await first.until(RED)
         await first.close()
         await wait_for(lambda: page.ask("GET", "/api/state").json["connections"] == 0)
         third = Client(page)
@@ -138,18 +139,25 @@ def test_who_never_comes_and_who_falls_silent_is_forgotten(page: WebPage, monkey
         sdp = offer.connection.localDescription.sdp
         assert (await asyncio.to_thread(page.post, "/api/offer", {"sdp": sdp, "mode": "view"})).status == 200
         silent, talking = Client(page), Client(page)
-        await silent.connect()
-        await talking.connect()
-        for _ in range(8):
-            await talking.say({"ping": 1})
-            await asyncio.sleep(0.4)
+        for client in (silent, talking):
+            await client.connect()
+            await client.until(RED)
+        await _kill(silent)
+        await asyncio.sleep(3)
         state = await asyncio.to_thread(page.ask, "GET", "/api/state")
-        assert state.json["connections"] == 1
+        assert state.json["connections"] == 1, "a browser that is there answers what it is sent"
+        assert len(page.sink._server.connections._places) == 1  # type: ignore[union-attr]
         await talking.until(RED)
         for client in (offer, silent, talking):
             await client.close()
 
     _run(work)
+
+
+async def _kill(client: Client) -> None:
+    """Nothing is said to the server any more, as when a laptop is closed."""
+    for transport in list(vars(client.connection)["_RTCPeerConnection__iceTransports"]):
+        await transport._connection.close()
 
 
 def _candidates(sdp: str) -> set[str]:
@@ -221,9 +229,7 @@ def test_fifty_who_come_and_are_killed_leave_nothing_behind(page: WebPage, monke
         if sends:
             await client.close()
             return
-        # Killed: nothing is said to the server any more, as when a laptop is closed.
-        for transport in list(vars(client.connection)["_RTCPeerConnection__iceTransports"]):
-            await transport._connection.close()
+        await _kill(client)
         await client.close()
 
     async def work() -> None:

@@ -1,0 +1,49 @@
+// The visitor's own camera: opened in the size chosen, and listed by name.
+import { element, say } from "./shared.js";
+
+let turn = Promise.resolve(); // cameras are opened one after the other: who opens one that is open gets the size it has
+
+// Opens the camera that is chosen; null when it is not wanted any more.
+export function openCamera(isWanted) {
+  const mine = turn.then(async () => {
+    const camera = isWanted() ? await open() : null;
+    if (isWanted()) return camera;
+    closeCamera(camera);
+    return null;
+  });
+  turn = mine.catch(() => {});
+  return mine;
+}
+
+async function open() {
+  if (!navigator.mediaDevices?.getUserMedia) {
+    throw new Error("Browsers give the camera only to pages from this machine (localhost) or over HTTPS. " +
+      "Start the server with --tls-cert and --tls-key, and open its https address.");
+  }
+  const [width, height] = element("size").value.split("x").map(Number);
+  const deviceId = element("camera").value ? { exact: element("camera").value } : undefined;
+  try {
+    const camera = await navigator.mediaDevices.getUserMedia({ audio: false, video: { deviceId, width, height } });
+    const got = camera.getVideoTracks()[0].getSettings();
+    if (Math.max(got.width, got.height) !== Math.max(width, height)) say(`this camera gives ${got.width}x${got.height}`);
+    await listCameras(got.deviceId);
+    return camera;
+  } catch (error) {
+    throw new Error({
+      NotAllowedError: "The camera was refused. Allow it in the browser’s address bar, then choose “my camera” again.",
+      NotFoundError: "No camera was found. Plug one in, or watch the server’s source.",
+      OverconstrainedError: "This camera has no such size. Choose another size or camera.",
+      NotReadableError: "The camera is used by another program. Close that, then choose “my camera” again.",
+    }[error.name] || `The camera cannot be opened: ${error.message || error.name}.`);
+  }
+}
+
+export function closeCamera(camera) {
+  for (const track of camera?.getTracks() ?? []) track.stop();
+}
+
+async function listCameras(current) {
+  const cameras = (await navigator.mediaDevices.enumerateDevices()).filter((device) => device.kind === "videoinput");
+  element("camera").replaceChildren(...cameras.map((camera, index) =>
+    new Option(camera.label || `camera ${index + 1}`, camera.deviceId, false, camera.deviceId === current)));
+}

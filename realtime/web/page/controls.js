@@ -1,0 +1,173 @@
+// The controls of the look: styles, a blend of two, strength, colours. They tell what was changed, and know nothing of how images come.
+import { announce, element, plain, say } from "./shared.js";
+
+const HOLD_MS = 2000; // so long after a change older settings may still arrive from the server
+const SEVERAL = "several";
+const blend = { first: "", second: "", share: 0.5 };
+let styles = [];
+let changed = () => {};
+let asked = {}; // what was changed and has not come back from the server yet
+let askedAt = -Infinity;
+
+// Settings as they are shown; style is a name or a blend such as "candy:0.60+mosaic:0.40".
+export const look = { style: "", strength: 1, keep_colors: false, smoothing: 0.5, mirror: false };
+
+// allStyles: { name, blends, thumbnail } each; onChange takes the settings that were changed.
+export function startControls(allStyles, onChange) {
+  [styles, changed] = [allStyles, onChange];
+  for (const style of styles) {
+    const image = addStyleButton(element("styles"), style, choose);
+    image.loading = "lazy";
+    image.src = style.thumbnail;
+    if (style.blends) element("blend").append(new Option(plain(style.name), style.name));
+  }
+  for (const name of ["strength", "smoothing"]) {
+    element(name).addEventListener("input", (event) => change({ [name]: event.target.value / 100 }));
+  }
+  for (const [id, name] of [["keep-colors", "keep_colors"], ["mirror", "mirror"]]) {
+    element(id).addEventListener("change", (event) => change({ [name]: event.target.checked }));
+  }
+  element("blend").addEventListener("change", (event) => { blend.second = event.target.value; changeStyle(); });
+  element("blend-share").addEventListener("input", (event) => { blend.share = event.target.value / 100; changeStyle(); });
+  element("find").addEventListener("input", find);
+  element("find").addEventListener("keydown", found);
+}
+
+// Adds a button for a style to a list, and returns its image, which is still empty.
+export function addStyleButton(list, style, chosen) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.dataset.name = style.name;
+  const image = document.createElement("img");
+  image.alt = "";
+  button.append(image, plain(style.name));
+  button.addEventListener("click", () => chosen(style.name));
+  const item = document.createElement("li");
+  item.append(button);
+  list.append(item);
+  return image;
+}
+
+export function choose(name) {
+  blend.first = name;
+  changeStyle();
+  announce(`Style ${plain(name)}`);
+}
+
+// The style that comes so many places after the one shown.
+export function step(places) {
+  const at = styles.findIndex((style) => style.name === blend.first);
+  choose(styles[(at + places + styles.length) % styles.length].name);
+}
+
+export function chooseNumber(number) {
+  if (number <= styles.length) choose(styles[number - 1].name);
+  else say(`there are ${styles.length} styles`);
+}
+
+export function strengthen(by) {
+  change({ strength: Math.min(1, Math.max(0, Math.round((look.strength + by) * 100) / 100)) });
+}
+
+// Whether a style can be shown: a name that is known, or a blend of such.
+export const isKnown = (text) => terms(text).every(([name]) => styles.some((style) => style.name === name));
+
+function change(values) {
+  expect(values);
+  Object.assign(look, values);
+  show();
+  changed(values);
+}
+
+// Until these settings come back from the server, others that come are older ones.
+export function expect(values) {
+  Object.assign(asked, values);
+  askedAt = performance.now();
+}
+
+const cameBack = (made) => Object.entries(asked).every(([name, value]) => (
+  name === "style" ? sameStyle(made.style, value) : Math.abs(made[name] - value) < 0.005));
+
+function changeStyle() { change({ style: styleText() }); }
+
+function styleText() {
+  const { first, second, share } = blend;
+  if (!second || second === SEVERAL || second === first || share <= 0) return first;
+  return share >= 1 ? second : `${first}:${(1 - share).toFixed(2)}+${second}:${share.toFixed(2)}`;
+}
+
+// Shows settings that were made elsewhere; or returns false, as they are older than what was changed here a moment ago.
+export function showLook(made, atOnce = false) {
+  if (!atOnce && performance.now() - askedAt < HOLD_MS && !cameBack(made)) return false;
+  asked = {};
+  const before = look.style;
+  Object.assign(look, made);
+  if (!sameStyle(look.style, styleText())) readStyle(look.style);
+  show();
+  if (before && !sameStyle(before, look.style)) announce(`Style ${plain(look.style)}`);
+  return true;
+}
+
+const terms = (text) => text.split("+").map((term) => {
+  const [, name, weight] = /^(.*?)(?::([^:]*))?$/.exec(term);
+  return [name, weight === undefined ? 1 : Number(weight)];
+});
+const sameStyle = (one, other) => JSON.stringify(terms(one)) === JSON.stringify(terms(other));
+
+function readStyle(text) {
+  const [first, ...others] = terms(text);
+  blend.first = first[0];
+  blend.second = others.length > 1 ? SEVERAL : others[0]?.[0] ?? "";
+  if (others.length === 1) blend.share = others[0][1] / (first[1] + others[0][1]);
+}
+
+function show() {
+  for (const name of ["strength", "smoothing"]) showShare(name, look[name]);
+  showShare("blend-share", blend.share);
+  element("blend").value = blend.second;
+  element("blend-share").disabled = !blend.second || blend.second === SEVERAL;
+  element("keep-colors").checked = look.keep_colors;
+  element("mirror").checked = look.mirror;
+  showChosen(element("styles"), blend.first);
+}
+
+// A slider and its value in words; one that is being moved is left alone.
+export function showShare(id, share) {
+  const [input, words] = [element(id), `${Math.round(share * 100)} %`];
+  if (!input.matches(":active")) input.value = Math.round(share * 100);
+  input.setAttribute("aria-valuetext", words);
+  element(`${id}-value`).textContent = words;
+}
+
+// Marks a style in a list of buttons.
+export function showChosen(list, name) {
+  for (const button of list.querySelectorAll("button")) {
+    const chosen = button.dataset.name === name;
+    if (chosen && button.getAttribute("aria-pressed") !== "true") scrollTo(list, button);
+    button.setAttribute("aria-pressed", String(chosen));
+  }
+}
+
+// Scrolls a list, but not the page, until something in it is seen whole.
+function scrollTo(list, inside) {
+  const below = inside.offsetTop + inside.offsetHeight - list.clientHeight;
+  list.scrollTop = Math.max(below, Math.min(list.scrollTop, inside.offsetTop));
+}
+
+// Hides the styles whose names do not contain what was typed; returns the first of the others.
+function find() {
+  const easy = (text) => text.toLowerCase().replace(/[_-]/g, " ").trim();
+  const typed = easy(element("find").value);
+  const items = [...element("styles").children];
+  for (const item of items) item.hidden = !easy(item.firstChild.dataset.name).includes(typed);
+  return items.find((item) => !item.hidden);
+}
+
+function found(event) {
+  if (event.key !== "Enter" && event.key !== "Escape") return;
+  const first = find();
+  if (event.key === "Enter" && first && element("find").value) choose(first.firstChild.dataset.name);
+  element("find").value = "";
+  find();
+  element("find").blur();
+}
