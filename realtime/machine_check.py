@@ -114,7 +114,7 @@ def _on_cpu() -> list[str]:
 
 
 def _cameras() -> list[str]:
-    from realtime.sources.camera import list_cameras
+    from realtime.sources.cameras import list_cameras
 
     return list_cameras()
 

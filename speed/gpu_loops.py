@@ -10,10 +10,11 @@ import torch
 from realtime.controls import Controls
 from realtime.engines import Engine, open_engine
 from realtime.flow import EngineStage
-from realtime.live import Pipeline, Stages
+from realtime.live import Pipeline
 from realtime.options import PARALLEL_BATCHES, EngineOptions, LookOptions, RunOptions
 from realtime.sinks.null import NullSink
 from realtime.sources.video_file import VideoFileSource
+from realtime.stages import Stages
 from realtime.style_catalogue import Catalogue, open_styles
 from speed.acceptance import Requirement
 from speed.clips import first_frames

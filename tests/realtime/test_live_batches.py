@@ -8,8 +8,9 @@ from fakes import CollectingSink, FakeSource, IdentityEngine, make_catalogue
 from numpy.typing import NDArray
 
 from realtime.controls import Controls
-from realtime.live import Pipeline, Stages
+from realtime.live import Pipeline
 from realtime.options import EngineOptions, LookOptions, RunOptions
+from realtime.stages import Stages
 from realtime.stats import StatsReport
 from realtime.style import Style
 

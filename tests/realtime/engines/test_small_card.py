@@ -15,10 +15,11 @@ from realtime.controls import Controls
 from realtime.engines.torch_engine import TorchEngine
 from realtime.flow import EngineStage
 from realtime.frame import Image
-from realtime.live import Pipeline, Stages
+from realtime.live import Pipeline
 from realtime.look import Look
 from realtime.media.codecs import find_encoder
 from realtime.options import EngineOptions, LookOptions, RunOptions
+from realtime.stages import Stages
 from realtime.style_catalogue import Catalogue
 from realtime.videos.stylize_video import VideoJob, make_videos
 
