@@ -6,14 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from neural_style.atomic_file import (
-    check_replaceable,
-    forget_partial,
-    move_into_place,
-    move_to_free_name,
-    partial_path,
-    remember_partial,
-)
+from neural_style.atomic_file import forget_partial, remember_partial
 from realtime.errors import OptionError, SinkError
 
 if sys.platform == "win32":
@@ -75,34 +68,6 @@ def held_names(paths: Sequence[Path], overwrite: bool) -> Iterator[None]:
             if path.exists() and not overwrite:
                 raise SinkError(f"output {path}: is there already; use --overwrite, or choose another name")
         yield
-
-
-@contextmanager
-def whole_output(path: Path, overwrite: bool) -> Iterator[Path]:
-    """Gives a hidden name beside `path` to write to, and moves it into place when the block succeeds.
-
-    What took long is not lost where another program has made a file of that name meanwhile: both stay.
-
-    Args:
-        path: the file.
-        overwrite: whether one that is there is replaced.
-
-    Raises:
-        OSError: `path` is a folder or a device, or the move failed.
-        SinkError: there is such a file now; it stays, and the result has the name that the message says.
-    """
-    check_replaceable(path)
-    partial = partial_path(path)
-    try:
-        yield partial
-        if overwrite:
-            move_into_place(partial, path, replace=True)
-            return
-        named = move_to_free_name(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    if named != path:
-        raise SinkError(f"output {path}: another program made it during the run, and it stays; the result is {named}")
 
 
 class NameLock:

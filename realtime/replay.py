@@ -16,8 +16,9 @@ from realtime.input_recording import LookAt, read_looks
 from realtime.interrupts import INTERRUPTED
 from realtime.live import Pipeline
 from realtime.look import Look
+from realtime.media.whole_output import whole_output
 from realtime.options import PARALLEL_BATCHES, VIDEO_SUFFIXES, FileOptions, LookOptions, RunOptions
-from realtime.output_names import held_names, whole_output
+from realtime.output_names import held_names
 from realtime.show_options import ShowOptions
 from realtime.sinks.protocol import Sink, StylizedFrame
 from realtime.sinks.video_file import VideoFileSink

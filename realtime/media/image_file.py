@@ -24,7 +24,7 @@ from realtime.media.image_memory import ImageLimits, ImageNeeds, Reading, image_
 from realtime.media.image_rows import ImageRows
 from realtime.media.standard_streams import standard_input, write_standard_output
 from realtime.media.whole_image import check_whole
-from realtime.output_names import whole_output
+from realtime.media.whole_output import whole_output
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 """What is taken for an image in a folder."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 from PIL import Image as Pillow
 
-from realtime.errors import EngineMemoryError, SourceError
+from realtime.errors import SourceError
 
 _PILLOW_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 """Of a decoded pixel; of all other modes four."""
@@ -107,7 +107,7 @@ class ImageNeeds:
         Raises:
             SourceError: there is not enough memory for any of it.
         """
-        usable = _USED_SHARE * available_bytes()
+        usable = usable_bytes()
         if self.whole_bytes <= usable / 2:
             return Reading.WHOLE
         pixels, side = math.prod(self.size_wh), max(self.size_wh)
@@ -142,24 +142,9 @@ def image_needs(name: str, opened: Pillow.Image) -> ImageNeeds:
     return ImageNeeds(name, opened.size, decoded, _WHOLE_BYTES + alpha)
 
 
-def check_network_memory(name: str, size_wh: tuple[int, int], pixel_bytes: int) -> None:
-    """Finds out before it is too late that a network has not enough memory for an image.
-
-    Args:
-        name: for messages: "image a.png".
-        size_wh: width and height in px at which it will be stylized.
-        pixel_bytes: what the network takes for each pixel.
-
-    Raises:
-        EngineMemoryError: it has not.
-    """
-    usable, needed = _USED_SHARE * available_bytes(), math.prod(size_wh) * pixel_bytes
-    if needed > usable:
-        raise EngineMemoryError(
-            f"{name}: is stylized at {size_wh[0]}x{size_wh[1]} px, for which the network takes about "
-            f"{needed / 1e9:.1f} GB of memory, and {usable / 1e9:.1f} GB can be used; use --engine torch --tile 1024, "
-            f"or --max-side {max(100, math.floor(max(size_wh) * math.sqrt(usable / needed) / 100) * 100)}"
-        )
+def usable_bytes() -> float:
+    """What of the free memory may be taken."""
+    return _USED_SHARE * available_bytes()
 
 
 def available_bytes() -> int:

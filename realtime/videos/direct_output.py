@@ -16,7 +16,7 @@ from realtime.mailbox import MailboxClosedError
 from realtime.media.codecs import GIF_INTERVAL_S, PIPE_FORMATS, Encoder
 from realtime.media.standard_streams import write_standard_output
 from realtime.media.video_writer import add_video_stream, from_rgb, sink_errors, written_container
-from realtime.output_names import whole_output
+from realtime.media.whole_output import whole_output
 from realtime.stats import Stats
 from realtime.videos.mux import add_other_tracks, open_tracks, window_of
 from realtime.videos.tracks import AnyPacket, Note, Timed

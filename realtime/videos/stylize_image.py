@@ -10,18 +10,15 @@ from realtime.flow import EngineStage
 from realtime.look import Look
 from realtime.media.image_file import StillImage, keeps_alpha, read_still_or_rows, write_pillow, write_still
 from realtime.media.image_rows import ImageRows
-from realtime.media.image_memory import check_network_memory
 from realtime.options import FileOptions
 from realtime.postprocess import Finisher
 from realtime.stroke_size import StrokeEngine, resized_for_stylizing, stylized_size_wh
 from realtime.upsampling import Upsampling
 from realtime.videos.image_in_rows import enlarge_in_rows
+from realtime.videos.network_memory import check_network_memory
 from realtime.videos.outputs import FileTask
 
 _SHEET_COLUMNS = 5
-_NETWORK_BYTES = {"fast": 150, "fine": 240}
-_OTHER_BYTES = 700
-"""Memory that networks take for each pixel with the engine that takes most."""
 
 
 class ImageStylizer:
@@ -53,7 +50,9 @@ class ImageStylizer:
             OSError: it cannot be written.
         """
         image = read_still_or_rows(task.source, self._options.max_side_px)
-        self._check_memory(task, image.size_wh, looks)
+        if self._options.tile_px is None:
+            name = f"image {task.source or 'standard input'}"
+            check_network_memory(name, image.size_wh, self._options.stroke, looks)
         targets: tuple[Path | None, ...] = task.targets or (None,)
         if self._options.sheet:
             self._write(targets[0], self._sheet(image, looks), image.format_suffix)
@@ -64,12 +63,6 @@ class ImageStylizer:
                 self._write(target, self._stylized(image, look, self._stage), image.format_suffix)
         width, height = image.size_wh
         return f"{width}x{height}"
-
-    def _check_memory(self, task: FileTask, size_wh: tuple[int, int], looks: list[Look]) -> None:
-        if self._options.tile_px is None:
-            pixel_bytes = max(_NETWORK_BYTES.get(look.style.network, _OTHER_BYTES) for look in looks)
-            name = f"image {task.source or 'standard input'}"
-            check_network_memory(name, stylized_size_wh(size_wh, self._options.stroke), pixel_bytes)
 
     def _write(self, target: Path | None, image: StillImage, format_suffix: str) -> None:
         write_still(target, image, _suffix(target, format_suffix), self._options.overwrite)

@@ -9,10 +9,10 @@ import pytest
 from fakes import difference, noise
 from PIL import Image as Pillow
 
-from realtime.errors import EngineMemoryError, SourceError
+from realtime.errors import SourceError
 from realtime.media import image_memory
 from realtime.media.image_file import read_still
-from realtime.media.image_memory import ImageNeeds, Reading, available_bytes, check_network_memory
+from realtime.media.image_memory import ImageNeeds, Reading, available_bytes
 
 
 def _have(monkeypatch: pytest.MonkeyPatch, free: float) -> None:
@@ -54,18 +54,6 @@ def test_what_does_not_fit_comfortably_is_worked_on_by_its_rows(monkeypatch: pyt
         SourceError, match=r"would take about 1\.0 GB of memory, and 0\.8 GB can be used; use --max-side"
     ):
         needs.check(None, by_rows=True)
-
-
-def test_a_network_that_would_take_too_much_is_told_with_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    _have(monkeypatch, 1e9)
-    check_network_memory("image a.png", (2000, 1500), 240)
-    said = r"stylized at 2310x1732 px, for which the network takes about 1\.0 GB .* --tile 1024, or --max-side (\d+)"
-    with pytest.raises(EngineMemoryError, match=said) as refused:
-        check_network_memory("image a.png", (2310, 1732), 240)
-    found = re.search(said, str(refused.value))
-    assert found
-    side = int(found[1])
-    check_network_memory("image a.png", (side, side * 3 // 4), 240)
 
 
 def test_a_container_has_less_than_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ def _identity(monkeypatch: pytest.MonkeyPatch) -> None:
 def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_memory, "_LEAST_PIXELS_BY_ROWS", 1_000_000)
     monkeypatch.setattr(image_memory, "available_bytes", lambda: 25 * SIZE_WH[0] * SIZE_WH[1])
+    monkeypatch.setattr("realtime.videos.network_memory.usable_bytes", lambda: 1e9)
     monkeypatch.setattr(realtime.upsampling, "_STRIP_PIXELS", 100 * SIZE_WH[0])
     monkeypatch.setattr(image_rows, "_STRIP_PIXELS", 70 * SIZE_WH[0])
 
