@@ -2,13 +2,14 @@
 
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
 
 from realtime.errors import StyleError
 from realtime.look import Look
 from realtime.options import LookOptions
+from realtime.style import Style
 from realtime.style_catalogue import Catalogue, find_style
 from realtime.style_list import list_lines, matching
 
@@ -62,14 +63,14 @@ class ChangeLook:
     """Set what is given, and leave the rest; for whoever has sliders instead of keys.
 
     Attributes:
-        style: a name or a blend such as "candy:0.6+udnie:0.4".
+        style: a name or a blend such as "candy:0.6+udnie:0.4"; or a style that is in no catalogue.
         strength: 0..1.
         keep_colors: stylize with the colours of the camera's image.
         smoothing: 0..1.
         mirror: swap left and right.
     """
 
-    style: str | None = None
+    style: str | Style | None = None
     strength: float | None = None
     keep_colors: bool | None = None
     smoothing: float | None = None
@@ -249,8 +250,8 @@ class Controls:
         return self._select(found[0]) if found else f"style {text!r}: there is no such style"
 
     def _set(self, change: ChangeLook) -> str:
-        values = {name: value for name, value in asdict(change).items() if value is not None}
-        if change.style is not None:
+        values = {name: value for name, value in vars(change).items() if value is not None}
+        if isinstance(change.style, str):
             try:
                 values["style"] = style = find_style(change.style, self._catalogue)
             except StyleError as error:

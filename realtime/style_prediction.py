@@ -148,6 +148,15 @@ def read_style_image(path: Path) -> Image:
     return read_still(path, "style image", STYLE_IMAGE_LIMITS).pixels
 
 
+def is_predicted(like: Style) -> bool:
+    """Whether styles can be predicted for the network that a style is of."""
+    try:
+        _predictor_for(like, "")
+    except StyleError:
+        return False
+    return True
+
+
 def predict_style(image: Image, name: str, like: Style, file: Path | None = None) -> Style:
     """The style of an image, for the shipped network that another style is of.
 
@@ -160,10 +169,15 @@ def predict_style(image: Image, name: str, like: Style, file: Path | None = None
     Raises:
         StyleError: there is no predictor for the network.
     """
+    vector = _predictor_for(like, name)(image, like.network)
+    return replace(like, name=name, vector=vector, file=file, parts=())
+
+
+def _predictor_for(like: Style, name: str) -> StylePredictor:
     predictor = load_predictor()
     if like.checkpoint is None or predictor.trunks.get(like.network) != trunk_hash_of(like.checkpoint):
         raise StyleError(
             f"style {name}: styles of images are predicted for the networks {' and '.join(predictor.trunks)} as they "
             f"are shipped, not for {like.checkpoint or like.model_file}; train one with train_style.py --trunk"
         )
-    return replace(like, name=name, vector=predictor(image, like.network), file=file, parts=())
+    return predictor
