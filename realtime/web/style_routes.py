@@ -79,8 +79,9 @@ class StyleRoutes:
             work = partial(_read_style, content, name, like)
             style, thumbnail = await asyncio.get_running_loop().run_in_executor(self._thread, work)
         visitor, name = self._styles.add(visitor, address_of(request), style)
+        own = [each.name for each in self._styles.of(visitor)]
         picture = f"data:image/jpeg;base64,{base64.b64encode(thumbnail).decode()}"
-        return JSONResponse({"visitor": visitor, "name": name, "thumbnail": picture}, 201)
+        return JSONResponse({"visitor": visitor, "name": name, "thumbnail": picture, "own": own}, 201)
 
     async def _delete_style(self, request: Request) -> Response:
         try:
