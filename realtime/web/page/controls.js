@@ -177,7 +177,7 @@ export function showShare(id, share) {
 export function showChosen(list, name) {
   for (const button of list.querySelectorAll("button[data-name]")) {
     const chosen = button.dataset.name === name;
-    if (chosen && button.getAttribute("aria-pressed") !== "true") scrollTo(list, button);
+    if (chosen && button.getAttribute("aria-pressed") !== "true") scrollTo(list, button.parentElement);
     button.setAttribute("aria-pressed", String(chosen));
   }
 }
