@@ -2,7 +2,9 @@
 
 import difflib
 import math
+import re
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,9 @@ MAX_BLENDED = 8
 """Styles in one blend; of more nobody sees the parts."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Catalogue:
-    """The styles that can be switched between, in order."""
+    """The styles that can be switched between, in order; whoever holds it sees what is put there later."""
 
     styles: tuple[Style, ...]
 
@@ -44,6 +46,22 @@ class Catalogue:
             said = f"{style.name}  ({style.family}, {file.name if file else ''})"
             lines.append(f"-  {said}  cannot be used: {style.fault}" if style.fault else f"{number}  {said}")
         return lines
+
+    def put(self, style: Style) -> None:
+        """Adds a style at the end, or puts it in the place of the one that has its name. Others may read meanwhile."""
+        if style.name in self.names:
+            self.styles = tuple(style if known.name == style.name else known for known in self.styles)
+        else:
+            self.styles = (*self.styles, style)
+
+    def new_name(self, file: Path) -> str:
+        """A name that no style has, for the style of an image: that of the file, without its ending where it is free.
+
+        Characters that mean something in blends and lists are left out.
+        """
+        stem, whole = (re.sub(r"[+:,]", "_", text).strip() for text in (file.stem, file.name))
+        numbered = (f"{stem}_{number}" for number in count(2))
+        return next(name for name in chain((stem, whole), numbered) if name not in self.names)
 
     def runnable_by(self, engine: str, first: str) -> "Catalogue":
         """The styles whose files an engine can run, so that no key leads to one that it cannot.
@@ -196,8 +214,7 @@ def _of_image(path: Path, catalogue: Catalogue) -> Style:
     known = [style for style in catalogue.styles if style.file == path]
     if known:
         return known[0]
-    name = path.name if path.stem in catalogue.names else path.stem
-    return predict_style(read_style_image(path), name, catalogue.styles[0], file=path)
+    return predict_style(read_style_image(path), catalogue.new_name(path), catalogue.styles[0], file=path)
 
 
 def _blend(text: str, catalogue: Catalogue, may_read: bool) -> Style:

@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from neural_style.weights import SAVED_MODELS
 from realtime.errors import StyleError
 from realtime.frame import Image
-from realtime.media.image_file import IMAGE_SUFFIXES, ImageLimits, read_still
+from realtime.media.image_file import IMAGE_SUFFIXES, ImageLimits
+from realtime.media.opaque_image import read_on_white
 from realtime.media.resize import middle_part, with_short_side
 from realtime.style import Style, trunk_hash_of
 
@@ -139,13 +140,18 @@ def is_style_image(text: str) -> bool:
     return "+" not in text and Path(text).suffix.lower() in IMAGE_SUFFIXES
 
 
+def is_of_image(style: Style) -> bool:
+    """Whether a style was predicted for an image file."""
+    return style.file is not None and style.file.suffix.lower() in IMAGE_SUFFIXES
+
+
 def read_style_image(path: Path) -> Image:
     """Reads an image to be a style, uint8 (H, W, 3), RGB.
 
     Raises:
         SourceError: it is missing, no image, damaged, or larger than `STYLE_IMAGE_LIMITS`.
     """
-    return read_still(path, "style image", STYLE_IMAGE_LIMITS).pixels
+    return read_on_white(path, "style image", STYLE_IMAGE_LIMITS)
 
 
 def predict_style(image: Image, name: str, like: Style, file: Path | None = None) -> Style:

@@ -40,7 +40,7 @@ def test_what_can_be_shown_is_not_refused() -> None:
 def test_the_styles_of_a_cycle_are_looked_up_before_it_begins() -> None:
     controls = Controls(CATALOGUE, 0, LookOptions())
     exhibition = make_exhibition(ShowOptions(cycle=5.0, cycle_styles="b, a+c"), controls, CATALOGUE)
-    assert list(exhibition._styles) == ["b", "a:0.5+c:0.5"]
+    assert list(exhibition._styles()) == ["b", "a:0.5+c:0.5"]
     with pytest.raises(StyleError, match="did you mean"):
         make_exhibition(ShowOptions(cycle=5.0, cycle_styles="b,aa"), controls, CATALOGUE)
 
