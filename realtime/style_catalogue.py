@@ -13,7 +13,7 @@ from neural_style.weights import SAVED_MODELS
 from realtime.errors import StyleError
 from realtime.options import NetworkName
 from realtime.style import Style, styles_of_file
-from realtime.style_prediction import PREDICTOR_FILE, is_style_image, predict_style, read_style_image
+from realtime.style_prediction import PREDICTOR_FILE, is_style_image, predict_style_of_file
 
 SHIPPED_NETWORKS = ("fast", "fine")
 """Two sizes of one network with the same styles; a catalogue has one of them."""
@@ -214,7 +214,7 @@ def _of_image(path: Path, catalogue: Catalogue) -> Style:
     known = [style for style in catalogue.styles if style.file == path]
     if known:
         return known[0]
-    return predict_style(read_style_image(path), catalogue.new_name(path), catalogue.styles[0], file=path)
+    return predict_style_of_file(path, catalogue.new_name(path), catalogue.styles[0])
 
 
 def _blend(text: str, catalogue: Catalogue, may_read: bool) -> Style:

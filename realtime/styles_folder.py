@@ -14,7 +14,7 @@ from realtime.controls import AddStyle, Command
 from realtime.media.image_file import IMAGE_SUFFIXES
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue
-from realtime.style_prediction import predict_style, read_style_image
+from realtime.style_prediction import predict_style, predict_style_of_file
 
 MOST_IMAGES = 64
 """So many names still fit a list that a person looks through."""
@@ -123,6 +123,6 @@ class StylesFolder:
     def _styled(self, path: Path) -> Style | str:
         """The style of an image, or a line that says why there is none."""
         try:
-            return predict_style(read_style_image(path), path.name, self._like, file=path)
+            return predict_style_of_file(path, path.name, self._like)
         except StylizationError as error:
             return str(error)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -63,7 +64,7 @@ def test_it_goes_on_from_the_vector_that_is_there(tmp_path: Path, monkeypatch: p
 
 def test_it_ends_with_the_process_that_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = SimpleNamespace(parent=lambda: SimpleNamespace(is_running=lambda: False))
-    monkeypatch.setattr(refine.psutil, "Process", lambda: gone)
+    monkeypatch.setattr(psutil, "Process", lambda: gone)
     steps, _ = _refined([10.0 * 0.99**step for step in range(300)], tmp_path, monkeypatch)
     assert steps == 1
 
