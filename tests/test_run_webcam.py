@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from realtime.engines.protocol import EngineInfo
 from realtime.errors import SinkError
 from realtime.frame import resize_to_fit
 from realtime.look import Look
+from realtime.media.image_file import StillImage, write_still
 from realtime.options import RunOptions
 from realtime.sources.protocol import SourceInfo
 from realtime.style_catalogue import load_catalogue
@@ -434,6 +436,18 @@ def test_a_wrong_command_line_ends_with_status_2_and_the_usage(run: Run, wish: l
     assert done.stderr.startswith("usage: run_webcam.py")
     assert wish[-1] in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_images_of_a_folder_become_styles_of_the_show(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "styles").mkdir()
+    write_still(tmp_path / "styles" / "rust.png", StillImage(noise()))
+    (tmp_path / "styles" / "text.jpg").write_text("no image")
+    options = ["--source", "pattern", "--size", "160x120", "--sink", "null", "--max-frames", "60", *QUICK]
+    done = run(*options, "--styles-dir", tmp_path / "styles")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "new style 25: rust" in done.stdout.splitlines()
+    assert done.stdout.count("text.jpg: is damaged") == 1
+    assert "styles folder" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_help_names_every_option(run: Run) -> None:

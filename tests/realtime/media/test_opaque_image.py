@@ -1,6 +1,7 @@
 """Tests of images as a network looks at them: on white paper, and reduced where they are large."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from realtime.media.image_file import ImageLimits
 from realtime.media.opaque_image import read_on_white
 
 
-def _large(path: Path, mode: str = "RGB", **options: object) -> Path:
+def _large(path: Path, mode: str = "RGB", **options: Any) -> Path:
     image = Pillow.fromarray(noise((60, 40))).resize((6000, 4000)).convert(mode)
     if mode == "RGBA":
         image.putalpha(Pillow.new("L", image.size, 0))
