@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, get_args
 
-from export.options import Precision, Runtime
+from export.options import SCRIPT_PRECISIONS, Precision, Runtime
 from neural_style.errors import CheckpointError
 from realtime import cli
 from realtime.interrupts import ended_by_signals
@@ -29,10 +29,11 @@ def make_parser() -> argparse.ArgumentParser:
     floats = "float32 (N, 3, H, W), 0..1, instead of uint8 (N, H, W, 3); needs --output"
     add("--float", dest="floats", action="store_true", help=floats)
     precisions, runtimes = get_args(Precision), get_args(Runtime)
-    add("--precision", choices=precisions, default="fp32", help=f"of convolutions{default}")
+    only = f"of convolutions; bf16 only with --torchscript{default}"
+    add("--precision", choices=(*precisions, "bf16"), default="fp32", help=only)
     add("--runtime", choices=runtimes, default="openvino", help=f"that int8 is for{default}")
     add("--photo-dir", type=Path, metavar="DIR", help="photographs to calibrate int8 with (default: scikit-image's)")
-    add("--torchscript", action="store_true", help="write TorchScript, .pt, instead; needs --output")
+    add("--torchscript", action="store_true", help="write TorchScript, .pt, instead, for PyTorch; needs --output")
     add("--overwrite", action="store_true", help="replace an --output that is there")
     cli.add_verbose(parser)
     return parser
@@ -68,11 +69,17 @@ def export_style(asked: argparse.Namespace) -> str:
         raise CheckpointError(
             f"style {asked.style}: engines use the file beside its network as it is; name an --output"
         )
+    allowed = SCRIPT_PRECISIONS if asked.torchscript else get_args(Precision)
+    if asked.precision not in allowed:
+        kind = "TorchScript has" if asked.torchscript else "ONNX has"
+        raise ExportError(f"precision {asked.precision}: {kind} {', '.join(allowed)}; use one of them")
+    if asked.torchscript and (asked.baked or asked.floats):
+        raise ExportError("torchscript: a file holds all styles of its network, and floats; leave out --baked, --float")
     if asked.output is not None and asked.output.exists():
         check_output("output", asked.output, [checkpoint], [], asked.overwrite)
     try:
         if asked.torchscript:
-            return export_torchscript(checkpoint, asked.output)
+            return export_torchscript(checkpoint, asked.output, asked.precision)
         vector = style.vector if asked.baked else None
         options = ExportOptions(asked.floats, vector, asked.precision, asked.runtime, asked.photo_dir)
         target, parity = export_checkpoint(checkpoint, asked.output, options)

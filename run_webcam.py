@@ -30,7 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
     cli.add_engine_arguments(
         parser,
         network="fine where it holds the source's rate, else fast",
-        batch="1 live; with --unpaced on a GPU what is fastest",
+        batch="1; on a GPU what holds the source's rate, or with --unpaced is fastest",
     )
     add("--sink", action="append", choices=SINK_NAMES, default=[], help="where frames are shown (repeatable)")
     add("--host", default=web.host, help="of the web page: the address to listen on (default %(default)s)")
@@ -43,6 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="replace a recording or statistics that are there")
     add("--max-frames", type=int, metavar="N", help="stop after N stylized frames")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics at the end")
+    add("--check", action="store_true", help="say what this machine has and can do, for bug reports, and exit")
     add("--list-cameras", action="store_true", help="show this machine's cameras, their sizes and rates, and exit")
     add("--list-styles", action="store_true", help="show the styles and exit")
     return parser
@@ -87,6 +88,12 @@ def read_options(chosen: argparse.Namespace) -> RunOptions:
 
 def run(chosen: argparse.Namespace) -> int:
     """Does what the command line says, and returns the exit status."""
+    if chosen.check:
+        from realtime.machine_check import check_machine
+
+        for line in check_machine():
+            cli.say(line)
+        return 0
     if chosen.list_styles:
         from realtime.style_catalogue import load_catalogue
 

@@ -164,19 +164,32 @@ def _in_precision(
 
 
 def _metadata(network: StyleNetwork, style_credits: str, options: ExportOptions) -> dict[str, str]:
-    has_vectors = isinstance(network, FastNet) and options.style is None
     return {
         "format": str(FORMAT_VERSION),
         "opset": str(OPSET),
-        "family": network.family,
         "precision": options.precision,
         "runtime": options.runtime if options.precision == "int8" else "any",
+        "frames": options.words,
+        **style_metadata(network, style_credits, has_vectors=options.style is None),
+    }
+
+
+def style_metadata(network: StyleNetwork, style_credits: str, has_vectors: bool = True) -> dict[str, str]:
+    """What an exported file of any kind says of its styles.
+
+    Args:
+        network: what it holds.
+        style_credits: JSON list of the style images' sources and licences.
+        has_vectors: False where a style is part of the file.
+    """
+    has_vectors = has_vectors and isinstance(network, FastNet)
+    return {
+        "family": network.family,
         "styles": json.dumps(list(network.style_names)),
         "style_vectors": json.dumps(_rounded(network.style_vectors) if has_vectors else []),  # type: ignore[arg-type]
         "identity_vector": json.dumps(_rounded(network.identity_vector) if has_vectors else []),  # type: ignore[arg-type]
         "content_hash": content_hash({name: value.contiguous() for name, value in network.state_dict().items()}),
         "credits": style_credits,
-        "frames": options.words,
         "licence": "BSD-3-Clause for the network; images that styles were learned from: see credits",
     }
 

@@ -4,3 +4,6 @@ from typing import Literal
 
 Precision = Literal["fp32", "fp16", "int8"]
 Runtime = Literal["openvino", "onnxruntime"]
+
+SCRIPT_PRECISIONS = ("fp32", "fp16", "bf16")
+"""Of TorchScript files."""

@@ -21,15 +21,56 @@ _KEPT_IN_FP32 = ["InstanceNormalization", "Cast", "Clip", "Round", "Sub", "Mul",
 """Norms because fp16 overflows in their sums; the rest because fp16 would round pixels of 0..255."""
 
 _RANGE_PERCENTILE = 99.9
+_LARGEST_HALF = float(np.finfo(np.float16).max)
 _EQUAL_RANGE = 100.0
 """Far above the norms' epsilon, which therefore changes nothing."""
 
 
 def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     """Convolutions in half precision; norms and pixels stay in single precision, and so do inputs and outputs."""
+    model = _named(model)
+    _keep_from_overflowing(model)
     halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, op_block_list=_KEPT_IN_FP32)
+    _cast_first(halved)
     sort_nodes(halved)
     return halved
+
+
+def _named(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose nodes have names, by which converters tell them apart."""
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{number}"
+    return model
+
+
+def _keep_from_overflowing(model: onnx.ModelProto) -> None:
+    """Makes the weights of the first convolution, which pixels of 0..255 go into, so small that its result fits.
+
+    The norm behind it takes that scale out again.
+    """
+    first = next(node for node in model.graph.node if node.op_type == "Conv")
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.name == first.input[1])
+    weight = numpy_helper.to_array(tensor)
+    peak = 255 * np.abs(weight).sum(axis=(1, 2, 3)).max()
+    if peak > _LARGEST_HALF:
+        scaled = (weight * (_LARGEST_HALF / 2 / peak)).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(scaled, tensor.name))
+
+
+def _cast_first(model: onnx.ModelProto) -> None:
+    """Makes the first padding work on numbers: ONNX Runtime pads bytes on the CPU only, which a GPU waits for."""
+    for place, node in enumerate(model.graph.node):
+        if (
+            node.op_type == "Pad"
+            and node.input[0] == "frames"
+            and model.graph.input[0].type.tensor_type.elem_type == (TensorProto.UINT8)
+        ):
+            node.input[0] = "frames_as_numbers"
+            cast = helper.make_node("Cast", ["frames"], ["frames_as_numbers"], "cast_first", to=TensorProto.FLOAT)
+            model.graph.node.insert(place, cast)
+            del model.graph.value_info[:]  # which say that there are bytes
+            return
 
 
 def sort_nodes(model: onnx.ModelProto) -> None:
@@ -57,9 +98,7 @@ def to_int8(model: onnx.ModelProto, feeds: Feeds, results_too: bool) -> onnx.Mod
         feeds: inputs to calibrate with.
         results_too: whether results of convolutions become 8 bits, too, for ONNX Runtime.
     """
-    model = onnx.ModelProto.FromString(model.SerializeToString())
-    for number, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}_{number}"
+    model = _named(model)
     if results_too:
         _equalize(model, feeds)
     extra = {} if results_too else {"OpTypesToExcludeOutputQuantization": ["Conv"]}

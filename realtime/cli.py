@@ -42,6 +42,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser, network: str, batch: s
     add("--refresh", action="store_true", help="with --engine auto, measure again what is fastest here")
     add("--device", default=defaults.device, help="auto, cpu, cuda, cuda:N or mps (default %(default)s)")
     add("--provider", choices=PROVIDERS, default=defaults.provider, help="of ONNX Runtime on a GPU")
+    add("--trust", action="store_true", help="run a TorchScript file of others: it is code, which may do any harm")
     add("--precision", default=defaults.precision, help=f"{', '.join(PRECISIONS)} (default %(default)s)")
     add("--batch-size", type=_batch_size, metavar="N", help=f"frames stylized together (default auto: {batch})")
     add_verbose(parser)

@@ -64,7 +64,9 @@ class Pipeline:
     def __init__(self, stages: Stages, options: RunOptions, report: Callable[[str], None]) -> None:
         self._stages, self._options, self._report = stages, options, report
         batch_size = options.engine.batch_size or 1
-        self._captured: BoundedMailbox[Frame] = BoundedMailbox(batch_size) if options.unpaced else LatestMailbox()
+        self._captured: BoundedMailbox[Frame] = (
+            BoundedMailbox(batch_size) if options.unpaced else LatestMailbox(batch_size)
+        )
         self._stylized: BoundedMailbox[_Stylized] = BoundedMailbox(1) if options.unpaced else LatestMailbox()
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._stopped = threading.Event()

@@ -12,7 +12,7 @@ import numpy as np
 from realtime.controls import Controller, Controls
 from realtime.engines import Engine, open_engine, runs_on_gpu
 from realtime.engines.batch_size import fastest_batch_size
-from realtime.engines.network_choice import choose_live_network
+from realtime.engines.network_choice import LOOP_SHARE, choose_live_network
 from realtime.errors import SinkError
 from realtime.input_recording import InputRecorder, looks_path
 from realtime.interrupts import INTERRUPTED
@@ -39,7 +39,7 @@ from realtime.sinks.video_file import VideoFileSink
 from realtime.sinks.virtual_camera import VirtualCameraSink
 from realtime.sinks.web import WebSink
 from realtime.sinks.window import display_is_available
-from realtime.sources.protocol import Source
+from realtime.sources.protocol import Source, SourceInfo
 from realtime.sources.selection import open_default_source, open_source
 from realtime.stages import Stages
 from realtime.style import Style
@@ -88,7 +88,7 @@ def run_live(options: RunOptions, say: Say) -> int:
             if line:
                 say(line)
         controls = Controls(catalogue, catalogue.index_of(style.name), options.look, options.show.kiosk is None)
-        options = _with_batch_size(options, engine, controls.look, source.info.size_wh, say)
+        options = _with_batch_size(options, engine, controls.look, source.info, say)
         networks = {"fine": fine} if fine is not None else {}
         opened = _Opened(source, engine, controls, {**networks, style.network: catalogue}, sink_names)
         stages = _open_stages(options, opened, say, until_it_runs)
@@ -275,13 +275,17 @@ def _open_sinks(
     return sinks, display
 
 
-def _with_batch_size(options: RunOptions, engine: Engine, look: Look, size_wh: tuple[int, int], say: Say) -> RunOptions:
-    """The same with the fastest batch size, if a GPU reads a file unpaced and the user chose none.
+def _with_batch_size(options: RunOptions, engine: Engine, look: Look, source: SourceInfo, say: Say) -> RunOptions:
+    """The same with a batch size that was measured on a GPU, if the user chose none.
 
-    Live, a frame would have to wait until its batch is full; on a CPU larger batches are not faster.
+    Unpaced it is the fastest. Live, frames have to wait until their batch is full: it is the smallest that holds
+    the source's rate. On a CPU larger batches are not faster.
     """
-    if options.engine.batch_size is not None or not options.unpaced or engine.info.device == "cpu":
+    if options.engine.batch_size is not None or engine.info.device == "cpu":
         return options
-    fastest = fastest_batch_size(engine, look, np.zeros((size_wh[1], size_wh[0], 3), np.uint8), say)
-    say(f"batch size {fastest}")
-    return replace(options, engine=replace(options.engine, batch_size=fastest))
+    width, height = source.size_wh
+    enough_s = 0.0 if options.unpaced else LOOP_SHARE / source.rate_fps
+    size = fastest_batch_size(engine, look, np.zeros((height, width, 3), np.uint8), say, enough_s)
+    if size > 1 or options.unpaced:
+        say(f"batch size {size}")
+    return replace(options, engine=replace(options.engine, batch_size=size))

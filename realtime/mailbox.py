@@ -100,10 +100,15 @@ class BoundedMailbox(Generic[Item]):
 
 
 class LatestMailbox(BoundedMailbox[Item]):
-    """One slot for live frames: a new item replaces the one that nobody took, so there is always room."""
+    """Slots for live frames: a new item replaces the oldest that nobody took, so there is always room.
 
-    def __init__(self) -> None:
-        super().__init__(capacity=2)  # the one inside, and the one that takes its place
+    Args:
+        kept: how many items wait at most; as many as the taker wants together.
+    """
+
+    def __init__(self, kept: int = 1) -> None:
+        super().__init__(capacity=kept + 1)  # those inside, and the one that takes a place
+        self._kept = kept
 
     def put(self, item: Item) -> None:
         """Puts an item in, without ever waiting.
@@ -112,7 +117,7 @@ class LatestMailbox(BoundedMailbox[Item]):
             MailboxClosedError: the mailbox is closed.
         """
         with self._changed:
-            if self._items and not self._closed:
-                self._items.clear()
+            if len(self._items) >= self._kept and not self._closed:
+                self._items.popleft()
                 self.dropped += 1
             super().put(item)

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from realtime.errors import OptionError
 from realtime.show_options import ShowOptions
 
-EngineName = Literal["auto", "torch", "onnx", "openvino"]
+EngineName = Literal["auto", "torch", "torchscript", "onnx", "openvino"]
 NetworkName = Literal["auto", "fast", "fine"]
 Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
 ProviderName = Literal["auto", "cuda", "tensorrt"]
@@ -41,6 +41,7 @@ class EngineOptions:
         max_wait_ms: how long an incomplete batch waits for its next frame.
         refresh: with "auto", measure again what is fastest.
         provider: what ONNX Runtime runs on a GPU with; "auto" is CUDA.
+        trust: run a TorchScript file that this project did not write.
         parallel_batches: how many the caller will ask for at once; an engine that can do it takes
             longer for each, and less for all.
     """
@@ -52,6 +53,7 @@ class EngineOptions:
     max_wait_ms: float = 50.0
     refresh: bool = False
     provider: ProviderName = "auto"
+    trust: bool = False
     parallel_batches: int = 1
 
     def __post_init__(self) -> None:

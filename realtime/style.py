@@ -4,7 +4,7 @@ Imports no PyTorch: only headers and style vectors are read.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from neural_style.errors import CheckpointError
+from neural_style.weights.script_format import read_metadata
 from realtime.errors import StyleError
 
 Vector = NDArray[np.float32]
@@ -35,6 +37,7 @@ class Style:
         file: where the style itself lies, when not in its network's file.
         parts: names of the styles that it blends; empty for any other.
         fault: why it cannot be used, empty when it can.
+        script_file: the TorchScript `.pt` file that holds it, when it is one that the user named.
     """
 
     name: str
@@ -47,11 +50,12 @@ class Style:
     file: Path | None = None
     parts: tuple[str, ...] = ()
     fault: str = ""
+    script_file: Path | None = None
 
     @property
     def network(self) -> str:
         """The name of its network: that of the file that holds it."""
-        holder = self.checkpoint or self.model_file
+        holder = self.checkpoint or self.model_file or self.script_file
         return holder.name.partition(".")[0] if holder is not None else self.family
 
     @property
@@ -82,7 +86,7 @@ def together(styles: Sequence[Style], strengths: Sequence[float]) -> Style:
 
 
 def styles_of_file(path: Path) -> tuple[Style, ...]:
-    """The styles in a `.safetensors`, `.pth` or `.onnx` file, in order.
+    """The styles in a `.safetensors`, `.pth`, `.onnx` or TorchScript `.pt` file, in order.
 
     A single style whose network is missing or was replaced says so in its fault.
 
@@ -93,6 +97,8 @@ def styles_of_file(path: Path) -> tuple[Style, ...]:
         return (Style(path.stem, "transformer", path, _model_file_beside(path), ""),)
     if path.suffix.lower() == ".onnx":
         return _styles_of_model_file(path)
+    if path.suffix.lower() == ".pt":
+        return _styles_of_script_file(path)
     return _styles_of_safetensors(path)
 
 
@@ -177,21 +183,44 @@ def _styles_of_model_file(path: Path) -> tuple[Style, ...]:
     try:
         model = onnx.load(path)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
-        names, family = _style_names(metadata["styles"]), metadata["family"]
-        vectors = np.asarray(json.loads(metadata["style_vectors"]), np.float32)
-        content_hash = metadata.get("content_hash", "")
-        if not vectors.size:
-            return tuple(Style(name, family, None, path, content_hash) for name in names)
-        _check_finite(f"model file {path}", vectors)
-        identity = None  # as in files of the first version, which run all the same
-        if "identity_vector" in metadata:
-            identity = np.asarray(json.loads(metadata["identity_vector"]), np.float32)
-            _check_finite(f"model file {path}", identity)
-        _check_shape(vectors, (len(names), vectors.shape[-1] if identity is None else len(identity)))
+        return _described_styles(metadata, Style("", "", None, path, ""))
     except (DecodeError, OSError, KeyError, ValueError, TypeError) as error:
         raise StyleError(f"model file {path}: is damaged or was not written by export_onnx.py ({error})") from error
+
+
+def _styles_of_script_file(path: Path) -> tuple[Style, ...]:
+    """One that this project did not write has one style, named like the file; the engine may refuse it."""
+    holder = Style(path.stem, "torchscript", None, None, "", script_file=path)
+    try:
+        metadata = read_metadata(path)
+        return _described_styles(metadata, holder) if metadata else (holder,)
+    except (CheckpointError, KeyError, ValueError, TypeError) as error:
+        if isinstance(error, CheckpointError):
+            raise StyleError(str(error)) from error
+        raise StyleError(f"TorchScript file {path}: is damaged ({error}); write it again") from error
+
+
+def _described_styles(metadata: Mapping[str, str], holder: Style) -> tuple[Style, ...]:
+    """The styles that an exported file says it has, as the metadata of both kinds of file is alike.
+
+    Args:
+        metadata: of the file.
+        holder: a style with the file that holds them.
+    """
+    names, family = _style_names(metadata["styles"]), metadata["family"]
+    vectors = np.asarray(json.loads(metadata["style_vectors"]), np.float32)
+    holder = replace(holder, family=family, content_hash=metadata.get("content_hash", ""))
+    if not vectors.size:
+        return tuple(replace(holder, name=name) for name in names)
+    file = f"model file {holder.model_file or holder.script_file}"
+    _check_finite(file, vectors)
+    identity = None  # as in files of the first version, which run all the same
+    if "identity_vector" in metadata:
+        identity = np.asarray(json.loads(metadata["identity_vector"]), np.float32)
+        _check_finite(file, identity)
+    _check_shape(vectors, (len(names), vectors.shape[-1] if identity is None else len(identity)))
     return tuple(
-        Style(name, family, None, path, content_hash, vector, identity)
+        replace(holder, name=name, vector=vector, identity=identity)
         for name, vector in zip(names, vectors, strict=True)
     )
 

@@ -18,7 +18,7 @@ from realtime.style_prediction import PREDICTOR_FILE, is_style_image, predict_st
 SHIPPED_NETWORKS = ("fast", "fine")
 """Two sizes of one network with the same styles; a catalogue has one of them."""
 
-WEIGHT_SUFFIXES = (".safetensors", ".pth", ".onnx")
+WEIGHT_SUFFIXES = (".safetensors", ".pth", ".onnx", ".pt")
 MAX_BLENDED = 8
 """Styles in one blend; of more nobody sees the parts."""
 
@@ -69,11 +69,9 @@ class Catalogue:
         Raises:
             StyleError: the style to begin with is not among them.
         """
-        kept = tuple(
-            s for s in self.styles if not s.fault and (s.checkpoint if engine == "torch" else s.model_file) is not None
-        )
+        kept = tuple(style for style in self.styles if not style.fault and _file_for(engine, style) is not None)
         if first not in [style.name for style in kept]:
-            wanted = "model file; write it with export_onnx.py" if engine != "torch" else "checkpoint"
+            wanted = "checkpoint" if engine in ("torch", "torchscript") else "model file; write it with export_onnx.py"
             raise StyleError(f"style {first!r}: engine {engine} cannot run it, because it has no {wanted}")
         return Catalogue(kept)
 
@@ -88,6 +86,13 @@ class Catalogue:
         close = difflib.get_close_matches(name.lower(), self.names, n=1, cutoff=0.4)
         guess = f"did you mean {close[0]}? " if close else ""
         raise StyleError(f"style {name!r}: there is no such style; {guess}available: {', '.join(self.names)}")
+
+
+def _file_for(engine: str, style: Style) -> Path | None:
+    """The file that an engine would run for a style."""
+    if engine == "torchscript":
+        return style.script_file or style.checkpoint
+    return style.checkpoint if engine == "torch" else style.model_file
 
 
 def has_network(network: str, folder: Path = SAVED_MODELS) -> bool:
@@ -131,7 +136,7 @@ def open_styles(style: str, network: NetworkName = "fast") -> tuple[Catalogue, i
     Args:
         style: a name of the catalogue in `saved_models/`; the path of an image, whose style is predicted;
             a blend of both, such as "candy:0.6+my.jpg:0.4" or "candy+udnie" for equal parts; or the path
-            of a `.safetensors`, `.pth` or `.onnx` file, which then is the catalogue.
+            of a `.safetensors`, `.pth`, `.onnx` or `.pt` file, which then is the catalogue.
         network: as of `load_catalogue`.
 
     Returns:

@@ -42,6 +42,11 @@ class GpuResult:
         """Throughput in the GPU's memory."""
         return self.batch_size * 1000 / self.resident_ms
 
+    @property
+    def share_of_peak(self) -> float:
+        """0..1, of what the GPU's own peak rates allow."""
+        return max(self.compute_ms, self.memory_ms) / self.resident_ms
+
 
 @dataclass(frozen=True)
 class Requirement:
@@ -101,6 +106,15 @@ class GpuReport:
     results: list[GpuResult]
     requirements: list[Requirement]
 
+    def add(self, figure: "Figure") -> None:
+        """Takes a result, a requirement, or the name of a ceiling with its value."""
+        if isinstance(figure, GpuResult):
+            self.results.append(figure)
+        elif isinstance(figure, Requirement):
+            self.requirements.append(figure)
+        else:
+            self.ceilings[figure[0]] = figure[1]
+
     @property
     def passed(self) -> bool:
         """Whether all requirements are met."""
@@ -110,6 +124,23 @@ class GpuReport:
         """Writes all of it; raises OSError when that fails."""
         requirements = [asdict(each) | {"met": each.met} for each in self.requirements]
         write_json(path, asdict(self) | {"requirements": requirements})
+
+
+Figure = GpuResult | Requirement | tuple[str, float]
+
+
+def describe_figure(figure: Figure) -> str:
+    """A line for people."""
+    if isinstance(figure, GpuResult):
+        return (
+            f"{figure.network}, {figure.size_wh[0]}x{figure.size_wh[1]}, batch {figure.batch_size}: "
+            f"{figure.resident_ms:.3f} ms, {figure.resident_fps:.0f} fps, {figure.share_of_peak:.0%} of peak, "
+            f"from host {figure.host_fps:.0f} fps"
+        )
+    if isinstance(figure, Requirement):
+        measured = "" if figure.value is None else f"{figure.value:.4g} {figure.unit}, "
+        return f"{figure.name}: {measured}{figure.verdict}"
+    return f"{figure[0]} {figure[1]:.0f}"
 
 
 def gpu_table(report: GpuReport) -> Table:
@@ -128,6 +159,7 @@ def gpu_table(report: GpuReport) -> Table:
         "from host, fps": lambda result: f"{result.host_fps:.0f}",
         "compute, ms": lambda result: f"{result.compute_ms:.3f}",
         "memory, ms": lambda result: f"{result.memory_ms:.3f}",
+        "of peak": lambda result: f"{result.share_of_peak:.0%}",
     }
     return make_table("fp16 on the GPU", caption, report.results, columns, words=3)
 

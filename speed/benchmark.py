@@ -10,7 +10,7 @@ from realtime.errors import EngineError
 from realtime.interrupts import INTERRUPTED
 from realtime.output_names import check_output
 from realtime.sources.selection import SAMPLE_CLIP
-from speed.acceptance import gpu_table, requirement_table
+from speed.acceptance import GpuReport, gpu_table, requirement_table
 from speed.machine import use_cores
 from speed.options import BenchmarkOptions
 from speed.plot import check_plotting, draw
@@ -83,13 +83,16 @@ def accept(clip: Path | None, json: Path | None, overwrite: bool = False) -> int
     from speed.gpu import GpuAcceptance
 
     console = Console(stderr=True, markup=False, highlight=False)
-    report = GpuAcceptance("cuda:0", clip or SAMPLE_CLIP, console.print).run()
+
+    def keep(report: GpuReport) -> None:
+        if json is not None:
+            report.write_json(json)
+
+    report = GpuAcceptance("cuda:0", clip or SAMPLE_CLIP, console.print).run(keep)
     shown = Console(width=None if sys.stdout.isatty() else 200)
     shown.print(gpu_table(report))
     shown.print(requirement_table(report))
     say(", ".join(f"{name}: {value}" for name, value in report.machine.items()))
-    if json is not None:
-        report.write_json(json)
     return 0 if report.passed else 1
 
 

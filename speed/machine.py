@@ -2,12 +2,15 @@
 
 import os
 import platform
+import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import psutil
 
 from neural_style.machine import cpu_name, package_versions, usable_cores
+from realtime.engines.devices import ask_driver
 from realtime.errors import OptionError
 
 _PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "openvino", "opencv-python")
@@ -25,6 +28,30 @@ def describe_machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         **package_versions(_PACKAGES),
+    }
+
+
+def describe_gpu() -> dict[str, Any]:
+    """CUDA, cuDNN and driver that are used, and the state of the GPU as `nvidia-smi` has it where it is installed."""
+    import torch
+
+    driver = ask_driver()
+    asked = ["driver_version", "clocks.sm", "clocks.max.sm", "power.draw", "power.limit", "temperature.gpu"]
+    state = dict.fromkeys(asked, "unknown")
+    with suppress(OSError, subprocess.SubprocessError):
+        told = subprocess.run(
+            ["nvidia-smi", f"--query-gpu={','.join(asked)}", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+        state = dict(zip(asked, told.stdout.splitlines()[0].split(", "), strict=True))
+    return {
+        "cuda": torch.version.cuda or "none",
+        "cudnn": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
+        "driver's cuda": ".".join(map(str, driver.cuda)),
+        **state,
     }
 
 

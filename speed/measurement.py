@@ -33,7 +33,8 @@ from speed.worker import EngineSetup, EngineWorker, ImageKey, OpenedEngine
 
 _PRECISIONS: dict[EngineName, tuple[Precision, ...]] = {
     "torch": ("fp32", "bf16", "fp16"),
-    "onnx": ("fp32", "int8"),
+    "torchscript": ("fp32", "bf16", "fp16"),
+    "onnx": ("fp32", "int8", "fp16"),
     "openvino": ("fp32", "bf16", "int8"),
 }
 _COPY = "copy GB/s"

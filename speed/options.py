@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from realtime.errors import OptionError
-from realtime.options import MAX_SIDE_PX, EngineName, EngineOptions, NetworkName, Precision
+from realtime.options import ENGINE_NAMES, MAX_SIDE_PX, EngineName, EngineOptions, NetworkName, Precision
 
 _SUFFIXES = {"json": ".json", "csv": ".csv", "plot": ".png"}
 
@@ -56,7 +56,8 @@ class BenchmarkOptions:
         for engine in self.engines:
             EngineOptions(engine, self.device)
             if engine == "auto":
-                raise OptionError("engine auto: the benchmark measures engines by name; allowed: torch, onnx, openvino")
+                allowed = ", ".join(ENGINE_NAMES[1:])
+                raise OptionError(f"engine auto: the benchmark measures engines by name; allowed: {allowed}")
         for precision in self.precisions:
             EngineOptions(precision=precision)
         for batch_size in self.batch_sizes:

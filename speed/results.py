@@ -23,7 +23,7 @@ class Result:
     Attributes:
         style: its name.
         network: "fast", "fine", or the name of a weights file.
-        engine: "torch", "onnx" or "openvino".
+        engine: "torch", "torchscript", "onnx" or "openvino".
         precision: what it computed in.
         device: where it ran.
         size: "WIDTHxHEIGHT" in px.

@@ -45,7 +45,7 @@ class EngineSetup:
     """What one process measures.
 
     Attributes:
-        engine: "torch", "onnx" or "openvino"; None is the public network.
+        engine: "torch", "torchscript", "onnx" or "openvino"; None is the public network.
         precision: number format of weights and features.
         device: as asked for.
         styles: names and blends with commas between, a weights file, or "all".

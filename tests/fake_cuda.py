@@ -83,6 +83,9 @@ class FakeCuda:
         monkeypatch.setattr("realtime.engines.cuda_runner.torch", _TorchWith(self))
         monkeypatch.setattr("realtime.engines.cuda_runner._WARM_UP_RUNS", 1)
 
+    def memory_reserved(self, _: Any) -> int:
+        return 1000 * len(self.graphs)
+
     def Stream(self, _: Any) -> _Stream:  # noqa: N802
         return _Stream()
 

@@ -171,23 +171,26 @@ def test_the_bare_command_plays_the_sample_on_a_web_page(run: Run, folder: Path)
     assert re.match(r"5 frames out, (\d+) in, \d+ dropped, .* \(nobody watched\)$", summary)
 
 
-def test_only_an_unpaced_gpu_gets_a_batch_size_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_session, "fastest_batch_size", lambda *_: 4)
-    engine, look = IdentityEngine(), Look(make_catalogue("a").styles[0], 1.0, keep_colors=False, smoothing=0.0)
+def test_a_gpu_gets_a_batch_size_that_is_fastest_or_live_holds_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(*arguments: object) -> int:
+        return 4 if arguments[-1] == 0.0 else 2
 
+    monkeypatch.setattr(live_session, "fastest_batch_size", measured)
+    engine, look = IdentityEngine(), Look(make_catalogue("a").styles[0], 1.0, keep_colors=False, smoothing=0.0)
     said: list[str] = []
 
     def chosen(device: str, *arguments: str) -> int | None:
         engine.info = EngineInfo("torch", device, "fp16")
         options = run_webcam.read_options(run_webcam.make_parser().parse_args(list(arguments)))
-        return live_session._with_batch_size(options, engine, look, (64, 48), said.append).engine.batch_size
+        source = SourceInfo("camera", (64, 48), 30.0, can_pause=True)
+        return live_session._with_batch_size(options, engine, look, source, said.append).engine.batch_size
 
     assert chosen("cuda:0", "--unpaced") == 4
-    assert said == ["batch size 4"]
-    assert chosen("cuda:0") is None
+    assert chosen("cuda:0") == 2
+    assert said == ["batch size 4", "batch size 2"]
     assert chosen("cpu", "--unpaced") is None
     assert chosen("cuda:0", "--unpaced", "--batch-size", "2") == 2
-    assert len(said) == 1
+    assert len(said) == 2
 
 
 def test_without_arguments_the_options_are_their_defaults() -> None:

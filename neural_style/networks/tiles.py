@@ -97,8 +97,10 @@ class _WholeImageNorms:
             mean, factor = (value[None, :, None, None].to(features.dtype) for value in self._known[module])
             return _scaled(module, (features - mean) * factor, arguments[1:])
         self._wanted = module
-        part = self.inside(features)[0].flatten(1).double()  # (C, pixels)
-        sums = [torch.tensor(float(part.shape[1])), part.sum(1), part.square().sum(1)]
+        part = self.inside(features)[0].flatten(1)  # (C, pixels)
+        # Only sums are in double precision: a copy of the whole map would be four times as large as it is in fp16.
+        totals = [each.sum(1, dtype=torch.float64) for each in (part, part.float().square())]
+        sums = [torch.tensor(float(part.shape[1])), *totals]
         self._sums = [old + new for old, new in zip(self._sums, sums, strict=True)] if self._sums else sums
         raise _EnoughError
 

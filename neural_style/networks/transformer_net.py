@@ -85,7 +85,8 @@ class TransformerNet(nn.Module):
         """
         height, width = images.shape[2:]
         features = _pad_to_minimum(images).to(self.conv1.conv2d.weight.dtype)
-        features = F.relu(self.in1(self.conv1(features)))
+        # The first layer may be in fp32 where the others are in fp16: see `in_precision`.
+        features = F.relu(self.in1(self.conv1(features))).to(self.conv2.conv2d.weight.dtype)
         features = F.relu(self.in2(self.conv2(features)))
         features = F.relu(self.in3(self.conv3(features)))
         for block in (self.res1, self.res2, self.res3, self.res4, self.res5):

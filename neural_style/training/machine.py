@@ -24,3 +24,11 @@ def fitting_processes(batch_size: int, device: str) -> int:
     if device != "cpu":
         return 1
     return max(n for n in range(1, usable_cores() + 1) if batch_size % n == 0)
+
+
+def computes_in_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bf16: of NVIDIA's, those from Ampere on; older ones only emulate it, slowly."""
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported())

@@ -23,6 +23,7 @@ from neural_style.training.dataset import PhotoCrops, read_style_image
 from neural_style.training.distributed import Member
 from neural_style.training.loss_weights import load_loss_network
 from neural_style.training.losses import PerceptualLoss
+from neural_style.training.machine import computes_in_bf16
 from neural_style.training.options import TrainOptions
 from neural_style.training.starting_point import nearest_style, new_network, parameter_groups, predicted_start
 from neural_style.training.steadiness import random_motion, steadiness_loss
@@ -88,8 +89,7 @@ class Trainer:
         self.step = 0
         self._started_s = time.perf_counter()
         loss_network = load_loss_network(options.loss_network, options.loss_weights_file)
-        half_is_faster = self._device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
-        self._dtype = torch.bfloat16 if half_is_faster else torch.float32
+        self._dtype = torch.bfloat16 if computes_in_bf16(self._device) else torch.float32
         loss_network.to(self._device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         images = [read_style_image(p, options.style_size_px).to(self._device) for p in options.style_images]
         content_weights = options.content_weights or (1.0,) * len(images)

@@ -1,15 +1,29 @@
 """Owns passing batches of one shape through a network on an NVIDIA GPU: pinned memory, a stream, a CUDA graph."""
 
 from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from neural_style.weights.checkpoint import StyleNetwork
 from realtime.engines.protocol import vector_per_image
 
 _WARM_UP_RUNS = 3
+
+
+class Network(Protocol):
+    """What stylizes: a network, or one in TorchScript.
+
+    Attributes:
+        vector_size: values of a style vector; 0 for a network that takes none.
+    """
+
+    @property
+    def vector_size(self) -> int: ...  # noqa: D102
+
+    def __call__(self, images: Tensor, vectors: Tensor | None) -> Any: ...  # noqa: D102
 
 
 class CudaRunner:
@@ -23,12 +37,17 @@ class CudaRunner:
         vector_size: values of a style vector; 0 for a network that takes none.
         device: the GPU.
 
+    Attributes:
+        held_bytes: of the GPU's memory that it keeps, those of its graph among them; about, where another thread
+            allocates at the same time.
+
     Raises:
         RuntimeError: the GPU's memory is too small, or it cannot run the network.
     """
 
-    def __init__(self, network: StyleNetwork, shape: tuple[int, ...], vector_size: int, device: torch.device) -> None:
+    def __init__(self, network: Network, shape: tuple[int, ...], vector_size: int, device: torch.device) -> None:
         self._network, self._has_vector = network, vector_size > 0
+        before_bytes = torch.cuda.memory_reserved(device)
         # Only from pinned memory, which the system cannot move, copies go on beside other work.
         self._uploaded = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
         self._uploaded_vectors = torch.zeros(shape[0], max(1, vector_size), pin_memory=True)
@@ -46,6 +65,7 @@ class CudaRunner:
             # Another runner may be at work in another thread; it must not spoil the recording.
             with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
                 self._stylized = self._stylize()
+        self.held_bytes = max(0, torch.cuda.memory_reserved(device) - before_bytes)
 
     @torch.inference_mode()
     def run(self, images: NDArray[np.uint8], vector: NDArray[np.float32] | None) -> NDArray[np.uint8]:

@@ -16,7 +16,12 @@ from realtime.engines.cuda_probe import onnx_fault_on_cuda, torch_fault_on_cuda
 from realtime.errors import EngineError
 from realtime.options import EngineOptions, Precision
 
-GPU_PRECISIONS: dict[str, tuple[Precision, ...]] = {"torch": ("fp32", "fp16", "bf16"), "onnx": ("fp32", "fp16")}
+_TORCH_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16")
+GPU_PRECISIONS: dict[str, tuple[Precision, ...]] = {
+    "torch": _TORCH_PRECISIONS,
+    "torchscript": _TORCH_PRECISIONS,
+    "onnx": ("fp32", "fp16"),
+}
 
 _NOTHING_THERE = (34, 100)
 """CUDA_ERROR_STUB_LIBRARY and CUDA_ERROR_NO_DEVICE: no driver, or a driver without a GPU."""
@@ -24,6 +29,8 @@ _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
 """Numbers of the driver's device attributes."""
 _OLDEST_CAPABILITY = (7, 5)
 """Of CUDA 13, which ended support for Maxwell, Pascal and Volta (PyTorch's release matrix)."""
+_BF16_CAPABILITY = (8, 0)
+"""Of Ampere, the first that computes in bf16; for older ones PyTorch emulates it, slower than fp32."""
 _OLDEST_DRIVERS = {12: 525, 13: 580}
 """For every 12.x and 13.x: https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html."""
 
@@ -131,7 +138,7 @@ def unused_gpu(engine: str, options: EngineOptions) -> str:
 
 
 def gpu_fault(engine: str, options: EngineOptions) -> str:
-    """Why an engine ("torch" or "onnx") cannot compute on the GPU asked for, and what to do; "" where it can."""
+    """Why an engine of `GPU_PRECISIONS` cannot compute on the GPU asked for, and what to do; "" where it can."""
     driver, number = ask_driver(), int(options.device.partition(":")[2] or 0)
     if driver.error:
         return f"its driver fails with CUDA error {driver.error}; restart the machine or install the driver again"
@@ -143,9 +150,10 @@ def gpu_fault(engine: str, options: EngineOptions) -> str:
     if options.precision not in ("auto", *GPU_PRECISIONS[engine]):
         has = " or ".join(GPU_PRECISIONS[engine])
         return f"engine {engine} has no {options.precision} there; use --precision {has}"
-    if engine == "torch":
-        return _torch_fault(driver, driver.gpus[number])
-    return _onnx_fault(driver, driver.gpus[number])
+    gpu = driver.gpus[number]
+    if options.precision == "bf16" and gpu.capability < _BF16_CAPABILITY:
+        return f"{_too_old('bf16', gpu, _BF16_CAPABILITY)}; use --precision fp16"
+    return _onnx_fault(driver, gpu) if engine == "onnx" else _torch_fault(driver, gpu)
 
 
 def _torch_fault(driver: NvidiaDriver, gpu: Gpu) -> str:
@@ -185,8 +193,8 @@ def _driver_fault(name: str, driver: NvidiaDriver, cuda: _Version) -> str:
     return f"its driver runs CUDA up to {runs} and {name} needs {needs}; update the NVIDIA driver {newer}"
 
 
-def _too_old(name: str, gpu: Gpu) -> str:
-    has, needs = (f"{major}.{minor}" for major, minor in (gpu.capability, _OLDEST_CAPABILITY))
+def _too_old(name: str, gpu: Gpu, oldest: _Version = _OLDEST_CAPABILITY) -> str:
+    has, needs = (f"{major}.{minor}" for major, minor in (gpu.capability, oldest))
     return f"its compute capability is {has} and {name} needs {needs}"
 
 

@@ -3,6 +3,9 @@
 Must not import torch: it has to start fast.
 """
 
+import importlib
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +18,7 @@ from neural_style.machine import usable_cores
 from neural_style.packages import PROJECT
 from neural_style.weights.onnx_format import ModelFile
 from realtime.engines.devices import gpu_number, only_on_gpu
+from realtime.engines.gpu_memory import is_out_of_memory
 from realtime.engines.model_choice import ModelFiles, model_file_of, model_inputs
 from realtime.engines.protocol import EngineInfo, no_memory
 from realtime.engines.shape_cache import ShapeCache
@@ -28,12 +32,14 @@ _SMALLEST = (1, 16, 16, 3)
 """A batch that costs next to nothing, for a session's first run."""
 
 _GIVE_BACK_MEMORY = ("memory.enable_memory_arena_shrinkage", "cpu:0")
-_NO_MEMORY = ("out of memory", "failed to allocate memory")
 _CPU, _CUDA, _TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 _INSTALL = {
     _CUDA: "pip install 'onnxruntime-gpu[cuda,cudnn]'",
-    _TENSORRT: "pip install tensorrt 'onnxruntime-gpu[cuda,cudnn]'",
+    _TENSORRT: "pip install 'tensorrt-cu13<11' 'onnxruntime-gpu[cuda,cudnn]'",  # it is linked to libnvinfer.so.10
 }
+_TENSORRT_SHAPES = {"min": (1, 16, 16), "opt": (1, 720, 1280), "max": (4, 1088, 1920)}
+"""N, H and W of the batches that one TensorRT engine is built for; without, each new size is another build."""
+
 _Key = tuple[Path, tuple[int, ...]]
 _Providers = list[tuple[str, dict[str, object]]]
 _Session: TypeAlias = "onnxruntime.InferenceSession"
@@ -65,26 +71,42 @@ class OnnxEngine:
         precision = _precision(options, number is not None, catalogue)
         if number is not None:
             onnxruntime.preload_dlls()  # finds the CUDA libraries that pip installed
+        if self._provider == _TENSORRT:
+            _load_tensorrt(precision)
         self._files = ModelFiles(catalogue, "onnx", precision)
-        providers = _with_settings(self._provider, number, precision)
-        self._sessions = {path: _open_session(path, file, providers) for path, file in self._files.by_path.items()}
+        self._sessions = {
+            path: _open_session(path, file, _with_settings(self._provider, number, precision, file.vector_size))
+            for path, file in self._files.by_path.items()
+        }
         device = "cpu" if number is None else f"cuda:{number}"
         self.info = EngineInfo("onnx", device, self._files.stated_precision, self._provider)
-        self._shapes: ShapeCache[_Key, _Session] = ShapeCache(lambda key: [self._sessions[key[0]]], self._run_once)
+        self._shapes: ShapeCache[_Key, _Session] = ShapeCache(
+            lambda key: [lambda: self._sessions[key[0]]], self._run_once
+        )
         if self._provider == _CPU:  # here, on one thread, and not by two threads that stylize at once
             for path, session in self._sessions.items():
                 self._run_once((path, _SMALLEST), session)
 
     def prepare(self, shape: tuple[int, ...], style: Style) -> float:
         """See `Engine.prepare`."""
+        if self._provider == _TENSORRT:
+            shape = (min(shape[0], _TENSORRT_SHAPES["max"][0]), *shape[1:])
         return self._shapes.prepare((self._files.path_of(style), shape))
 
     def stylize(self, images: NDArray[np.uint8], style: Style, strength: float = 1.0) -> NDArray[np.uint8]:
-        """See `Engine.stylize`."""
-        path = self._files.path_of(style)
-        if self._provider != _CPU:  # a CPU takes any size as it comes, and a second run would cost as much again
-            self._shapes.prepare((path, images.shape))
-        return self._run(path, model_inputs(images, style.vector_at(strength)))
+        """See `Engine.stylize`; a single image is not prepared for: a second run would cost as much again."""
+        path, inputs = self._files.path_of(style), model_inputs(images, style.vector_at(strength))
+        if self._provider == _CUDA:  # two threads must not be the first in there
+            self._shapes.prepare((path, _SMALLEST))
+        if self._provider != _TENSORRT:
+            return self._run(path, inputs)
+        _check_tensorrt_takes(images.shape)
+        most = _TENSORRT_SHAPES["max"][0]
+        parts = [
+            {name: value[first : first + most] for name, value in inputs.items()}
+            for first in range(0, len(images), most)
+        ]
+        return np.concatenate([self._run(path, part) for part in parts])
 
     def release_unprepared(self) -> None:
         """See `KeepsShapes`."""
@@ -108,7 +130,7 @@ class OnnxEngine:
             (stylized,) = self._sessions[path].run(None, inputs, run_options)
         except Exception as error:
             shape = inputs["frames"].shape
-            if any(words in str(error).lower() for words in _NO_MEMORY):
+            if is_out_of_memory(error):
                 raise no_memory(self.info, shape) from error
             raise EngineError(f"engine onnx: {path.name} failed on {shape}: {error}") from error
         return np.asarray(stylized, np.uint8)
@@ -133,7 +155,25 @@ def _open_session(path: Path, file: ModelFile, providers: _Providers) -> _Sessio
             f"provider {wanted}: ONNX Runtime could not start it and offered {offered}; "
             f"install the libraries it needs with {_INSTALL[wanted]}, or use --device cpu"
         )
+    session.disable_fallback()  # else a GPU that fails in a run is quietly replaced by the CPU
     return session
+
+
+def _load_tensorrt(precision: Precision) -> None:
+    """Loads what pip installed, whose folder ONNX Runtime does not search; a system's own is found by itself."""
+    with suppress(ImportError):
+        importlib.import_module("tensorrt")
+    if precision == "fp32":
+        os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # there is no option for it
+
+
+def _check_tensorrt_takes(shape: tuple[int, ...]) -> None:
+    (_, *least), (_, *most) = _TENSORRT_SHAPES["min"], _TENSORRT_SHAPES["max"]
+    if not all(low <= side <= high for low, side, high in zip(least, shape[1:3], most, strict=True)):
+        raise EngineError(
+            f"provider tensorrt: frames of {shape[2]}x{shape[1]}: allowed are {least[1]}x{least[0]} to "
+            f"{most[1]}x{most[0]}; use another --size, or --provider cuda"
+        )
 
 
 def _provider(wanted: ProviderName, on_gpu: bool) -> str:
@@ -165,18 +205,24 @@ def _precision(options: EngineOptions, on_gpu: bool, catalogue: Catalogue) -> Pr
     return wanted
 
 
-def _with_settings(provider: str, device_number: int | None, precision: Precision) -> _Providers:
+def _with_settings(provider: str, device_number: int | None, precision: Precision, vector_size: int) -> _Providers:
     """The providers to ask for, in order: what TensorRT has no kernel for runs with CUDA."""
     if provider == _CPU:
         return [(_CPU, {})]
-    cuda: tuple[str, dict[str, object]] = (_CUDA, {"device_id": device_number})
+    # TF32 has the ten bits of fp16: it is not what fp32 promises.
+    exact: dict[str, object] = {"use_tf32": "0"} if precision == "fp32" else {}
+    cuda: tuple[str, dict[str, object]] = (_CUDA, {"device_id": device_number} | exact)
     if provider == _CUDA:
         return [cuda]
-    engines = user_cache_path(PROJECT) / "tensorrt"  # building one takes a minute for each size of frame
+    engines = user_cache_path(PROJECT) / "tensorrt"  # building one takes minutes
     engines.mkdir(parents=True, exist_ok=True)
     settings: dict[str, object] = {
         "device_id": device_number,
         "trt_engine_cache_enable": True,
         "trt_engine_cache_path": str(engines),
+        "trt_fp16_enable": precision == "fp16",
     }
-    return [(_TENSORRT, settings | {"trt_fp16_enable": precision == "fp16"}), cuda]
+    for name, (count, height, width) in _TENSORRT_SHAPES.items():
+        shapes = f"frames:{count}x{height}x{width}x3" + (f",style:{count}x{vector_size}" if vector_size else "")
+        settings[f"trt_profile_{name}_shapes"] = shapes
+    return [(_TENSORRT, settings), cuda]

@@ -3,7 +3,7 @@
 Must not import torch: it has to start fast.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -73,7 +73,7 @@ class OpenVinoEngine:
         self._files = ModelFiles(catalogue, "openvino", precision)
         self._precision_hint = _COMPUTES_IN[precision] if _has_bf16() else "f32"
         self._parallel = min(options.parallel_batches, usable_cores())
-        self._requests: ShapeCache[_Key, openvino.InferRequest] = ShapeCache(self._make_requests, self._run_once)
+        self._requests: ShapeCache[_Key, openvino.InferRequest] = ShapeCache(self._request_makers, self._run_once)
         runs_int8 = self._files.stated_precision == "int8"
         self.info = EngineInfo("openvino", "cpu", "int8" if runs_int8 else precision, parallel_batches=self._parallel)
 
@@ -101,11 +101,11 @@ class OpenVinoEngine:
     def _run_once(self, key: _Key, request: "openvino.InferRequest") -> None:
         request.infer(self._files.warm_up_inputs(*key), share_inputs=True)
 
-    def _make_requests(self, key: _Key) -> "list[openvino.InferRequest]":
+    def _request_makers(self, key: _Key) -> "list[Callable[[], openvino.InferRequest]]":
         """As many as batches come at once, of a network compiled for one shape."""
         path, shape = key
         compiled = self._compiled(self._files.by_path[path], shape)
-        return [compiled.create_infer_request() for _ in range(self._parallel)]
+        return [compiled.create_infer_request] * self._parallel
 
     def _compiled(self, file: ModelFile, shape: tuple[int, ...]) -> "openvino.CompiledModel":
         """A fixed shape is a third faster than a dynamic one."""

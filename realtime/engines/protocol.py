@@ -15,7 +15,7 @@ class EngineInfo:
     """What really runs.
 
     Attributes:
-        engine: "torch", "onnx" or "openvino".
+        engine: "torch", "torchscript", "onnx" or "openvino".
         device: for example "cpu" or "cuda:0".
         precision: "fp32", "fp16", "bf16" or "int8".
         provider: the ONNX Runtime execution provider; "" for other engines.

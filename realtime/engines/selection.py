@@ -56,7 +56,8 @@ def open_engine(
     def open_tiled(tile_px: int) -> Engine:
         from realtime.engines.torch_engine import TorchEngine
 
-        return TorchEngine(catalogue, options, tile_px)
+        neighbour = engine if isinstance(engine, TorchEngine) else None
+        return TorchEngine(catalogue, options, tile_px, neighbour=neighbour)
 
     return LowMemoryEngine(engine, open_tiled, say)
 
@@ -73,6 +74,10 @@ def open_named_engine(catalogue: Catalogue, options: EngineOptions) -> Engine:
             from realtime.engines.torch_engine import TorchEngine
 
             return TorchEngine(catalogue, options)
+        if options.engine == "torchscript":
+            from realtime.engines.torchscript_engine import TorchScriptEngine
+
+            return TorchScriptEngine(catalogue, options)
         if options.engine == "openvino":
             from realtime.engines.openvino_engine import OpenVinoEngine
 
@@ -89,8 +94,8 @@ def choose_engine(
     if options.engine != "auto":
         return options
     style = catalogue.styles[first_style]
-    if options.provider != "auto":
-        return replace(options, engine="onnx")
+    if options.provider != "auto" or style.script_file is not None:
+        return replace(options, engine="onnx" if options.provider != "auto" else "torchscript")
     on_gpu = _gpu_engines(style)
     if options.device == "mps":
         return replace(options, engine=on_gpu[0])

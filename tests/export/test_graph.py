@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.graph import OPSET, build_model
+from export.quantization import to_fp16
 from neural_style.networks.fast_net import FastNet, FastNetShape
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.weights.checkpoint import StyleNetwork
@@ -199,3 +200,21 @@ def test_inputs_and_output_are_bytes_of_any_batch_and_size(family: str) -> None:
         assert image.shape == ["n", "height", "width", 3]
     expected = [("style", "tensor(float)", ["n", NETWORKS[family].vector_size])] if family != "transformer" else []
     assert [(style.name, style.type, style.shape) for style in rest] == expected
+
+
+@pytest.mark.parametrize("factor", [1.0, 100.0])
+def test_a_first_convolution_that_would_overflow_in_fp16_does_not(factor: float) -> None:
+    """A white image gives the largest values; ONNX Runtime computes fp16 on its CPU provider, too."""
+    network = TransformerNet("a").eval().requires_grad_(False)
+    network.load_state_dict(NETWORKS["transformer"].state_dict())
+    network.conv1.conv2d.weight.abs_().mul_(factor)
+    half = to_fp16(build_model(network))
+    peak = 255 * network.conv1.conv2d.weight.flatten(1).sum(1).max()
+    assert (float(peak) > 65504) == (factor > 1)
+    assert [node.op_type for node in half.graph.node if node.op_type == "Pad" and node.input[0] == "frames"] == []
+    session = onnxruntime.InferenceSession(half.SerializeToString(), providers=["CPUExecutionProvider"])
+    frames = _frames(1, 24, 32) | 128
+    (stylized,) = session.run(None, {"frames": frames})
+    with torch.inference_mode():
+        exact = network(torch.from_numpy(frames).permute(0, 3, 1, 2).float()).clamp(0, 255).permute(0, 2, 3, 1)
+    assert np.abs(stylized - exact.numpy()).mean() < 1

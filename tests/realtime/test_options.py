@@ -23,7 +23,7 @@ from realtime.options import (
 @pytest.mark.parametrize(
     ("options", "value", "parts"),
     [
-        (EngineOptions, {"engine": "keras"}, ["engine 'keras'", "auto, torch, onnx"]),
+        (EngineOptions, {"engine": "keras"}, ["engine 'keras'", "auto, torch, torchscript, onnx"]),
         (EngineOptions, {"precision": "fp8"}, ["precision 'fp8'", "auto, fp32, fp16, bf16"]),
         (EngineOptions, {"device": "tpu"}, ["device 'tpu'", "auto, cpu, cuda, cuda:N, mps"]),
         (EngineOptions, {"device": ""}, ["device ''", "cuda:N"]),

@@ -1,9 +1,13 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from fakes import noise
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from neural_style.networks.fast_net import FastNet
+from neural_style.networks.fast_net import FastNet, FastNetShape
 from neural_style.networks.tiles import HALO_PX, stylize_in_tiles
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.weights.checkpoint import StyleNetwork
@@ -50,6 +54,33 @@ def test_no_part_is_larger_than_asked_for_and_its_surroundings(monkeypatch: pyte
     network.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0].shape[2:]))
     stylize_in_tiles(network, noise((900, 500)), network.style_vectors[:1], 128)
     assert max(max(size) for size in seen) == 128 + 2 * HALO_PX
+
+
+class _Dtypes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes the largest tensor in double precision that anything gives."""
+
+    largest = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, torch.Tensor) and leaf.dtype == torch.float64:
+                self.largest = max(self.largest, leaf.numel())
+        return result
+
+
+def test_only_sums_are_in_double_precision() -> None:
+    torch.manual_seed(0)
+    network = FastNet(("a",), FastNetShape(width=8, num_blocks=1, head_width=4)).eval().requires_grad_(False)
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    noted = _Dtypes()  # type: ignore[no-untyped-call]
+    with torch.inference_mode(), noted:
+        stylize_in_tiles(network, image, network.style_vectors[:1], 32)
+    assert 0 < noted.largest <= 8, "a value for each channel"
 
 
 @torch.inference_mode()

@@ -144,7 +144,9 @@ class Session:
     def get_providers(self) -> list[str]:
         return self._providers
 
-    def run(self, _: object, inputs: dict[str, Any]) -> list[Any]:
+    def disable_fallback(self) -> None: ...
+
+    def run(self, _: object, inputs: dict[str, Any], *__: object) -> list[Any]:
         return [inputs["frames"]]
 
 

@@ -157,6 +157,19 @@ def test_the_remedy_fits_the_gpu_the_driver_and_the_build(
     assert bool(fault) == bool(expected)
 
 
+TURING = NvidiaDriver((Gpu("NVIDIA GeForce RTX 2060", (7, 5)),), (13, 0))
+
+
+@pytest.mark.parametrize("engine", ["torch", "torchscript"])
+def test_bf16_is_refused_where_it_would_only_be_emulated(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    Machine(TURING).take_place(monkeypatch)
+    fault = gpu_fault(engine, EngineOptions(precision="bf16"))
+    assert fault == "its compute capability is 7.5 and bf16 needs 8.0; use --precision fp16"
+    assert gpu_fault(engine, EngineOptions(precision="fp16")) == ""
+    Machine().take_place(monkeypatch)
+    assert gpu_fault(engine, EngineOptions(precision="bf16")) == ""
+
+
 def test_pytorchs_own_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     def warn() -> bool:
         warnings.warn("CUDA initialization: unknown error\nmore", stacklevel=1)

@@ -1,6 +1,7 @@
 """Tests of the torch and the onnx engine: the same images, and one line for what cannot be had."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import cv2
 import machines
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -31,10 +33,11 @@ from neural_style.weights.checkpoint import StyleCredit, load_checkpoint, save_c
 from neural_style.weights.onnx_format import seal
 from realtime import postprocess
 from realtime import style_catalogue as styles
-from realtime.engines import Engine, open_engine
+from realtime.engines import Engine, onnx_engine, open_engine, torch_engine
 from realtime.engines.onnx_engine import OnnxEngine
 from realtime.engines.openvino_engine import OpenVinoEngine
 from realtime.engines.torch_engine import TorchEngine
+from realtime.engines.torchscript_engine import TorchScriptEngine
 from realtime.errors import EngineError, EngineMemoryError, OptionError
 from realtime.options import EngineOptions
 from realtime.style import Style, together
@@ -56,6 +59,7 @@ def catalogue() -> Catalogue:
 def engines(catalogue: Catalogue) -> Iterator[dict[str, Engine]]:
     opened: dict[str, Engine] = {
         "torch": TorchEngine(catalogue, CPU_FP32),
+        "torchscript": TorchScriptEngine(catalogue, CPU_FP32),
         "onnx": OnnxEngine(catalogue, CPU_FP32),
         "openvino": OpenVinoEngine(catalogue, CPU_FP32),
     }
@@ -73,7 +77,7 @@ def test_all_engines_stylize_the_same_image(
 ) -> None:
     images = noise(size_wh, seed=5)[None]
     for style in catalogue.styles:
-        by_torch, *by_others = (engines[name].stylize(images, style) for name in ("torch", "onnx", "openvino"))
+        by_torch, *by_others = (engines[name].stylize(images, style) for name in engines)
         for stylized in by_others:
             assert stylized.shape == by_torch.shape == images.shape
             assert stylized.dtype == by_torch.dtype == np.uint8
@@ -410,6 +414,13 @@ def test_a_image_that_a_network_cannot_take_is_an_engine_error(
         engines["onnx"].stylize(np.zeros((1, 4, 4, 4), np.uint8), catalogue.styles[0])
 
 
+def test_the_fp16_file_pads_no_bytes_which_a_gpu_cannot() -> None:
+    """ONNX Runtime's CUDA provider has no kernel for it: the CPU would, and the GPU wait."""
+    for name in ("fast", "fine"):
+        model = onnx.load(str(SAVED_MODELS / f"{name}.fp16.onnx"))
+        assert [node.op_type for node in model.graph.node if "frames" in node.input] == ["Shape", "Cast", "Shape"]
+
+
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
 def test_a_batch_may_have_a_style_for_each_image(engines: dict[str, Engine], catalogue: Catalogue, name: str) -> None:
     images = np.stack([noise((64, 48), seed) for seed in range(3)])
@@ -441,6 +452,29 @@ class FakeSession:
 
     def get_modelmeta(self) -> SimpleNamespace:
         return SimpleNamespace(custom_metadata_map={})
+
+    def disable_fallback(self) -> None:
+        self.asked = False
+
+
+def test_a_gpu_that_fails_in_a_run_is_not_replaced_by_the_cpu(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[FakeSession] = []
+
+    class Session(FakeSession):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)
+            opened.append(self)
+
+        def get_providers(self) -> list[str]:
+            return ["CUDAExecutionProvider"]
+
+    machines.WHOLE.take_place(monkeypatch)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    OnnxEngine(catalogue, EngineOptions(device="cuda"))
+    assert [session.asked for session in opened] == [False]
+    assert hasattr(onnxruntime.capi.onnxruntime_inference_collection.InferenceSession, "disable_fallback")
 
 
 def test_a_provider_that_is_silently_replaced_is_an_error(
@@ -499,8 +533,20 @@ def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(
     machines.WHOLE.take_place(monkeypatch)
     monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(PROVIDERS))
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "")
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
+    imported: list[str] = []
+    monkeypatch.setattr("importlib.import_module", lambda name: imported.append(f"{name} {len(asked)}"))
     info = OnnxEngine(catalogue, EngineOptions("onnx", "cuda:1", precision, provider="tensorrt")).info
     (name, settings), cuda = asked
+    size = catalogue.styles[0].vector_at(1.0)
+    assert size is not None
+    shapes = [settings[f"trt_profile_{which}_shapes"] for which in ("min", "opt", "max")]
+    assert shapes == [
+        f"frames:1x16x16x3,style:1x{len(size)}",
+        f"frames:1x720x1280x3,style:1x{len(size)}",
+        f"frames:4x1088x1920x3,style:4x{len(size)}",
+    ], "one engine for all sizes"
     assert name == "TensorrtExecutionProvider"
     assert (settings["device_id"], settings["trt_engine_cache_enable"], settings["trt_fp16_enable"]) == (
         1,
@@ -508,8 +554,46 @@ def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda(
         halves,
     )
     assert Path(settings["trt_engine_cache_path"]).is_dir()
-    assert cuda == ("CUDAExecutionProvider", {"device_id": 1})
+    assert cuda == ("CUDAExecutionProvider", {"device_id": 1} if halves else {"device_id": 1, "use_tf32": "0"})
     assert (info.provider, info.precision) == ("TensorrtExecutionProvider", precision)
+    assert imported == ["tensorrt 0"], "its libraries are there before a session is opened"
+    assert os.environ.get("NVIDIA_TF32_OVERRIDE") == (None if halves else "0")
+
+
+def test_tensorrt_gets_batches_and_sizes_that_its_engine_is_built_for(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+
+    class Session(FakeSession):
+        def get_providers(self) -> list[str]:
+            return list(PROVIDERS)
+
+        def run(self, _: object, inputs: dict[str, NDArray[np.uint8]], *__: object) -> list[NDArray[np.uint8]]:
+            assert len(inputs["style"]) == len(inputs["frames"])
+            counts.append(len(inputs["frames"]))
+            return [inputs["frames"]]
+
+    machines.WHOLE.take_place(monkeypatch)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(PROVIDERS))
+    engine = OnnxEngine(catalogue, EngineOptions("onnx", "cuda", "fp16", provider="tensorrt"))
+    images = np.stack([noise((32, 24), seed) for seed in range(7)])
+    engine.prepare(images.shape, catalogue.styles[0])
+    assert (engine.stylize(images, catalogue.styles[0]) == images).all()
+    assert counts == [4, 4, 3]
+    with pytest.raises(EngineError, match="frames of 3840x2160: allowed are 16x16 to 1920x1088; use another --size"):
+        engine.stylize(np.zeros((1, 2160, 3840, 3), np.uint8), catalogue.styles[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads a Linux library")
+def test_the_tensorrt_that_is_told_to_be_installed_is_the_one_that_onnx_runtime_is_linked_to() -> None:
+    library = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_tensorrt.so"
+    if not library.is_file():
+        pytest.skip("this ONNX Runtime comes without TensorRT")
+    needed = set(re.findall(rb"libnvinfer\.so\.(\d+)", library.read_bytes()))
+    (oldest_not_allowed,) = re.findall(r"tensorrt-cu13<(\d+)", onnx_engine._INSTALL["TensorrtExecutionProvider"])
+    assert needed == {str(int(oldest_not_allowed) - 1).encode()}
 
 
 def test_a_provider_that_was_not_built_or_has_no_gpu_is_refused(
@@ -519,7 +603,7 @@ def test_a_provider_that_was_not_built_or_has_no_gpu_is_refused(
         OnnxEngine(catalogue, EngineOptions("onnx", "cpu", provider="tensorrt"))
     machines.WHOLE.take_place(monkeypatch)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    with pytest.raises(EngineError, match=r"built without TensorrtExecutionProvider; pip install tensorrt"):
+    with pytest.raises(EngineError, match=r"built without TensorrtExecutionProvider; pip install 'tensorrt-cu13<11'"):
         OnnxEngine(catalogue, EngineOptions("onnx", "cuda", provider="tensorrt"))
     with pytest.raises(OptionError, match="provider cuda: only with --engine onnx, got --engine torch"):
         EngineOptions("torch", provider="cuda")
@@ -532,7 +616,9 @@ def test_a_gpu_without_fp16_files_is_given_those_in_fp32_and_a_full_one_says_so(
         def get_providers(self) -> list[str]:
             return ["CUDAExecutionProvider"]
 
-        def run(self, *_: object) -> None:
+        def run(self, _: object, inputs: dict[str, NDArray[np.uint8]], *__: object) -> list[NDArray[np.uint8]]:
+            if inputs["frames"].shape[1] <= 16:
+                return [inputs["frames"]]
             raise RuntimeError("BFCArena::AllocateRawInternal: Failed to allocate memory for requested buffer")
 
     for name in ("fast.onnx", "fast.safetensors"):
@@ -623,6 +709,8 @@ def test_a_graph_is_recorded_once_for_each_shape_and_batch_at_once(
     engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32", parallel_batches=2))
     assert engine.info.parallel_batches == 2
     first, second = catalogue.styles[:2]
+    for shape in [(1, 24, 32, 3), (1, 24, 40, 3)]:
+        engine.prepare(shape, first)
     for images, style in [
         (noise((32, 24))[None], first),
         (noise((32, 24), 1)[None], second),
@@ -639,7 +727,33 @@ def test_a_gpu_without_memory_is_an_engine_error(cuda: FakeCuda, catalogue: Cata
     cuda.has_memory = False
     engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32"))
     with pytest.raises(EngineMemoryError, match=r"too small for 1 frames of 32x24"):
-        engine.stylize(noise((32, 24))[None], catalogue.styles[0])
+        engine.prepare((1, 24, 32, 3), catalogue.styles[0])
+
+
+def test_fp32_on_a_gpu_is_not_tf32(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_engine, "gpu_number", lambda *_: 0)
+    monkeypatch.setattr(TorchEngine, "_load_networks", lambda *_: {Path("a"): object()})
+    convolutions, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = convolutions.allow_tf32, products.allow_tf32
+    try:
+        convolutions.allow_tf32 = products.allow_tf32 = True
+        TorchEngine(catalogue, EngineOptions("torch", "cuda", "fp16"))
+        assert convolutions.allow_tf32
+        TorchEngine(catalogue, EngineOptions("torch", "cuda", "fp32"))
+        assert (convolutions.allow_tf32, products.allow_tf32) == (False, False)
+    finally:
+        convolutions.allow_tf32, products.allow_tf32 = before
+
+
+def test_weights_that_a_gpu_has_no_room_for_are_an_error_in_one_line(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 MiB")
+
+    monkeypatch.setattr(TorchEngine, "_load_networks", fail)
+    with pytest.raises(EngineMemoryError, match="too small for the network; close other programs"):
+        TorchEngine(catalogue, CPU_FP32)
 
 
 def test_tiles_are_not_recorded(cuda: FakeCuda, catalogue: Catalogue) -> None:
