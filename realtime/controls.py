@@ -35,6 +35,7 @@ class Action(Enum):
     FREEZE = "freeze"
     FULL_SCREEN = "full screen"
     NEXT_CAMERA = "next camera"
+    KEEP_STYLE = "keep the style of an image"
     QUIT = "quit"
 
 
@@ -89,7 +90,18 @@ class SetCycle:
     seconds: float
 
 
-Command = Action | SelectStyle | TypeStyle | ChangeLook | StartAgain | SetCycle
+@dataclass(frozen=True)
+class AddStyle:
+    """Put a style into the catalogue; one of its name there is replaced, and so is the current one.
+
+    Attributes:
+        style: of a network that the engine has.
+    """
+
+    style: Style
+
+
+Command = Action | SelectStyle | TypeStyle | ChangeLook | StartAgain | SetCycle | AddStyle
 
 
 class Controller(Protocol):
@@ -117,6 +129,7 @@ KEYS: dict[Action, tuple[str, ...]] = {
     Action.FREEZE: ("space",),
     Action.FULL_SCREEN: ("f",),
     Action.NEXT_CAMERA: ("v",),
+    Action.KEEP_STYLE: ("k",),
     Action.QUIT: ("q", "escape"),
 }
 _ACTIONS = {key: action for action, keys in KEYS.items() for key in keys}
@@ -228,6 +241,8 @@ class Controls:
                     step = 1 if command is Action.STRENGTH_UP else -1
                     strength = round(self._look.strength + step * STRENGTH_STEP, 2)
                     said = self._set(ChangeLook(strength=min(1.0, max(0.0, strength))))
+                case AddStyle():
+                    said = self._add(command.style)
                 case SetCycle():
                     said = None
                 case _:
@@ -240,6 +255,15 @@ class Controls:
         self._style_index = index
         self._look = replace(self._look, style=self._catalogue.styles[index])
         return f"style {self._look.style.name}"
+
+    def _add(self, style: Style) -> str:
+        self._catalogue.put(style)
+        place, start, panel = self._start
+        if start.style == style:  # but for its vector
+            self._start = place, replace(start, style=style), panel
+        if self._look.style == style:
+            self._look = replace(self._look, style=style)
+        return ""
 
     def _type(self, command: TypeStyle) -> str:
         text = command.text or ""
