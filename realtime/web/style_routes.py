@@ -4,7 +4,9 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,7 +15,9 @@ from starlette.routing import Route
 
 from realtime.errors import StyleError
 from realtime.style import Style
+from realtime.style_keeper import keep_style
 from realtime.web.bodies import Places, address_of, read_body
+from realtime.web.guard import role_of
 from realtime.web.memory import memory_given_back
 from realtime.web.messages import styles_as_json
 from realtime.web.visitor_styles import MAX_STYLE_BYTES, VisitorStyles, read_style
@@ -47,6 +51,7 @@ class StyleRoutes:
             Route("/api/styles", self._post_style, methods=["POST"]),
             Route("/api/styles", self._delete_all, methods=["DELETE"]),
             Route("/api/styles/{number}.jpg", self._get_thumbnail, methods=["GET"]),
+            Route("/api/styles/{name}/kept", self._post_kept, methods=["POST"]),
             Route("/api/styles/{name}", self._delete_style, methods=["DELETE"]),
         ]
 
@@ -82,6 +87,21 @@ class StyleRoutes:
         own = [each.name for each in self._styles.of(visitor)]
         picture = f"data:image/jpeg;base64,{base64.b64encode(thumbnail).decode()}"
         return JSONResponse({"visitor": visitor, "name": name, "thumbnail": picture, "own": own}, 201)
+
+    async def _post_kept(self, request: Request) -> JSONResponse:
+        """Writes one of an operator's own styles to a file, as the key "k" does."""
+        if role_of(request) != "operator":
+            raise HTTPException(403, "only the operator keeps styles")
+        name = request.path_params["name"]
+        style = next((each for each in self._styles.of(visitor_of(request)) if each.name == name), None)
+        if style is None:
+            raise HTTPException(404, f"style {name[:40]!r}: is none of yours")
+        named = replace(style, file=Path(f"{name}.jpg"))  # for the name; there is no such file, and none is read
+        try:
+            path = await asyncio.get_running_loop().run_in_executor(self._thread, keep_style, named)
+        except OSError as error:
+            raise HTTPException(500, f"style {name}: cannot be written ({error.strerror or error})") from error
+        return JSONResponse({"name": path.stem}, 201)
 
     async def _delete_style(self, request: Request) -> Response:
         try:

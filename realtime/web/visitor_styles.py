@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from realtime.errors import StyleError
 from realtime.media.image_file import KINDS, ImageLimits, StillImage, decode_still, encode_still
@@ -32,10 +32,16 @@ class UnknownVisitorError(Exception):
 
 @dataclass(eq=False)
 class _Visitor:
-    """Attributes: as far as limits go, whose; when anything was last heard of them; their styles, the oldest first."""
+    """Who has styles.
+
+    Attributes:
+        address: where they are, as far as limits go.
+        used_s: when anything was last heard of them, by `time.monotonic`.
+        styles: theirs, the oldest first.
+    """
 
     address: str
-    used_s: float = field(default_factory=time.monotonic)
+    used_s: float
     styles: tuple[Style, ...] = ()
 
 
@@ -68,7 +74,7 @@ class VisitorStyles:
         own = self.of(handle)
         if not handle:
             handle = secrets.token_urlsafe(16)
-            self._visitors[handle] = _Visitor(address)
+            self._visitors[handle] = _Visitor(address, time.monotonic())
             self._make_room(address)
         name = _free_name(style.name, {*self.catalogue.names, *(each.name for each in own)})
         self._visitors[handle].styles = (*own, replace(style, name=name))[-MAX_STYLES:]

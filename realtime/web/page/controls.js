@@ -50,16 +50,19 @@ export function addStyleButton(list, style, chosen) {
   return image;
 }
 
-// Puts a style of the visitor's own before all others, and beside it a button that calls remove.
-export function addOwn(style, remove) {
+// Puts a style of the visitor's own before all others, and on it buttons: { sign, words, clicked } each.
+export function addOwn(style, buttons) {
   own.unshift(style);
   const image = addStyleButton(element("styles"), style, choose);
   image.src = style.thumbnail;
-  const button = document.createElement("button");
-  Object.assign(button, { type: "button", className: "remove", textContent: "×", ariaLabel: `Remove ${plain(style.name)}` });
-  button.addEventListener("click", remove);
   const item = image.closest("li");
-  item.append(button);
+  for (const { sign, words, clicked } of buttons) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: words.toLowerCase(), textContent: sign, title: words });
+    button.ariaLabel = `${words} ${plain(style.name)}`;
+    button.addEventListener("click", clicked);
+    item.append(button);
+  }
   element("styles").prepend(item);
   element("blend").insertBefore(new Option(plain(style.name), style.name), element("blend").options[2] ?? null);
 }

@@ -5,14 +5,13 @@ import { RequestError, ask, element, plain, visitor } from "./shared.js";
 
 const LIMIT_MS = 60_000, SMALL_BYTES = 500_000, SIDE_PX = 1600; // of larger files no more is sent: the server looks at less
 let kept = []; // { name, image } of each, the oldest first: a server that forgot them gets them again
-let came = () => {}, went = () => {};
+let came = () => {}, went = () => {}, mayKeep = false;
 let turn = Promise.resolve(); // images are sent one after the other
 
-// onCame takes a style, and says whether it is shown now; onWent takes the name of one that was removed.
-export function startOwnStyles(takesImages, onCame, onWent) {
-  element("own").hidden = !takesImages;
-  if (!takesImages) return;
-  [came, went] = [onCame, onWent];
+// Where the server takes images as styles. onCame takes a style, and says whether it is shown now; onWent takes the name of
+// one that was removed; an operator may keep styles for good.
+export function startOwnStyles(onCame, onWent, isOperator) {
+  [came, went, mayKeep] = [onCame, onWent, isOperator];
   element("style-file").addEventListener("change", (event) => {
     add(event.target.files[0]);
     event.target.value = ""; // so that the same file can be chosen again
@@ -67,7 +66,10 @@ function add(file) {
     const { name, thumbnail, own } = await send(image, file.name.replace(/\.[^.]*$/, ""));
     kept.push({ name, image });
     const style = { name, thumbnail, blends: true };
-    addOwn(style, () => remove(name));
+    addOwn(style, [
+      { sign: "×", words: "Remove", clicked: () => remove(name) },
+      ...(mayKeep ? [{ sign: "★", words: "Keep", clicked: () => keepForGood(name) }] : []),
+    ]);
     notice(came(style) ? `${plain(name)} is a style now, for you alone.`
       : `${plain(name)} is yours: show “my camera”, or open the Image tab.`);
     for (const each of kept.filter((one) => !own.includes(one.name))) drop(each.name); // the oldest went
@@ -95,6 +97,12 @@ function remove(name) {
   drop(name);
   notice(`${plain(name)} is removed.`);
   ask(`/api/styles/${encodeURIComponent(name)}`, { method: "DELETE" }).catch(() => {}); // forgotten there already
+}
+
+function keepForGood(name) {
+  ask(`/api/styles/${encodeURIComponent(name)}/kept`, { method: "POST" }).then((answer) => answer.json())
+    .then((written) => notice(`Kept: after the next start it is the style ${written.name}.`))
+    .catch((error) => notice(`${plain(name)} cannot be kept: ${error.message}.`));
 }
 
 function drop(name) {

@@ -208,7 +208,8 @@ async function start() {
     inAddress.delete("style");
   }
   startImages();
-  startOwnStyles(takesImages, ownStyleCame, ownStyleWent);
+  element("own").hidden = !takesImages;
+  if (takesImages) startOwnStyles(ownStyleCame, ownStyleWent, state.role === "operator");
   element("source").options[0].textContent = `the server’s ${state.source}`;
   if ([...element("size").options].some((option) => option.value === own.size)) element("size").value = own.size;
   element("source").value = kept.readSource();

@@ -4,13 +4,14 @@ import asyncio
 import io
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fakes import make_catalogue, noise, solid
 from PIL import Image as Pillow
 from test_uploads import file_that_says_it_is
-from web_page import Answer, Camera, Client, ColourEngine, WebPage, predicting
+from web_page import Answer, Camera, Client, ColourEngine, WebPage, predicting, wait_for
 
 from realtime.controls import ChangeLook, SelectStyle
 from realtime.errors import SourceError
@@ -192,6 +193,44 @@ def test_a_server_whose_network_has_no_predictor_says_so(monkeypatch: pytest.Mon
     page.close()
 
 
+def test_only_an_operator_keeps_their_style(page: WebPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Style] = []
+
+    def keep(style: Style) -> Path:
+        written.append(style)
+        return Path("saved/sea_2.safetensors")
+
+    monkeypatch.setattr("realtime.web.style_routes.keep_style", keep)
+    visitor, _ = _sent(page, BLUE_PAINTING, "sea")
+    path = "/api/styles/sea/kept"
+    assert page.ask("POST", path, headers={"Visitor": visitor, **FROM_ELSEWHERE}).status == 403
+    for headers in ({}, {"Visitor": _sent(page)[0]}):
+        assert page.ask("POST", path, headers=headers).status == 404
+    assert not written
+    answer = page.ask("POST", path, headers={"Visitor": visitor})
+    assert (answer.status, answer.json) == (201, {"name": "sea_2"})
+    assert written[0].vector == pytest.approx([20])
+    monkeypatch.setattr("realtime.web.style_routes.keep_style", lambda _: Path("/proc/none/x").mkdir())
+    answer = page.ask("POST", path, headers={"Visitor": visitor})
+    assert (answer.status, "cannot be written" in answer.json["error"]) == (500, True)
+
+
+class Clock:
+    """Stands until it is set."""
+
+    now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    stands = Clock()
+    monkeypatch.setattr(visitor_styles, "time", stands)
+    return stands
+
+
 @pytest.fixture
 def styles(monkeypatch: pytest.MonkeyPatch) -> VisitorStyles:
     monkeypatch.setattr(visitor_styles, "MAX_OF_ADDRESS", 2)
@@ -200,7 +239,7 @@ def styles(monkeypatch: pytest.MonkeyPatch) -> VisitorStyles:
     return VisitorStyles(make_catalogue("a"))
 
 
-def test_of_too_many_visitors_who_was_away_longest_is_forgotten(styles: VisitorStyles) -> None:
+def test_of_too_many_visitors_who_was_away_longest_is_forgotten(styles: VisitorStyles, clock: Clock) -> None:
     style = styles.catalogue.styles[0]
 
     async def work() -> None:
@@ -211,12 +250,14 @@ def test_of_too_many_visitors_who_was_away_longest_is_forgotten(styles: VisitorS
         for gone in (theirs[0], theirs[-1], others[0]):
             with pytest.raises(UnknownVisitorError):
                 styles.of(gone)
-        for _ in range(6):
-            await asyncio.sleep(0.05)
-            styles.keep(others[-1])
-        assert list(styles._visitors) == [others[-1]], "who says nothing is forgotten by itself"
-        await asyncio.sleep(0.4)
-        assert not styles._visitors
+        clock.now_s = 0.15
+        styles.keep(others[-1])
+        clock.now_s = 0.25
+        await wait_for(lambda: list(styles._visitors) == [others[-1]])  # who says nothing is forgotten by itself
+        await asyncio.sleep(0.25)
+        assert list(styles._visitors) == [others[-1]]
+        clock.now_s = 0.4
+        await wait_for(lambda: not styles._visitors)
         assert styles._dropping is None
 
     asyncio.run(work())
