@@ -25,6 +25,7 @@ from realtime.live_show import (
     make_exhibition,
     open_display,
     open_refiner,
+    watch_styles,
     with_switching,
 )
 from realtime.look import Look
@@ -45,7 +46,6 @@ from realtime.stages import Stages
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue, has_network, open_styles
 from realtime.style_keeper import StyleKeeper
-from realtime.styles_folder import StylesFolder
 from realtime.web.memory import use_one_arena
 
 CPU_CAMERA_SIZE_WH = (640, 480)
@@ -92,10 +92,7 @@ def run_live(options: RunOptions, say: Say) -> int:
         networks = {"fine": fine} if fine is not None else {}
         opened = _Opened(source, engine, controls, {**networks, style.network: catalogue}, sink_names)
         stages = _open_stages(options, opened, say, until_it_runs)
-        if options.show.styles_dir is not None:
-            folder = StylesFolder(options.show.styles_dir, catalogue, partial(_tell, controls, say))
-            with_engine.callback(folder.close)
-            stages = replace(stages, controllers=[*stages.controllers, folder])
+        stages = watch_styles(options.show, stages, catalogue, partial(_tell, controls, say), with_engine)
         pipeline = _open_remotes(options, stages, opened, say, until_it_runs)
         until_it_runs.pop_all()  # from here on the pipeline closes source and sinks
         report = pipeline.run()

@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 from realtime.controls import Controls
@@ -19,8 +21,10 @@ from realtime.sinks.window import WindowSink
 from realtime.sources.protocol import Source
 from realtime.sources.selection import device_of
 from realtime.sources.switching import SwitchingSource
+from realtime.stages import Stages
 from realtime.style_catalogue import Catalogue, find_style, has_network, open_styles
 from realtime.style_refiner import StyleRefiner
+from realtime.styles_folder import StylesFolder
 
 Say = Callable[[str], None]
 _SECONDS = 60.0
@@ -70,6 +74,26 @@ def open_refiner(options: RunOptions, controls: Controls, say: Say) -> StyleRefi
     if asks_to_refine(show) or (by_itself and can_better_much(None)):
         return StyleRefiner(controls, partial(RefiningProcess, weights=show.refine_weights), say)
     return None
+
+
+def watch_styles(show: ShowOptions, stages: Stages, catalogue: Catalogue, say: Say, until_it_ends: ExitStack) -> Stages:
+    """The same stages with what makes styles of the images in a folder, if one is to be watched.
+
+    Args:
+        show: what was asked for.
+        stages: of the run.
+        catalogue: that styles are added to.
+        say: takes a line for people.
+        until_it_ends: closed at the end of the run.
+
+    Raises:
+        StyleError: styles cannot be predicted for the network of the catalogue.
+    """
+    if show.styles_dir is None:
+        return stages
+    folder = StylesFolder(show.styles_dir, catalogue, say)
+    until_it_ends.callback(folder.close)
+    return replace(stages, controllers=[*stages.controllers, folder])
 
 
 def open_display(show: ShowOptions, say: Say) -> Display:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from realtime.errors import StyleError
-from realtime.media.image_file import KINDS, ImageLimits, StillImage, decode_still, encode_still
+from realtime.media.image_file import KINDS, ImageLimits, StillImage, decode_still, encode_still, on_white
 from realtime.media.resize import middle_part, with_short_side
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue, find_style
@@ -21,6 +21,7 @@ MAX_OF_ADDRESS, MAX_VISITORS = 32, 256
 """Visitors with styles. Of more, who has been away longest is forgotten: a style takes some kilobytes."""
 
 UNUSED_S = 600.0
+_ENOUGH_PX = 2048
 _NAME_LENGTH = 40
 _THUMBNAIL_PX, _THUMBNAIL_ASPECT = 120, 4 / 3
 _UNNAMED = "my_style"
@@ -156,7 +157,7 @@ class VisitorStyles:
 
 
 def read_style(content: bytes, name: str, like: Style) -> tuple[Style, bytes]:
-    """Predicts the style of an image.
+    """Predicts the style of an image; a transparent one is seen as on white paper.
 
     Args:
         content: of its file.
@@ -170,7 +171,8 @@ def read_style(content: bytes, name: str, like: Style) -> tuple[Style, bytes]:
         SourceError: it is damaged, too large, or of a kind that is not taken.
         StyleError: it cannot be predicted.
     """
-    pixels = decode_still(content, "style image", STYLE_LIMITS, KINDS).pixels
+    still = decode_still(content, "style image", STYLE_LIMITS, KINDS).shrunk(_ENOUGH_PX)
+    pixels = still.pixels if still.alpha is None else on_white(still.pixels, still.alpha)
     small = with_short_side(middle_part(pixels, _THUMBNAIL_ASPECT), _THUMBNAIL_PX)
     return predict_style(pixels, _plain_name(name), like), encode_still(StillImage(small), ".jpg", quality=85)
 

@@ -280,6 +280,9 @@ def test_odd_images_are_sensible_styles(mode: str) -> None:
     assert style.vector.nbytes + len(thumbnail) < 50_000
     assert np.isfinite(style.vector).all()
     assert (style.network, style.fades_by_vector) == (like.network, True)
+    if mode == "transparent":
+        white, _ = read_style(_png(solid((255, 255, 255), (300, 200))), "white", like)
+        assert style.vector == pytest.approx(white.vector)
 
 
 def test_a_damaged_file_is_no_style() -> None:
