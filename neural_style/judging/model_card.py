@@ -70,8 +70,13 @@ def training_command(header: dict[str, str], file_name: str) -> str:
     return " \\\n    ".join(parts)
 
 
-def write_card(folder: Path, figures: list[dict[str, Any]]) -> Path:
+def write_card(folder: Path, figures: list[dict[str, Any]], predictions: list[dict[str, Any]] | None = None) -> Path:
     """Writes README.md for all weights in a folder.
+
+    Args:
+        folder: of the weights.
+        figures: what judgings of the networks wrote.
+        predictions: what a judging of predicted styles wrote.
 
     Raises:
         CheckpointError: a file there is not one of ours.
@@ -90,6 +95,7 @@ def write_card(folder: Path, figures: list[dict[str, Any]]) -> Path:
         files="\n".join(f"| `{p.name}` | {p.stat().st_size / 1000:.0f} | {held} |" for p, held in holds.items()),
         styles="\n".join(dict.fromkeys(styles)),  # both sizes of the network have the same styles
         figures="\n\n".join(_figures_of(each) for each in figures),
+        predictions=_predictions_table(predictions) if predictions else "",
         trainings="\n\n".join(_training_of(path, header) for path, header in headers.items()),
     )
     target = folder / "README.md"
@@ -130,6 +136,25 @@ def _figures_of(judging: dict[str, Any]) -> str:
     lines.append(_figure_row("**mean**", _shown(mean["flicker"], 1), mean))
     lines.append(_figure_row("photograph unchanged", "1", unchanged))
     return "\n".join(lines)
+
+
+def _predictions_table(scores: list[dict[str, Any]]) -> str:
+    """Style distances of predicted styles beside others, a row for each painting."""
+    columns = ("single", "blend", "predicted")
+    lines = [
+        "### Predicted styles",
+        "",
+        "Style distance to paintings that were held out, of the nearest shipped style, of the nearest even blend of",
+        "two, and of the prediction, measured by `python -m neural_style.judging.predictions` with `fast`.",
+        "",
+        "| painting | nearest style | nearest blend | predicted |",
+        "|---|---|---|---|",
+    ]
+    for score in scores:
+        numbers = " | ".join(_shown(score[column], 3) for column in columns)
+        lines.append(f"| {Path(score['painting']).stem.replace('_', ' ')} | {numbers} |")
+    means = " | ".join(_shown(sum(s[column] for s in scores) / len(scores), 3) for column in columns)
+    return "\n".join([*lines, f"| **mean** | {means} |"]) + "\n\n![predicted styles](predicted.jpg)\n\n"
 
 
 def _figure_row(name: str, warping: str, numbers: dict[str, Any]) -> str:
@@ -177,7 +202,9 @@ def main(arguments: list[str] | None = None) -> int:
         of_fine = chosen.figures.with_suffix(".fine.json")
         read = [chosen.figures, *([of_fine] if of_fine.is_file() else [])]
         figures = [json.loads(path.read_text(encoding="utf-8")) for path in read]
-        card = write_card(chosen.folder, figures)
+        of_predictions = chosen.figures.with_suffix(".predictions.json")
+        predictions = json.loads(of_predictions.read_text(encoding="utf-8")) if of_predictions.is_file() else None
+        card = write_card(chosen.folder, figures, predictions)
     except StylizationError as error:
         errors.print(f"error: {error}")
         return 1
