@@ -1,38 +1,33 @@
 """Owns how much of the time a process may run beside the live loop, by what it costs the loop in frames."""
 
-AIMED_COST = 0.06
+AIMED_COST = 0.05
 """Share of the loop's frames a second that the process may cost; a tenth is promised, and measuring is not exact."""
 
-_SLICE_S = 1.0
-"""The shorter of running and resting: below, a rate of frames cannot be told from its noise."""
+_SLICE_S, _SLICE_FRAMES = 1.0, 15
+"""The shorter of running and resting lasts so long and has so many frames: of fewer, a rate cannot be told."""
 
-_LONGEST_SLICES = 12.0
+_LONGEST_RUN, _LONGEST_REST = 6.0, 19.0
+"""In shorter slices."""
+
 _FIRST_SHARE = 0.25
-_NEWEST_SHARE = 0.4
+_MOST_GROWTH = 2.0
+"""Of the share from one turn to the next: what was measured once may have been chance."""
+
+_KEPT = 0.7
+"""Of what was measured before, with each slice that is added."""
 
 
 class SpareTime:
     """Lets a process run and rest by turns, and measures the loop's rate in both.
 
-    A process that halves the rate while it runs may run an eighth of the time. However little it costs, it rests
+    A process that halves the rate while it runs may run a tenth of the time. However little it costs, it rests
     now and then, because what the loop reaches without it changes, too.
     """
 
     def __init__(self) -> None:
         self._running, self._share = False, _FIRST_SHARE
-        self._rates: dict[bool, float] = {}
-        self._from_s, self._from_frames, self._until_s = 0.0, 0, 0.0
-
-    @property
-    def cost(self) -> float:
-        """The share of frames that it costs, as measured so far; 0 before."""
-        return self._share * self._loss
-
-    @property
-    def _loss(self) -> float:
-        """The share of frames that are lost while it runs."""
-        resting, running = self._rates.get(False, 0.0), self._rates.get(True, 0.0)
-        return max(0.0, 1.0 - running / resting) if len(self._rates) == 2 and resting > 0 else 0.0
+        self._frames, self._seconds = {False: 0.0, True: 0.0}, {False: 0.0, True: 0.0}
+        self._from_s, self._from_frames, self._length_s = 0.0, 0, 0.0
 
     def may_run(self, now_s: float, frames: int) -> bool:
         """Whether the process may run now.
@@ -41,24 +36,30 @@ class SpareTime:
             now_s: seconds that never go back.
             frames: that the loop has shown.
         """
-        if self._until_s == 0.0:
-            self._begin(now_s, frames, _SLICE_S)
-        elif now_s >= self._until_s:
-            self._measure((frames - self._from_frames) / (now_s - self._from_s))
+        if self._length_s == 0.0:
+            self._from_s, self._from_frames, self._length_s = now_s, frames, self._next_length_s()
+        elif now_s - self._from_s >= self._length_s:
+            self._measure(frames - self._from_frames, now_s - self._from_s)
             self._running = not self._running
-            self._begin(now_s, frames, self._length_s())
+            self._from_s, self._from_frames, self._length_s = now_s, frames, self._next_length_s()
         return self._running
 
-    def _begin(self, now_s: float, frames: int, length_s: float) -> None:
-        self._from_s, self._from_frames, self._until_s = now_s, frames, now_s + length_s
+    def _measure(self, frames: int, seconds: float) -> None:
+        running = self._running
+        self._frames[running] = _KEPT * self._frames[running] + frames
+        self._seconds[running] = _KEPT * self._seconds[running] + seconds
+        if running:
+            loss = 1.0 - self._rate_fps(True) / max(1e-6, self._rate_fps(False))
+            fitting = AIMED_COST / loss if loss > AIMED_COST else 1.0
+            self._share = min(fitting, _MOST_GROWTH * self._share)
 
-    def _measure(self, rate_fps: float) -> None:
-        before = self._rates.get(self._running, rate_fps)
-        self._rates[self._running] = before + _NEWEST_SHARE * (rate_fps - before)
-        if len(self._rates) == 2:
-            self._share = min(1.0, AIMED_COST / self._loss) if self._loss else 1.0
+    def _rate_fps(self, running: bool) -> float:
+        return self._frames[running] / self._seconds[running] if self._seconds[running] else 0.0
 
-    def _length_s(self) -> float:
-        """How long the slice is that begins: of running and resting the shorter takes one second."""
+    def _next_length_s(self) -> float:
+        """How long the slice is that begins: of running and resting the shorter one is a slice of the least length."""
+        resting_fps = self._rate_fps(False)
+        least_s = max(_SLICE_S, min(5 * _SLICE_S, _SLICE_FRAMES / resting_fps if resting_fps else 0.0))
         own = self._share if self._running else 1.0 - self._share
-        return _SLICE_S * min(_LONGEST_SLICES, max(1.0, own / max(1e-6, 1.0 - own)))
+        longest = _LONGEST_RUN if self._running else _LONGEST_REST
+        return least_s * min(longest, max(1.0, own / max(1e-6, 1.0 - own)))

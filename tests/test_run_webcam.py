@@ -458,10 +458,8 @@ def test_help_names_every_option(run: Run) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     options = "source style strength keep-colors smoothing size unpaced sink record overwrite max-frames stats "
     options += "list-cameras list-styles network engine refresh device provider precision batch-size host port "
-    options += (
-        "tls-cert tls-key open-stage check verbose help crossfade cycle cycle-styles kiosk qr fps osc record-input "
-    )
-    options += "styles-dir refine refine-weights trust"
+    options += "tls-cert tls-key verbose help crossfade cycle cycle-styles kiosk qr fps osc record-input check "
+    options += "open-stage trust styles-dir refine refine-weights"
     described = re.findall(r"^  (?:-\w, )?--([\w-]+)", done.stdout, re.MULTILINE)
     assert sorted(described) == sorted(options.split())
 

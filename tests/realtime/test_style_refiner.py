@@ -148,7 +148,7 @@ def test_it_rests_at_first_and_runs_by_turns() -> None:
     show.wait(BEFORE_S + 0.5)
     assert not show.processes[0].runs, "what the loop reaches without it is measured first"
     seen = set()
-    for _ in range(200):
+    for _ in range(400):
         show.wait(0.1)
         seen.add(show.processes[0].runs)
     assert seen == {True, False}
