@@ -61,6 +61,10 @@ def _add_show_arguments(parser: argparse.ArgumentParser) -> None:
     add("--qr", action="store_true", help="show the page's address in the window, as a QR code")
     add("--fps", type=float, metavar="N", help="hold this rate, by a smaller size or network where it must be")
     add("--osc", metavar="[HOST:]PORT", help="take commands by Open Sound Control (UDP)")
+    add("--styles-dir", type=Path, metavar="FOLDER", help="images in it become styles, also those that appear later")
+    refine = "better the style of an image while it is shown (default: where a VGG loss network is installed)"
+    add("--refine", action=argparse.BooleanOptionalAction, help=refine)
+    add("--refine-weights", type=Path, metavar="FILE", help="of the loss network (default: the best installed)")
     add("--record-input", type=Path, metavar="FILE", help="write the source's frames, for stylize.py FILE --replay")
 
 

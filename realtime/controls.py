@@ -2,13 +2,14 @@
 
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
 
 from realtime.errors import StyleError
 from realtime.look import Look
 from realtime.options import LookOptions
+from realtime.style import Style
 from realtime.style_catalogue import Catalogue, find_style
 from realtime.style_list import list_lines, matching
 
@@ -34,6 +35,7 @@ class Action(Enum):
     FREEZE = "freeze"
     FULL_SCREEN = "full screen"
     NEXT_CAMERA = "next camera"
+    KEEP_STYLE = "keep the style of an image"
     QUIT = "quit"
 
 
@@ -62,14 +64,14 @@ class ChangeLook:
     """Set what is given, and leave the rest; for whoever has sliders instead of keys.
 
     Attributes:
-        style: a name or a blend such as "candy:0.6+udnie:0.4".
+        style: a name or a blend such as "candy:0.6+udnie:0.4"; or a style that is in no catalogue.
         strength: 0..1.
         keep_colors: stylize with the colours of the camera's image.
         smoothing: 0..1.
         mirror: swap left and right.
     """
 
-    style: str | None = None
+    style: str | Style | None = None
     strength: float | None = None
     keep_colors: bool | None = None
     smoothing: float | None = None
@@ -88,7 +90,18 @@ class SetCycle:
     seconds: float
 
 
-Command = Action | SelectStyle | TypeStyle | ChangeLook | StartAgain | SetCycle
+@dataclass(frozen=True)
+class AddStyle:
+    """Put a style into the catalogue; one of its name there is replaced, and so is the current one.
+
+    Attributes:
+        style: of a network that the engine has.
+    """
+
+    style: Style
+
+
+Command = Action | SelectStyle | TypeStyle | ChangeLook | StartAgain | SetCycle | AddStyle
 
 
 class Controller(Protocol):
@@ -116,6 +129,7 @@ KEYS: dict[Action, tuple[str, ...]] = {
     Action.FREEZE: ("space",),
     Action.FULL_SCREEN: ("f",),
     Action.NEXT_CAMERA: ("v",),
+    Action.KEEP_STYLE: ("k",),
     Action.QUIT: ("q", "escape"),
 }
 _ACTIONS = {key: action for action, keys in KEYS.items() for key in keys}
@@ -227,6 +241,8 @@ class Controls:
                     step = 1 if command is Action.STRENGTH_UP else -1
                     strength = round(self._look.strength + step * STRENGTH_STEP, 2)
                     said = self._set(ChangeLook(strength=min(1.0, max(0.0, strength))))
+                case AddStyle():
+                    said = self._add(command.style)
                 case SetCycle():
                     said = None
                 case _:
@@ -240,6 +256,15 @@ class Controls:
         self._look = replace(self._look, style=self._catalogue.styles[index])
         return f"style {self._look.style.name}"
 
+    def _add(self, style: Style) -> str:
+        self._catalogue.put(style)
+        place, start, panel = self._start
+        if start.style == style:  # but for its vector
+            self._start = place, replace(start, style=style), panel
+        if self._look.style == style:
+            self._look = replace(self._look, style=style)
+        return ""
+
     def _type(self, command: TypeStyle) -> str:
         text = command.text or ""
         self._panel = replace(self._panel, typed=None if command.chosen else command.text)
@@ -249,8 +274,8 @@ class Controls:
         return self._select(found[0]) if found else f"style {text!r}: there is no such style"
 
     def _set(self, change: ChangeLook) -> str:
-        values = {name: value for name, value in asdict(change).items() if value is not None}
-        if change.style is not None:
+        values = {name: value for name, value in vars(change).items() if value is not None}
+        if isinstance(change.style, str):
             try:
                 values["style"] = style = find_style(change.style, self._catalogue)
             except StyleError as error:

@@ -13,7 +13,7 @@ class Exhibition:
 
     Args:
         controls: the settings of the run.
-        styles: names and blends to go through, in order.
+        styles: gives the names and blends to go through, in order; more may come.
         cycle_s: seconds for each; 0 stays.
         idle_s: without a person's command for so long it goes back to the start; 0 never.
         clock: seconds that never go back.
@@ -22,7 +22,7 @@ class Exhibition:
     def __init__(
         self,
         controls: Controls,
-        styles: Sequence[str],
+        styles: Callable[[], Sequence[str]],
         cycle_s: float = 0.0,
         idle_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
@@ -54,7 +54,7 @@ class Exhibition:
 
     def _next_style(self) -> str:
         """The one after that which is shown, or after the last one in turn where a person chose another."""
-        shown = self._controls.look.style.name
-        self._place = self._styles.index(shown) if shown in self._styles else self._place
-        self._place = (self._place + 1) % len(self._styles)
-        return self._styles[self._place]
+        shown, styles = self._controls.look.style.name, self._styles()
+        self._place = styles.index(shown) if shown in styles else self._place
+        self._place = (self._place + 1) % len(styles)
+        return styles[self._place]

@@ -24,6 +24,8 @@ from realtime.live_show import (
     hold_rate,
     make_exhibition,
     open_display,
+    open_refiner,
+    watch_styles,
     with_switching,
 )
 from realtime.look import Look
@@ -43,6 +45,7 @@ from realtime.sources.selection import open_default_source, open_source
 from realtime.stages import Stages
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue, has_network, open_styles
+from realtime.style_keeper import StyleKeeper
 from realtime.web.memory import use_one_arena
 
 CPU_CAMERA_SIZE_WH = (640, 480)
@@ -89,6 +92,7 @@ def run_live(options: RunOptions, say: Say) -> int:
         networks = {"fine": fine} if fine is not None else {}
         opened = _Opened(source, engine, controls, {**networks, style.network: catalogue}, sink_names)
         stages = _open_stages(options, opened, say, until_it_runs)
+        stages = watch_styles(options.show, stages, catalogue, partial(_tell, controls, say), with_engine)
         pipeline = _open_remotes(options, stages, opened, say, until_it_runs)
         until_it_runs.pop_all()  # from here on the pipeline closes source and sinks
         report = pipeline.run()
@@ -116,7 +120,7 @@ class _Opened:
 def _open_stages(options: RunOptions, opened: _Opened, say: Say, until_it_runs: ExitStack) -> Stages:
     """Joins all that needs no pipeline yet; what is opened is abandoned should something later not open."""
     show, source, controls = options.show, opened.source, opened.controls
-    controllers: list[Controller] = [make_exhibition(show, controls, opened.catalogue)]
+    controllers: list[Controller] = [make_exhibition(show, controls, opened.catalogue), StyleKeeper(controls, say)]
     sinks, display = _open_sinks(options, opened.sink_names, source.info.rate_fps, say, until_it_runs)
     if not options.unpaced:
         is_default = options.source is None and source.info.name.startswith("camera")
@@ -127,22 +131,30 @@ def _open_stages(options: RunOptions, opened: _Opened, say: Say, until_it_runs: 
         until_it_runs.callback(recorder.abandon)
         sinks.append(recorder)
         source = recorder.source
+    tell, more = partial(_tell, controls, say), list[Callable[[], list[str]]]()
+    refiner = open_refiner(options, controls, tell) if len(opened.networks) == 1 else None
+    if refiner is not None:
+        until_it_runs.callback(refiner.close)
+        controllers.append(refiner)
+        sinks.append(refiner)
+        more.append(refiner.fields)
     stages = Stages(source, opened.engine, controls, sinks, display, controllers=controllers)
+    if (held := hold_rate(opened.engine, opened.networks, options, source, tell)) is not None:
+        more.append(held.fields)
+        stages = replace(stages, engine=held, look_of=lambda _: held.looking(controls.look))
+    return replace(stages, fields=lambda: [field for fields in more for field in fields()])
 
-    def tell(line: str) -> None:
-        controls.say(line)
-        say(line)
 
-    held = hold_rate(opened.engine, opened.networks, options, source, tell)
-    if held is None:
-        return stages
-    return replace(stages, engine=held, look_of=lambda _: held.looking(controls.look), fields=held.fields)
+def _tell(controls: Controls, say: Say, line: str) -> None:
+    """Says a line where people see it: over the image, and in the terminal."""
+    controls.say(line)
+    say(line)
 
 
 def _open_remotes(options: RunOptions, stages: Stages, opened: _Opened, say: Say, until_it_runs: ExitStack) -> Pipeline:
     """Makes the pipeline, and opens what sends it commands: the page, and OSC."""
     web = osc = None
-    is_alone = opened.sink_names == ("web",) and not stages.sinks
+    is_alone = opened.sink_names == ("web",) and options.record is None and options.show.record_input is None
     if "web" in opened.sink_names:
         web = WebSink(options.web, opened.engine, opened.catalogue, options.look)
         until_it_runs.callback(web.abandon)

@@ -1,7 +1,10 @@
-"""Owns putting together what `ShowOptions` asks for: displays, an exhibition, a held frame rate, switching cameras."""
+"""Owns putting together what `ShowOptions` asks for: displays, an exhibition, a rate, cameras, styles of images."""
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 
 from realtime.controls import Controls
 from realtime.engines import Engine
@@ -9,6 +12,7 @@ from realtime.errors import OptionError
 from realtime.exhibition import Exhibition
 from realtime.frame_rate import FrameRateEngine
 from realtime.options import RunOptions, SinkName
+from realtime.refining_process import RefiningProcess, can_better_much, check_packages
 from realtime.show_options import ShowOptions
 from realtime.sinks.kiosk import KioskSink
 from realtime.sinks.protocol import Display
@@ -17,7 +21,10 @@ from realtime.sinks.window import WindowSink
 from realtime.sources.protocol import Source
 from realtime.sources.selection import device_of
 from realtime.sources.switching import SwitchingSource
+from realtime.stages import Stages
 from realtime.style_catalogue import Catalogue, find_style, has_network, open_styles
+from realtime.style_refiner import StyleRefiner
+from realtime.styles_folder import StylesFolder
 
 Say = Callable[[str], None]
 _SECONDS = 60.0
@@ -27,9 +34,17 @@ def check_show(options: RunOptions, sinks: Sequence[SinkName]) -> None:
     """Refuses what the sinks of a run cannot show.
 
     Raises:
-        OptionError: a window or a page is missing, or a rate is to be held of what is read as fast as possible.
+        OptionError: a window or a page is missing, a rate is to be held of what is read as fast as possible, or a
+            style is to be refined while there is no time to spare, or for two networks.
+        MissingPackageError: refining needs it.
     """
     show = options.show
+    if asks_to_refine(show):
+        if options.unpaced:
+            raise OptionError("refine: not with --unpaced, which leaves it no time; leave one of them out")
+        if fine_catalogue(options) is not None:
+            raise OptionError(f"refine: betters one network; with --fps {show.fps:g} add --network fast or fine")
+        check_packages(show.refine_weights)
     if show.kiosk is not None and "window" not in sinks:
         raise OptionError(f"kiosk {show.kiosk:g}: needs a window, got --sink {' '.join(sinks)}; add --sink window")
     if show.qr and not {"window", "web"} <= set(sinks):
@@ -39,6 +54,46 @@ def check_show(options: RunOptions, sinks: Sequence[SinkName]) -> None:
     for name, value in (("fps", show.fps), ("record-input", show.record_input)):
         if value is not None and options.unpaced:
             raise OptionError(f"{name} {value}: not with --unpaced, which has no rate; leave one of them out")
+
+
+def asks_to_refine(show: ShowOptions) -> bool:
+    """Whether styles of images are to be bettered wherever that is possible at all."""
+    return bool(show.refine) or show.refine_weights is not None
+
+
+def open_refiner(options: RunOptions, controls: Controls, say: Say) -> StyleRefiner | None:
+    """What betters styles of images while they are shown; None where nobody asked and it is not known to better much.
+
+    Args:
+        options: of the run, checked.
+        controls: its settings.
+        say: takes a line for people.
+    """
+    show = options.show
+    by_itself = show.refine is None and not options.unpaced
+    if asks_to_refine(show) or (by_itself and can_better_much(None)):
+        return StyleRefiner(controls, partial(RefiningProcess, weights=show.refine_weights), say)
+    return None
+
+
+def watch_styles(show: ShowOptions, stages: Stages, catalogue: Catalogue, say: Say, until_it_ends: ExitStack) -> Stages:
+    """The same stages with what makes styles of the images in a folder, if one is to be watched.
+
+    Args:
+        show: what was asked for.
+        stages: of the run.
+        catalogue: that styles are added to.
+        say: takes a line for people.
+        until_it_ends: closed at the end of the run.
+
+    Raises:
+        StyleError: styles cannot be predicted for the network of the catalogue.
+    """
+    if show.styles_dir is None:
+        return stages
+    folder = StylesFolder(show.styles_dir, catalogue, say)
+    until_it_ends.callback(folder.close)
+    return replace(stages, controllers=[*stages.controllers, folder])
 
 
 def open_display(show: ShowOptions, say: Say) -> Display:
@@ -58,10 +113,9 @@ def make_exhibition(show: ShowOptions, controls: Controls, catalogue: Catalogue)
     Raises:
         StyleError: one of the styles to go through is not there.
     """
-    names = list(catalogue.names)
-    if show.cycle_styles is not None:
-        names = [find_style(name.strip(), catalogue).name for name in show.cycle_styles.split(",")]
-    return Exhibition(controls, names, show.cycle or 0.0, _SECONDS * (show.kiosk or 0.0))
+    texts = [] if show.cycle_styles is None else show.cycle_styles.split(",")
+    chosen = [find_style(text.strip(), catalogue).name for text in texts]
+    return Exhibition(controls, lambda: chosen or catalogue.names, show.cycle or 0.0, _SECONDS * (show.kiosk or 0.0))
 
 
 def fine_catalogue(options: RunOptions) -> Catalogue | None:

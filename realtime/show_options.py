@@ -1,4 +1,4 @@
-"""The options of a live run that is shown to others: exhibition, frame rate, remote control, recorded input."""
+"""The options of a live run that is shown to others: exhibition, frame rate, remote control, styles of images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,10 @@ class ShowOptions:
         qr: draw the address of the page on the image.
         fps: frames a second to hold, by a smaller size or network; None keeps the size.
         osc: port, or HOST:PORT, to take commands of Open Sound Control at; None takes none.
+        styles_dir: a folder whose images become styles, those too that appear later; None is none.
+        refine: better the style of an image while it is shown; None does it where a loss network is at hand that is
+            known to better much.
+        refine_weights: weights of the loss network; None is the best that is installed.
         record_input: also write the source's own frames to this video, and the looks to a file beside it.
     """
 
@@ -32,6 +36,9 @@ class ShowOptions:
     fps: float | None = None
     osc: str | None = None
     record_input: Path | None = None
+    styles_dir: Path | None = None
+    refine: bool | None = None
+    refine_weights: Path | None = None
 
     def __post_init__(self) -> None:
         _check_range("crossfade", self.crossfade_s, (0, 60), "s; 0 is off")
@@ -45,6 +52,12 @@ class ShowOptions:
             raise OptionError(f"record-input {path}: must end in {', '.join(INPUT_SUFFIXES)}")
         if self.osc is not None:
             osc_address(self.osc)
+        if self.styles_dir is not None and not self.styles_dir.is_dir():
+            raise OptionError(f"styles-dir {self.styles_dir}: is no folder; give one that is there")
+        if self.refine_weights is not None and not self.refine_weights.is_file():
+            raise OptionError(f"refine-weights {self.refine_weights}: no such file; give the weights of a loss network")
+        if self.refine is False and self.refine_weights is not None:
+            raise OptionError(f"refine-weights {self.refine_weights}: not with --no-refine; leave one of them out")
 
 
 def osc_address(text: str) -> tuple[str, int]:

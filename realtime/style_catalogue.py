@@ -2,7 +2,9 @@
 
 import difflib
 import math
+import re
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from neural_style.weights import SAVED_MODELS
 from realtime.errors import StyleError
 from realtime.options import NetworkName
 from realtime.style import Style, styles_of_file
-from realtime.style_prediction import PREDICTOR_FILE, is_style_image, predict_style, read_style_image
+from realtime.style_prediction import PREDICTOR_FILE, is_style_image, predict_style_of_file
 
 SHIPPED_NETWORKS = ("fast", "fine")
 """Two sizes of one network with the same styles; a catalogue has one of them."""
@@ -21,9 +23,9 @@ MAX_BLENDED = 8
 """Styles in one blend; of more nobody sees the parts."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Catalogue:
-    """The styles that can be switched between, in order."""
+    """The styles that can be switched between, in order; whoever holds it sees what is put there later."""
 
     styles: tuple[Style, ...]
 
@@ -44,6 +46,22 @@ class Catalogue:
             said = f"{style.name}  ({style.family}, {file.name if file else ''})"
             lines.append(f"-  {said}  cannot be used: {style.fault}" if style.fault else f"{number}  {said}")
         return lines
+
+    def put(self, style: Style) -> None:
+        """Adds a style at the end, or puts it in the place of the one that has its name. Others may read meanwhile."""
+        if style.name in self.names:
+            self.styles = tuple(style if known.name == style.name else known for known in self.styles)
+        else:
+            self.styles = (*self.styles, style)
+
+    def new_name(self, file: Path) -> str:
+        """A name that no style has, for the style of an image: that of the file, without its ending where it is free.
+
+        Characters that mean something in blends and lists are left out.
+        """
+        stem, whole = (re.sub(r"[+:,]", "_", text).strip() for text in (file.stem, file.name))
+        numbered = (f"{stem}_{number}" for number in count(2))
+        return next(name for name in chain((stem, whole), numbered) if name not in self.names)
 
     def runnable_by(self, engine: str, first: str) -> "Catalogue":
         """The styles whose files an engine can run, so that no key leads to one that it cannot.
@@ -201,8 +219,7 @@ def _of_image(path: Path, catalogue: Catalogue) -> Style:
     known = [style for style in catalogue.styles if style.file == path]
     if known:
         return known[0]
-    name = path.name if path.stem in catalogue.names else path.stem
-    return predict_style(read_style_image(path), name, catalogue.styles[0], file=path)
+    return predict_style_of_file(path, catalogue.new_name(path), catalogue.styles[0])
 
 
 def _blend(text: str, catalogue: Catalogue, may_read: bool) -> Style:

@@ -5,7 +5,7 @@ The same computation as `neural_style.networks.style_predictor`, which trains, i
 
 import json
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,9 @@ from safetensors import SafetensorError, safe_open
 from neural_style.weights import SAVED_MODELS
 from realtime.errors import StyleError
 from realtime.frame import Image
-from realtime.media.image_file import IMAGE_SUFFIXES, read_still
+from realtime.media.image_file import IMAGE_SUFFIXES
 from realtime.media.image_memory import ImageLimits
+from realtime.media.opaque_image import read_on_white
 from realtime.media.resize import middle_part, with_short_side
 from realtime.style import Style, trunk_hash_of
 
@@ -25,6 +26,9 @@ Array = NDArray[np.float32]
 PREDICTOR_FILE = SAVED_MODELS / "predictor.safetensors"
 STYLE_IMAGE_LIMITS = ImageLimits(pixels=2**26, side_px=2**14, aspect=32)
 """Of 67 megapixels the decoding alone takes a second."""
+
+_REMEMBERED_CODES = 8
+"""A run asks for its style several times: for each network that it measures."""
 
 _BLOCK_PX = 4
 """Side of the pixel block that the stem folds into channels."""
@@ -54,9 +58,16 @@ class StylePredictor:
         Returns:
             float32 (vector_size,).
         """
+        return self.vector(self.code(image), network)
+
+    def code(self, image: Image) -> Array:
+        """What all networks' vectors are made from: float32 (code_size,) of an image as of a call."""
         part = middle_part(image, self.settings["max_aspect"])
         sized = with_short_side(part, int(self.settings["short_side_px"]))
-        code = self._encode(self._describe(sized.transpose(2, 0, 1).astype(np.float32) / 255.0))
+        return self._encode(self._describe(sized.transpose(2, 0, 1).astype(np.float32) / 255.0))
+
+    def vector(self, code: Array, network: str) -> Array:
+        """The style vector of a code, float32 (vector_size,)."""
         return self._linear(f"heads.{network}", code)
 
     def _encode(self, description: Array) -> Array:
@@ -140,31 +151,70 @@ def is_style_image(text: str) -> bool:
     return "+" not in text and Path(text).suffix.lower() in IMAGE_SUFFIXES
 
 
+def is_of_image(style: Style) -> bool:
+    """Whether a style was predicted for an image file."""
+    return style.file is not None and style.file.suffix.lower() in IMAGE_SUFFIXES
+
+
 def read_style_image(path: Path) -> Image:
     """Reads an image to be a style, uint8 (H, W, 3), RGB.
 
     Raises:
         SourceError: it is missing, no image, damaged, or larger than `STYLE_IMAGE_LIMITS`.
     """
-    return read_still(path, "style image", STYLE_IMAGE_LIMITS).pixels
+    return read_on_white(path, "style image", STYLE_IMAGE_LIMITS)
 
 
-def predict_style(image: Image, name: str, like: Style, file: Path | None = None) -> Style:
+def is_predicted(like: Style) -> bool:
+    """Whether styles can be predicted for the network that a style is of."""
+    try:
+        _predictor_for(like, "")
+    except StyleError:
+        return False
+    return True
+
+
+def predict_style(image: Image, name: str, like: Style) -> Style:
     """The style of an image, for the shipped network that another style is of.
 
     Args:
         image: uint8 (H, W, 3), RGB, of any size.
         name: of the new style.
         like: any style of the network.
-        file: where the image lies, if it does.
 
     Raises:
         StyleError: there is no predictor for the network.
     """
+    predictor = _predictor_for(like, name)
+    return replace(like, name=name, vector=predictor(image, like.network), file=None, parts=())
+
+
+def predict_style_of_file(path: Path, name: str, like: Style) -> Style:
+    """The style of an image file, as `predict_style`; the file is read again only when it has changed.
+
+    Raises:
+        SourceError: the file is missing, no image, damaged, or larger than `STYLE_IMAGE_LIMITS`.
+        StyleError: there is no predictor for the network.
+    """
+    predictor = _predictor_for(like, name)
+    try:
+        changed_ns = path.stat().st_mtime_ns
+    except OSError:
+        changed_ns = 0
+    vector = predictor.vector(_code_of_file(path, changed_ns), like.network)
+    return replace(like, name=name, vector=vector, file=path, parts=())
+
+
+@lru_cache(_REMEMBERED_CODES)  # a changed file has another code
+def _code_of_file(path: Path, changed_ns: int) -> Array:
+    return load_predictor().code(read_style_image(path))
+
+
+def _predictor_for(like: Style, name: str) -> StylePredictor:
     predictor = load_predictor()
     if like.checkpoint is None or predictor.trunks.get(like.network) != trunk_hash_of(like.checkpoint):
         raise StyleError(
             f"style {name}: styles of images are predicted for the networks {' and '.join(predictor.trunks)} as they "
             f"are shipped, not for {like.checkpoint or like.model_file}; train one with train_style.py --trunk"
         )
-    return replace(like, name=name, vector=predictor(image, like.network), file=file, parts=())
+    return predictor

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from realtime.engines.protocol import EngineInfo
 from realtime.errors import SinkError
 from realtime.frame import resize_to_fit
 from realtime.look import Look
+from realtime.media.image_file import StillImage, write_still
 from realtime.options import RunOptions
 from realtime.sources.protocol import SourceInfo
 from realtime.style_catalogue import load_catalogue
@@ -439,13 +441,25 @@ def test_a_wrong_command_line_ends_with_status_2_and_the_usage(run: Run, wish: l
     assert "Traceback" not in done.stderr
 
 
+def test_images_of_a_folder_become_styles_of_the_show(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "styles").mkdir()
+    write_still(tmp_path / "styles" / "rust.png", StillImage(noise()))
+    (tmp_path / "styles" / "text.jpg").write_text("no image")
+    options = ["--source", "pattern", "--size", "160x120", "--sink", "null", "--max-frames", "60", *QUICK]
+    done = run(*options, "--styles-dir", tmp_path / "styles")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "new style 25: rust" in done.stdout.splitlines()
+    assert done.stdout.count("text.jpg: is damaged") == 1
+    assert "styles folder" not in [thread.name for thread in threading.enumerate()]
+
+
 def test_help_names_every_option(run: Run) -> None:
     done = run("--help")
     assert (done.returncode, done.stderr) == (0, "")
     options = "source style strength keep-colors smoothing size unpaced sink record overwrite max-frames stats "
     options += "list-cameras list-styles network engine refresh device provider precision batch-size host port "
     options += "tls-cert tls-key verbose help crossfade cycle cycle-styles kiosk qr fps osc record-input check "
-    options += "open-stage trust"
+    options += "open-stage trust styles-dir refine refine-weights"
     described = re.findall(r"^  (?:-\w, )?--([\w-]+)", done.stdout, re.MULTILINE)
     assert sorted(described) == sorted(options.split())
 

@@ -5,15 +5,16 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import av
 import numpy as np
+import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from fakes import IdentityEngine, make_catalogue, solid
 from numpy.typing import NDArray
@@ -52,6 +53,19 @@ class ColourEngine(IdentityEngine):
 def colours(identity: float | None = None) -> Catalogue:
     """Three styles that `ColourEngine` stylizes."""
     return make_catalogue("red", "green", "blue", identity=identity)
+
+
+@contextmanager
+def predicting() -> Iterator[None]:
+    """Pages that are opened meanwhile take images as styles: red, green or blue, what an image has most of."""
+
+    def predict(image: Image, name: str, like: Style) -> Style:
+        return replace(like, name=name, vector=np.array([10 * image.mean((0, 1)).argmax()], np.float32))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("realtime.web.visitor_styles.is_predicted", lambda _: True)
+        patch.setattr("realtime.web.visitor_styles.predict_style", predict)
+        yield
 
 
 @dataclass

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from neural_style.errors import StylizationError, TrainingError
 from realtime.media.image_file import read_still
+from realtime.media.opaque_image import read_on_white
 from realtime.media.resize import with_short_side
 
 _MAX_CROPS_PER_SIDE = 3.5
@@ -28,7 +29,7 @@ def read_style_image(path: Path, short_side_px: int) -> Tensor:
     Raises:
         SourceError: the file is missing or is not an image.
     """
-    return _to_tensor(with_short_side(read_still(path, "style image").pixels, short_side_px))[None]
+    return _to_tensor(with_short_side(read_on_white(path, "style image"), short_side_px))[None]
 
 
 class PhotoCrops(Dataset[Tensor]):

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from neural_style.errors import MissingPackageError, TrainingError
+from neural_style.loss_network_files import VGG_FILES, downloaded_vggs
 from neural_style.networks.efficientnet import packaged_weights
 from neural_style.training.loss_network import EfficientNetLoss, LossNetwork
 from neural_style.training.options import LOSS_NETWORK_NAMES, LossNetworkName, LossWeights
@@ -17,8 +17,6 @@ _VGG_LAYERS: dict[LossNetworkName, VggLayers] = {
     "distilled": DISTILLED_LAYERS,
     "vgg16": VGG16_LAYERS,
 }
-_VGG_FILES: dict[LossNetworkName, str] = {"vgg19": "vgg19-dcbb9e9d.pth", "vgg16": "vgg16-397923af.pth"}
-"""What torchvision downloads, by its file's name."""
 
 
 def default_weights(name: LossNetworkName) -> LossWeights:
@@ -82,9 +80,7 @@ def best_loss_network(weights: Path | None) -> LossNetworkName:
             if f"{last}.weight" in state:
                 return name
         raise TrainingError(f"loss network weights {weights}: fit none of {', '.join(LOSS_NETWORK_NAMES)}")
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    downloaded: list[LossNetworkName] = [name for name, file in _VGG_FILES.items() if (folder / file).is_file()]
-    return downloaded[0] if downloaded else "efficientnet"
+    return next(iter(downloaded_vggs()), "efficientnet")
 
 
 def described(name: LossNetworkName, weights: Path | None) -> str:
@@ -100,7 +96,7 @@ def described(name: LossNetworkName, weights: Path | None) -> str:
 
 
 def _download_vgg(name: LossNetworkName) -> dict[str, Tensor]:
-    file = _VGG_FILES[name]
+    file = VGG_FILES["vgg16" if name == "vgg16" else "vgg19"]
     advice = f"fetch {file} yourself and pass --loss-weights FILE, or use --loss-network efficientnet"
     try:
         from torchvision.models import VGG16_Weights, VGG19_Weights

@@ -1,9 +1,10 @@
 """Betters a predicted style in a process of its own: `python -m neural_style.training.refine --style-image my.jpg ...`.
 
-The vector so far is written every second, for a live loop that reads it; see `realtime.refinement`.
+The vector so far is written every second, for a live loop that reads it; see `realtime.style_refiner`.
 """
 
 import argparse
+import copy
 import sys
 import time
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import torch
 
 from neural_style.atomic_file import whole_file
 from neural_style.errors import StylizationError
@@ -46,17 +48,20 @@ class VectorWriter:
         self._trainer, self._output, self._ends_early = trainer, output, ends_early
         self._written_s = -_EVERY_S
         self._losses: list[float] = []
+        self._reader = psutil.Process().parent()
 
     def __call__(self, progress: Progress) -> None:
         """Takes what a step reports.
 
         Raises:
-            _EnoughError: the last steps have bettered little.
+            _EnoughError: the last steps have bettered little, or the process that started this one has ended.
             OSError: the vector cannot be written.
         """
         self._losses.append(sum(progress.losses.values()))
         if time.monotonic() - self._written_s >= _EVERY_S:
             self.write()
+            if self._reader is None or not self._reader.is_running():
+                raise _EnoughError
         if self._ends_early and no_longer_pays(self._losses):
             raise _EnoughError
 
@@ -65,8 +70,10 @@ class VectorWriter:
         network = self._trainer.network
         if not isinstance(network, FastNet):
             raise TypeError("only styles of a FastNet have a vector")
+        settled = copy.deepcopy(network)
+        settled.settle_styles()
         with whole_file(self._output) as partial, partial.open("wb") as file:
-            np.save(file, network.style_vectors[0].numpy())
+            np.save(file, settled.style_vectors[0].numpy())
         self._written_s = time.monotonic()
 
 
@@ -86,7 +93,7 @@ def refine(
     Args:
         style_image: of the style.
         trunk: the network that the style is for; training starts with the prediction.
-        output: `.npy` file that the vector so far is written to.
+        output: `.npy` file that the vector so far is written to; where it is there, training goes on from its vector.
         loss_weights_file: of the loss network; None is the best that is installed.
         steps: train so many, whether they pay or not.
 
@@ -107,6 +114,8 @@ def refine(
         loss_weights_file=loss_weights_file,
     )
     trainer = Trainer(options)
+    if output.is_file():
+        trainer.start_at(torch.from_numpy(np.load(output)))
     writer = VectorWriter(trainer, output, ends_early=steps is None)
     with suppress(_EnoughError):
         trainer.run(writer)

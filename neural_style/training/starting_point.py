@@ -15,7 +15,7 @@ from neural_style.training.losses import PerceptualLoss
 from neural_style.training.options import TrainOptions
 from neural_style.weights.checkpoint import StyleNetwork, is_single_style, load_checkpoint
 from neural_style.weights.predictor import predicted_vector
-from realtime.media.image_file import read_still
+from realtime.media.opaque_image import read_on_white
 from realtime.media.resize import middle_part, with_short_side
 
 _VECTOR_RATE = 5.0
@@ -108,5 +108,5 @@ def predicted_start(network: FastNet, style_image: Path) -> Tensor | None:
         CheckpointError: the predictor's file is damaged.
         SourceError: the image cannot be read.
     """
-    part = middle_part(read_still(style_image, "style image").pixels, MAX_ASPECT)
+    part = middle_part(read_on_white(style_image, "style image"), MAX_ASPECT)
     return predicted_vector(network, with_short_side(part, INPUT_SHORT_SIDE_PX))

@@ -113,9 +113,14 @@ class Trainer:
         if start is None:
             tried = torch.stack([self._photos[i] for i in range(_TRIED_PHOTOS)]).to(self._device)
             start = nearest_style(self._trained, known.style_vectors.to(self._device), self._loss, tried)
+        self.start_at(start)
+
+    @torch.no_grad()
+    def start_at(self, vector: Tensor) -> None:
+        """Starts the one style at a vector, float (vector_size,)."""
         for network in (self._trained, self.network):
             if isinstance(network, FastNet):
-                network.style_vectors[0] = start
+                network.style_vectors[0] = vector
 
     def run(self, report: Callable[[Progress], None]) -> None:
         """Trains to the last step, saving as it goes, and writes the checkpoint at the end.

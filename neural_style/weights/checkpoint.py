@@ -1,7 +1,6 @@
 """Owns weights files: networks and single styles as safetensors with a header, and the public `.pth` files."""
 
 import errno
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from neural_style.errors import CheckpointError
 from neural_style.networks.fast_net import FastNet, FastNetShape
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.weights.state_dict import first_reason
+from neural_style.weights.style_file import hash_of_arrays
 
 StyleNetwork = FastNet | TransformerNet
 
@@ -162,11 +162,7 @@ def trunk_hash(tensors: Mapping[str, Tensor]) -> str:
 
 def content_hash(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 over names, shapes and float32 values, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name}{tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].float().numpy().tobytes())
-    return digest.hexdigest()
+    return hash_of_arrays({name: value.float().numpy() for name, value in tensors.items()})
 
 
 def _load_safetensors(path: Path) -> StyleNetwork:

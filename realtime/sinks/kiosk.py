@@ -14,6 +14,7 @@ _NOT_FOR_VISITORS = {
     Action.RECORD,
     Action.SNAPSHOT,
     Action.NEXT_CAMERA,
+    Action.KEEP_STYLE,
 }
 """What would end the show, uncover the desktop, change what is shown of the room, or fill the disk."""
 

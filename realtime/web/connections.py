@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from realtime.controls import Controls
-from realtime.style_catalogue import Catalogue
 from realtime.web.broadcast import Broadcast
 from realtime.web.guard import Role
 from realtime.web.offers import Offer
 from realtime.web.senders import SenderStage
 from realtime.web.video_coding import CodedVideos
+from realtime.web.visitor_styles import VisitorStyles
 from realtime.web.webrtc import Connection, Setting
 
 MAX_CONNECTIONS = 8
@@ -40,7 +40,7 @@ class Service:
 
     Attributes:
         senders: stylizes what senders send.
-        catalogue: the styles to choose from.
+        styles: to choose from: everybody's, and those of visitors.
         make_controls: settings of a new sender.
         broadcast: the server's own source.
         loopback: only this machine may connect, as it alone can open the page.
@@ -48,7 +48,7 @@ class Service:
     """
 
     senders: SenderStage
-    catalogue: Catalogue
+    styles: VisitorStyles
     make_controls: Callable[[], Controls]
     broadcast: Broadcast
     loopback: bool = False
@@ -105,7 +105,7 @@ class Connections:
             videos = CodedVideos(broadcast)
         setting = Setting(
             service.senders,
-            service.catalogue,
+            service.styles,
             service.loopback,
             may_command=self.may_command(role),
             has_place=self._has_place,

@@ -18,12 +18,13 @@ from realtime.flow import EngineStage
 from realtime.look import Look
 from realtime.stroke_size import StrokeEngine
 from realtime.style import Style
-from realtime.style_catalogue import Catalogue, find_style
 from realtime.web.bodies import Places, address_of, read_body, read_json
 from realtime.web.kept_images import KeptImage, KeptImages
 from realtime.web.memory import memory_given_back
 from realtime.web.messages import MAX_MESSAGE_LENGTH, MessageError, is_share, is_whole_number
+from realtime.web.style_routes import visitor_of
 from realtime.web.uploads import MAX_UPLOAD_BYTES, read_upload, stylize_upload, thumbnail
+from realtime.web.visitor_styles import VisitorStyles
 
 LIMITS_BYTES = {
     "/api/image": MAX_UPLOAD_BYTES,
@@ -44,7 +45,7 @@ class ImageRoutes:
 
     Args:
         engine: stylizes uploads, one at a time beside the live images.
-        catalogue: the styles to choose from.
+        styles: to choose from: everybody's, and those of visitors.
         default_style: where a request names none.
         failed: takes the error of an engine that hangs.
     """
@@ -52,11 +53,11 @@ class ImageRoutes:
     def __init__(
         self,
         engine: Engine,
-        catalogue: Catalogue,
+        styles: VisitorStyles,
         default_style: Callable[[], Style],
         failed: Callable[[BaseException], None],
     ) -> None:
-        self._catalogue, self._default_style, self._failed = catalogue, default_style, failed
+        self._styles, self._default_style, self._failed = styles, default_style, failed
         self._engine = engine
         self._releasing: asyncio.TimerHandle | None = None
         self._stage: EngineStage[None] = EngineStage(StrokeEngine(engine, 1.0), prepares=False)
@@ -91,7 +92,7 @@ class ImageRoutes:
                     query[name] = _number(name, query[name], read)
             if "keep_colors" in query:
                 query["keep_colors"] = query["keep_colors"] == "true"
-            asked = self._asked(query)
+            asked = self._asked(query, visitor_of(request))
             upload = await self._in_thread(partial(read_upload, await read_body(request)))
             return await self._stylized(request, KeptImage("", address_of(request), upload), *asked)
 
@@ -108,7 +109,7 @@ class ImageRoutes:
 
     async def _post_stylized(self, request: Request) -> Response:
         kept = self._kept.find(request.path_params["handle"])
-        return await self._stylized(request, kept, *self._asked(await read_json(request)))
+        return await self._stylized(request, kept, *self._asked(await read_json(request), visitor_of(request)))
 
     async def _stylized(self, request: Request, kept: KeptImage, look: Look, max_side_px: int | None) -> Response:
         async def work(left: threading.Event) -> bytes:
@@ -136,12 +137,12 @@ class ImageRoutes:
             with suppress(RuntimeError):  # the server has ended
                 self._thread.submit(_giving_back, self._engine.release_unprepared)
 
-    def _asked(self, message: dict[str, Any]) -> tuple[Look, int | None]:
-        """The look and the largest side in px that somebody asks for."""
+    def _asked(self, message: dict[str, Any], visitor: str) -> tuple[Look, int | None]:
+        """The look and the largest side in px that a visitor asks for."""
         name = message.get("style")
         if not (name is None or isinstance(name, str)):
             raise MessageError("style: must be a name, or a blend as in candy:0.6+udnie:0.4")
-        style = self._default_style() if name is None else find_style(name, self._catalogue)
+        style = self._styles.for_everybody(self._default_style()) if name is None else self._styles.find(name, visitor)
         strength, max_side_px = message.get("strength", 1.0), message.get("max_side")
         if not is_share(strength):
             raise MessageError("strength: must be a number from 0 to 1")

@@ -1,11 +1,14 @@
 """Owns what the page and the server tell each other: JSON to commands, and settings, styles and figures to JSON."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NoReturn, TypeGuard
 
 from realtime.controls import Action, ChangeLook, Command, Controls, SelectStyle
 from realtime.look import Look
 from realtime.stats import Stats
+from realtime.style import Style
 from realtime.style_catalogue import Catalogue, find_style
 
 MAX_MESSAGE_LENGTH = 4096
@@ -45,12 +48,13 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def command_in(message: dict[str, Any], catalogue: Catalogue) -> Command:
+def command_in(message: dict[str, Any], catalogue: Catalogue, own: Sequence[Style] = ()) -> Command:
     """The command in {"command": "next_style"}, {"select": 3} or {"look": {"style": "candy", "strength": 0.7}}.
 
     Args:
         message: as `read_message` gives it.
-        catalogue: the styles that there are.
+        catalogue: the styles that there are for everybody.
+        own: those of who sent it.
 
     Raises:
         MessageError: there is none, or it has a value that is not allowed.
@@ -70,9 +74,11 @@ def command_in(message: dict[str, Any], catalogue: Catalogue) -> Command:
     if not isinstance(look, dict) or not look:
         raise MessageError("a message has no command, select or look")
     change = ChangeLook(**{name: _value(name, value) for name, value in look.items()})
-    if change.style is not None:
-        find_style(change.style, catalogue)
-    return change
+    if change.style is None:
+        return change
+    style = find_style(look["style"], Catalogue((*catalogue.styles, *own)))
+    is_own = not {style.name, *style.parts}.isdisjoint(each.name for each in own)
+    return replace(change, style=style) if is_own else change
 
 
 def _value(name: str, value: object) -> Any:

@@ -14,19 +14,26 @@ from starlette.routing import Route
 
 from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, SourceError, StyleError
-from realtime.web import image_routes
+from realtime.web import image_routes, style_routes
 from realtime.web.bodies import address_of, read_json
 from realtime.web.connections import Connections, TooManyConnectionsError
 from realtime.web.guard import problem, role_of
 from realtime.web.image_routes import ImageRoutes
 from realtime.web.kept_images import BusyError, ReplacedError, UnknownImageError
-from realtime.web.messages import MessageError, command_in, look_as_json, state_as_json, styles_as_json
+from realtime.web.messages import MessageError, command_in, look_as_json, state_as_json
 from realtime.web.offers import read_offer
+from realtime.web.style_routes import StyleRoutes, visitor_of
 from realtime.web.uploads import LeftError
+from realtime.web.visitor_styles import UnknownVisitorError
 from realtime.web.webrtc import ONLY_OPERATOR
 
 _MAX_OFFER_BYTES = 2**17
-LIMITS_BYTES = {"/api/offer": _MAX_OFFER_BYTES, "/api/command": 2**13, **image_routes.LIMITS_BYTES}
+LIMITS_BYTES = {
+    "/api/offer": _MAX_OFFER_BYTES,
+    "/api/command": 2**13,
+    **image_routes.LIMITS_BYTES,
+    **style_routes.LIMITS_BYTES,
+}
 """The largest body that each address takes; others take none."""
 
 _PAGE = Path(__file__).with_name("page")
@@ -36,11 +43,11 @@ _STATUS = {
     400: (MessageError, StyleError, SourceError),
     404: (UnknownImageError,),
     409: (ReplacedError,),
+    410: (UnknownVisitorError,),
     500: (EngineError,),
     503: (TooManyConnectionsError, BusyError),
 }
 _RETRY_AFTER_S = 1
-_STYLE_DIGITS = 6
 
 
 class Routes:
@@ -54,9 +61,9 @@ class Routes:
 
     def __init__(self, engine: Engine, connections: Connections, failed: Callable[[BaseException], None]) -> None:
         self._engine, self._connections = engine, connections
-        self._catalogue, self._broadcast = connections.service.catalogue, connections.service.broadcast
-        self._images = ImageRoutes(engine, self._catalogue, lambda: self._broadcast.controls.look.style, failed)
-        self._thumbnails: dict[int, bytes] = {}
+        self._visitors, self._broadcast = connections.service.styles, connections.service.broadcast
+        self._images = ImageRoutes(engine, self._visitors, lambda: self._broadcast.controls.look.style, failed)
+        self._styles = StyleRoutes(self._visitors, self._images.thumbnail)
         self._start = secrets.token_hex(8)  # tells pages that come back whether it is the server that they knew
 
     def app(self) -> Starlette:
@@ -65,11 +72,10 @@ class Routes:
             Route("/", _file("index.html"), methods=["GET"]),
             Route("/output", _file("output.html"), methods=["GET"]),
             *(Route(f"/{name}", _file(name), methods=["GET"]) for name in _FILES),
-            Route("/api/styles", self._get_styles),
-            Route("/api/styles/{number}.jpg", self._get_thumbnail),
             Route("/api/state", self._get_state),
             Route("/api/command", self._post_command, methods=["POST"]),
             Route("/api/offer", self._post_offer, methods=["POST"]),
+            *self._styles.routes(),
             *self._images.routes(),
         ]
         problems = {kind: partial(_as_problem, status) for status, kinds in _STATUS.items() for kind in kinds}
@@ -77,20 +83,9 @@ class Routes:
         return Starlette(routes=routes, exception_handlers={HTTPException: _as_http_problem, **problems, **nobody})
 
     def close(self) -> None:
-        """Stylizes no more images."""
+        """Takes no more images."""
         self._images.close()
-
-    async def _get_styles(self, _: Request) -> JSONResponse:
-        return JSONResponse({"styles": styles_as_json(self._catalogue)})
-
-    async def _get_thumbnail(self, request: Request) -> Response:
-        text, styles = request.path_params["number"], self._catalogue.styles
-        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= _STYLE_DIGITS else 0
-        if not 1 <= number <= len(styles):
-            raise HTTPException(404, f"there are {len(styles)} styles, numbered from 1")
-        if number not in self._thumbnails:
-            self._thumbnails[number] = await self._images.thumbnail(styles[number - 1])
-        return Response(self._thumbnails[number], media_type="image/jpeg")
+        self._styles.close()
 
     async def _get_state(self, request: Request) -> JSONResponse:
         broadcast, info = self._broadcast, self._engine.info
@@ -110,7 +105,9 @@ class Routes:
     async def _post_command(self, request: Request) -> JSONResponse:
         if not self._connections.may_command(role_of(request)):
             raise HTTPException(403, ONLY_OPERATOR)
-        self._broadcast.send(command_in(await read_json(request), self._catalogue))
+        own = self._visitors.of(visitor_of(request))
+        command = command_in(await read_json(request), self._visitors.catalogue, own)
+        self._broadcast.send(command)
         return JSONResponse({"look": look_as_json(self._broadcast.controls.look)})
 
     async def _post_offer(self, request: Request) -> JSONResponse:

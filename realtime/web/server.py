@@ -21,6 +21,7 @@ from realtime.web.door import GuardedServer
 from realtime.web.guard import COOKIE, Guard, Tokens
 from realtime.web.routes import LIMITS_BYTES, Routes
 from realtime.web.senders import SenderStage
+from realtime.web.visitor_styles import VisitorStyles
 
 _END_S = 1.5
 
@@ -61,9 +62,9 @@ class WebServer:
         elsewhere = bases[1:] or bases  # the first is this machine's, unless only one address was asked for
         self.visitor_addresses = [] if local else [f"{base}?{COOKIE}={tokens.visitor}" for base in elsewhere]
         self.threads = StageThreads(self._stop)
-        self.broadcast, self._catalogue, self._look = broadcast, catalogue, look
+        self.broadcast, self._styles, self._look = broadcast, VisitorStyles(catalogue), look
         self._senders = SenderStage(engine, self.threads.fail)
-        service = Service(self._senders, catalogue, self._sender_controls, broadcast, local, options.open_stage)
+        service = Service(self._senders, self._styles, self._sender_controls, broadcast, local, options.open_stage)
         self.connections = Connections(service)
         self._routes = Routes(engine, self.connections, self.threads.fail)
         config = uvicorn.Config(
@@ -108,9 +109,9 @@ class WebServer:
 
     def _sender_controls(self) -> Controls:
         """A sender begins with the style that is shown, or with the first part of a blend that is in no catalogue."""
-        style = self.broadcast.controls.look.style
-        name = style.name if style.name in self._catalogue.names else style.parts[0]
-        return Controls(self._catalogue, self._catalogue.index_of(name), self._look)
+        style, catalogue = self._styles.for_everybody(self.broadcast.controls.look.style), self._styles.catalogue
+        name = style.name if style.name in catalogue.names else style.parts[0]
+        return Controls(catalogue, catalogue.index_of(name), self._look)
 
 
 def _log_in_a_line(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -13,13 +13,14 @@ from aiortc.mediastreams import MediaStreamError
 
 from realtime.errors import StyleError
 from realtime.frame import Frame
-from realtime.style_catalogue import Catalogue
+from realtime.style import Style
 from realtime.web.broadcast import Broadcast
 from realtime.web.messages import MessageError, command_in, is_share, read_message, state_as_json
 from realtime.web.offers import Offer, not_accepted
 from realtime.web.senders import Sender, SenderStage
 from realtime.web.video_coding import CodedVideos
 from realtime.web.video_track import StylizedTrack, pixels_of
+from realtime.web.visitor_styles import UnknownVisitorError, VisitorStyles
 from realtime.web.webrtc_settings import received_bytes, send_coded, stay_on_loopback
 
 MAX_SENT_PIXELS = 1920 * 1088
@@ -43,7 +44,7 @@ class Setting:
 
     Attributes:
         senders: stylizes what it sends.
-        catalogue: the styles to choose from.
+        styles: to choose from: everybody's, and those of visitors.
         loopback: only this machine may connect, as it alone can open the page.
         may_command: it may change what all see.
         has_place: asked when it has connected; it is closed where there is none.
@@ -51,7 +52,7 @@ class Setting:
     """
 
     senders: SenderStage
-    catalogue: Catalogue
+    styles: VisitorStyles
     loopback: bool
     may_command: bool
     has_place: "Callable[[Connection], bool]"
@@ -80,6 +81,7 @@ class Connection:
         self._track = StylizedTrack(videos, offer.codec)
         self._sender = Sender(broadcast.controls, broadcast.publish, self._tell_error)
         self._channel: Any = None
+        self._visitor = ""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def answer(self) -> dict[str, str]:
@@ -145,6 +147,7 @@ class Connection:
             self._tell(self._figures())
             heard_before, heard = heard, await received_bytes(self._peer)
             if self.stands and heard != heard_before:
+                self._setting.styles.keep(self._visitor)
                 limit_s = time.monotonic() + _SILENT_S
         await self.close()
 
@@ -192,18 +195,27 @@ class Connection:
             message = read_message(text)
             if "split" in message:
                 self._track.split = float(message["split"]) if is_share(message["split"]) else 0.0
+            elif "visitor" in message:
+                self._visitor = message["visitor"] if isinstance(message["visitor"], str) else ""
             elif "ping" not in message:
                 self._command(message)
         except (MessageError, StyleError) as error:
             self._tell({"error": str(error)})
 
     def _command(self, message: dict[str, Any]) -> None:
-        command = command_in(message, self._setting.catalogue)
+        command = command_in(message, self._setting.styles.catalogue, self._own_styles())
         if not (self.sends or self._setting.may_command):
             raise MessageError(ONLY_OPERATOR)
         said = self._broadcast.send(command)
         if self.sends:
             self._tell({**self._figures(), "said": said or ""})
+
+    def _own_styles(self) -> tuple[Style, ...]:
+        """Of the visitor; none where they were forgotten, so that other commands still do what they mean."""
+        try:
+            return self._setting.styles.of(self._visitor)
+        except UnknownVisitorError:
+            return ()
 
     def _tell_error(self, line: str) -> None:
         self._loop.call_soon_threadsafe(self._tell, {"error": line})

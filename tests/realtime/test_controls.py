@@ -4,11 +4,23 @@ Must not need a window.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from fakes import make_catalogue
 
-from realtime.controls import Action, ChangeLook, Command, Controls, SelectStyle, command_for_key, help_lines
+from realtime.controls import (
+    Action,
+    AddStyle,
+    ChangeLook,
+    Command,
+    Controls,
+    SelectStyle,
+    StartAgain,
+    command_for_key,
+    help_lines,
+)
 from realtime.options import LookOptions
 
 NAMES = ("candy", "mosaic", "udnie")
@@ -37,6 +49,7 @@ MEANINGS: list[tuple[str, Command]] = [
     ("space", Action.FREEZE),
     ("f", Action.FULL_SCREEN),
     ("v", Action.NEXT_CAMERA),
+    ("k", Action.KEEP_STYLE),
     ("q", Action.QUIT),
     ("escape", Action.QUIT),
 ]
@@ -125,7 +138,8 @@ def test_one_command_changes_one_thing(controls: Controls) -> None:
 
 
 @pytest.mark.parametrize(
-    "action", [Action.SNAPSHOT, Action.RECORD, Action.FULL_SCREEN, Action.NEXT_CAMERA, Action.QUIT]
+    "action",
+    [Action.SNAPSHOT, Action.RECORD, Action.FULL_SCREEN, Action.NEXT_CAMERA, Action.KEEP_STYLE, Action.QUIT],
 )
 def test_what_is_no_setting_is_left_to_others(controls: Controls, action: Action) -> None:
     look, panel = controls.look, controls.panel
@@ -156,3 +170,28 @@ def test_a_blend_can_be_set() -> None:
     assert controls.apply(ChangeLook(style="a:0.25+b:0.75")) == "style a:0.25+b:0.75"
     assert controls.look.style.vector == pytest.approx([7.5])
     assert controls.apply(Action.NEXT_STYLE) == "style b"
+
+
+def test_a_style_is_added_at_the_end_and_seen_by_all_who_hold_the_catalogue() -> None:
+    catalogue = make_catalogue("a", "b", identity=0.0)
+    controls = Controls(catalogue, 1, LookOptions())
+    assert controls.apply(AddStyle(replace(catalogue.styles[0], name="rust"))) == ""
+    assert catalogue.names == ("a", "b", "rust")
+    assert controls.look.style.name == "b", "nobody asked for it yet"
+    assert controls.apply(Action.NEXT_STYLE) == "style rust"
+    assert controls.apply(Action.NEXT_STYLE) == "style a"
+    assert controls.apply(ChangeLook(style="a:0.5+rust:0.5")) == "style a:0.5+rust:0.5"
+
+
+def test_a_better_vector_takes_the_place_of_the_last_everywhere() -> None:
+    catalogue = make_catalogue("a", "b", identity=0.0)
+    controls = Controls(catalogue, 1, LookOptions())
+    better = replace(catalogue.styles[1], vector=np.array([11], np.float32))
+    controls.apply(AddStyle(better))
+    assert controls.look.style is catalogue.styles[1] is better
+    controls.apply(SelectStyle(1))
+    controls.apply(AddStyle(replace(better, vector=np.array([12], np.float32))))
+    assert controls.look.style.name == "a"
+    controls.apply(StartAgain())
+    assert controls.look.style.vector == pytest.approx([12])
+    assert catalogue.names == ("a", "b")

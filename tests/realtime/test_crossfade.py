@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import FakeSource, VectorEngine, make_catalogue
 from live_run import Run, Script
@@ -46,6 +47,13 @@ def test_the_first_style_is_there_at_once() -> None:
 def test_a_switch_during_a_crossfade_begins_where_it_was() -> None:
     steps = [(A, 0.0), (B, 0.4), (C, 0.4), (C, 0.8), (C, 1.2)]
     assert _values(Crossfade(0.8), steps) == [0.0, 5.0, 5.0, 12.5, 20.0]
+
+
+@pytest.mark.parametrize("duration_s", [0.0, 0.8])
+def test_a_better_vector_fades_in_within_a_second_whatever_a_switch_takes(duration_s: float) -> None:
+    better, best = (replace(A, vector=np.array([value], np.float32)) for value in (10, 30))
+    steps = [(A, 0.0), (better, 0.5), (better, 1.0), (best, 1.5), (best, 2.0), (best, 2.1)]
+    assert _values(Crossfade(duration_s), steps) == [0.0, 5.0, 10.0, 20.0, 30.0, 30.0]
 
 
 def test_it_ends_with_the_style_itself_and_has_its_name_on_the_way() -> None:

@@ -24,7 +24,7 @@ class Visit:
     def __init__(self, styles: tuple[str, ...] = CATALOGUE.names, cycle_s: float = 20.0, idle_s: float = 0.0) -> None:
         self.now_s = 1000.0
         self.controls = Controls(CATALOGUE, 0, LookOptions(), overlay=False)
-        self.exhibition = Exhibition(self.controls, styles, cycle_s, idle_s, lambda: self.now_s)
+        self.exhibition = Exhibition(self.controls, lambda: styles, cycle_s, idle_s, lambda: self.now_s)
 
     def press(self, command: Command) -> str:
         self.controls.apply(command)
@@ -92,7 +92,7 @@ def test_starting_again_gives_back_the_first_style_to_the_cycle() -> None:
 def test_a_pipeline_obeys_and_says_nothing_of_what_nobody_asked_for() -> None:
     clock = [0.0]
     controls = Controls(CATALOGUE, 0, LookOptions(smoothing=0.0))
-    exhibition = Exhibition(controls, CATALOGUE.names, 1.0, 0.0, lambda: clock[0])
+    exhibition = Exhibition(controls, lambda: CATALOGUE.names, 1.0, 0.0, lambda: clock[0])
     sink = _Clock(clock)
     stages = Stages(FakeSource(100), VectorEngine(), controls, [sink], controllers=[exhibition])
     Pipeline(stages, RunOptions(unpaced=True), lambda _: None).run()
@@ -157,7 +157,7 @@ class _Restless(FakeDisplay):
 def test_half_an_hour_leaves_memory_descriptors_and_threads_as_they_were() -> None:
     clock = [0.0]
     controls = Controls(CATALOGUE, 0, LookOptions(), overlay=False)
-    exhibition = Exhibition(controls, CATALOGUE.names, 20.0, 60.0, lambda: clock[0])
+    exhibition = Exhibition(controls, lambda: CATALOGUE.names, 20.0, 60.0, lambda: clock[0])
     visitors, sink, source = _Restless(), _Forgetting(clock), FakeSource(SOAK_FRAMES + 100, size_wh=(160, 120))
     source.info = type(source.info)("a wall", (160, 120), SOAK_FPS, can_pause=True)
     display = QrSink(visitors)

@@ -2,13 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import FakeSource, IdentityEngine, make_catalogue
 
+from realtime import live_show
 from realtime.controls import Controls
 from realtime.errors import OptionError, StyleError
-from realtime.live_show import check_show, fine_catalogue, hold_rate, make_exhibition, with_switching
+from realtime.live_show import check_show, fine_catalogue, hold_rate, make_exhibition, open_refiner, with_switching
 from realtime.options import LookOptions, RunOptions, SinkName
 from realtime.show_options import ShowOptions
 
@@ -25,6 +27,8 @@ VIDEO = Path("show.mp4")
         (RunOptions(unpaced=True, show=ShowOptions(fps=30)), ("null",), "fps 30: not with --unpaced"),
         (RunOptions(unpaced=True, show=ShowOptions(record_input=VIDEO)), ("null",), "record-input show.mp4: not with"),
         (RunOptions(record=VIDEO, show=ShowOptions(record_input=VIDEO)), ("null",), "choose two names"),
+        (RunOptions(unpaced=True, show=ShowOptions(refine=True)), ("null",), "refine: not with --unpaced"),
+        (RunOptions(show=ShowOptions(refine=True, fps=30)), ("null",), "with --fps 30 add --network fast or fine"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(options: RunOptions, sinks: tuple[SinkName, ...], reason: str) -> None:
@@ -40,7 +44,7 @@ def test_what_can_be_shown_is_not_refused() -> None:
 def test_the_styles_of_a_cycle_are_looked_up_before_it_begins() -> None:
     controls = Controls(CATALOGUE, 0, LookOptions())
     exhibition = make_exhibition(ShowOptions(cycle=5.0, cycle_styles="b, a+c"), controls, CATALOGUE)
-    assert list(exhibition._styles) == ["b", "a:0.5+c:0.5"]
+    assert list(exhibition._styles()) == ["b", "a:0.5+c:0.5"]
     with pytest.raises(StyleError, match="did you mean"):
         make_exhibition(ShowOptions(cycle=5.0, cycle_styles="b,aa"), controls, CATALOGUE)
 
@@ -73,3 +77,32 @@ def test_the_next_camera_follows_the_one_that_was_opened(
     options = RunOptions(source=source)
     made = with_switching(FakeSource(), options, is_default, lambda _: FakeSource(), lambda _: None)
     assert made._device == device
+
+
+def test_styles_are_refined_where_it_was_asked_for_or_is_known_to_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    controls, said = Controls(CATALOGUE, 0, LookOptions()), list[str]()
+
+    def refines(is_known: bool, unpaced: bool = False, **show: Any) -> bool:
+        monkeypatch.setattr(live_show, "can_better_much", lambda _: is_known)
+        options = RunOptions(unpaced=unpaced, show=ShowOptions(**show))
+        return open_refiner(options, controls, said.append) is not None
+
+    assert not refines(False)
+    assert refines(True)
+    assert not refines(True, unpaced=True)
+    assert not refines(True, refine=False)
+    assert refines(False, refine=True)
+    assert refines(False, refine_weights=Path(__file__))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"styles_dir": Path("nowhere")}, "styles-dir nowhere: is no folder"),
+        ({"refine_weights": Path("nowhere.pth")}, "refine-weights nowhere.pth: no such file"),
+        ({"refine_weights": Path(__file__), "refine": False}, "not with --no-refine"),
+    ],
+)
+def test_a_folder_and_weights_must_be_there(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(OptionError, match=reason):
+        ShowOptions(**options)

@@ -1,5 +1,8 @@
 """Tests of predicted styles: the same numbers as the network that was trained, and what stands for a style."""
 
+import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from neural_style.weights.predictor import save_predictor
 from realtime.frame import Image
 from realtime.media.resize import with_short_side
 from realtime.style_catalogue import find_style, open_style_list, open_styles
-from realtime.style_prediction import load_predictor
+from realtime.style_prediction import load_predictor, read_style_image
 
 
 def _image(height: int, width: int, seed: int = 0) -> Image:
@@ -117,6 +120,28 @@ def test_long_images_are_refused_by_their_header(tmp_path: Path) -> None:
     Pillow.new("L", (2, 9000)).save(path)
     with pytest.raises(StylizationError, match="at most 32 times"):
         open_styles(str(path))
+
+
+def test_of_a_transparent_image_what_is_seen_on_paper_counts(tmp_path: Path) -> None:
+    hidden = np.dstack([_image(64, 96), np.zeros((64, 96), np.uint8)])
+    Pillow.fromarray(hidden).save(tmp_path / "hidden.png")
+    assert (read_style_image(tmp_path / "hidden.png") == 255).all()
+
+
+def test_a_header_that_promises_too_much_is_refused_at_once(tmp_path: Path) -> None:
+    for size_wh in ((1, 8_000_000), (9000, 9000)):
+        content = bytearray(_png(4, 4))
+        content[16:24] = struct.pack(">II", *size_wh)
+        content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+        (tmp_path / "large.png").write_bytes(content)
+        with pytest.raises(StylizationError, match=f"large.png: says that it is {size_wh[0]}x{size_wh[1]} px"):
+            open_styles(str(tmp_path / "large.png"))
+
+
+def _png(height: int, width: int) -> bytes:
+    content = io.BytesIO()
+    Pillow.fromarray(_image(height, width)).save(content, "png")
+    return content.getvalue()
 
 
 def test_a_foreign_network_has_no_predicted_styles(tmp_path: Path) -> None:

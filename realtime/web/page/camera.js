@@ -16,24 +16,31 @@ export function openCamera(isWanted) {
 }
 
 async function open() {
+  const [width, height] = element("size").value.split("x").map(Number);
+  const deviceId = element("camera").value ? { exact: element("camera").value } : undefined;
+  const camera = await given({ deviceId, width, height });
+  const got = camera.getVideoTracks()[0].getSettings();
+  if (Math.max(got.width, got.height) !== Math.max(width, height)) say(`this camera gives ${got.width}x${got.height}`);
+  await listCameras(got.deviceId);
+  return camera;
+}
+
+// A camera for what is in front of the visitor: of a phone that at its back.
+export const openBackCamera = () => given({ facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 960 } });
+
+async function given(video) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Error("Browsers give the camera only to pages from this machine (localhost) or over HTTPS. " +
       "Start the server with --tls-cert and --tls-key, and open its https address.");
   }
-  const [width, height] = element("size").value.split("x").map(Number);
-  const deviceId = element("camera").value ? { exact: element("camera").value } : undefined;
   try {
-    const camera = await navigator.mediaDevices.getUserMedia({ audio: false, video: { deviceId, width, height } });
-    const got = camera.getVideoTracks()[0].getSettings();
-    if (Math.max(got.width, got.height) !== Math.max(width, height)) say(`this camera gives ${got.width}x${got.height}`);
-    await listCameras(got.deviceId);
-    return camera;
+    return await navigator.mediaDevices.getUserMedia({ audio: false, video });
   } catch (error) {
     throw new Error({
-      NotAllowedError: "The camera was refused. Allow it in the browser’s address bar, then choose “my camera” again.",
+      NotAllowedError: "The camera was refused. Allow it in the browser’s address bar, then try again.",
       NotFoundError: "No camera was found. Plug one in, or watch the server’s source.",
       OverconstrainedError: "This camera has no such size. Choose another size or camera.",
-      NotReadableError: "The camera is used by another program. Close that, then choose “my camera” again.",
+      NotReadableError: "The camera is used by another program. Close that, then try again.",
     }[error.name] || `The camera cannot be opened: ${error.message || error.name}.`);
   }
 }

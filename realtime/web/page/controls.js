@@ -5,6 +5,8 @@ const HOLD_MS = 2000; // so long after a change older settings may still arrive 
 const SEVERAL = "several";
 const blend = { first: "", second: "", share: 0.5 };
 let styles = [];
+let own = []; // the visitor's own styles, the newest first
+let shared = ""; // the last style shown that is everybody's
 let changed = () => {};
 let asked = {}; // what was changed and has not come back from the server yet
 let askedAt = -Infinity;
@@ -48,6 +50,36 @@ export function addStyleButton(list, style, chosen) {
   return image;
 }
 
+// Puts a style of the visitor's own before all others, and on it buttons: { sign, words, clicked } each.
+export function addOwn(style, buttons) {
+  own.unshift(style);
+  const image = addStyleButton(element("styles"), style, choose);
+  image.src = style.thumbnail;
+  const item = image.closest("li");
+  for (const { sign, words, clicked } of buttons) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: words.toLowerCase(), textContent: sign, title: words });
+    button.ariaLabel = `${words} ${plain(style.name)}`;
+    button.addEventListener("click", clicked);
+    item.append(button);
+  }
+  element("styles").prepend(item);
+  element("blend").insertBefore(new Option(plain(style.name), style.name), element("blend").options[2] ?? null);
+}
+
+// Takes it away again; where it is shown, the style before it comes back.
+export function removeOwn(name) {
+  own = own.filter((style) => style.name !== name);
+  const item = element("styles").querySelector(`[data-name="${CSS.escape(name)}"]`).parentElement;
+  if (item.contains(document.activeElement)) item.nextElementSibling.firstChild.focus();
+  item.remove();
+  [...element("blend").options].find((option) => option.value === name).remove();
+  if (blend.second === name) blend.second = "";
+  if (!isKnown(look.style)) choose(blend.first === name || blend.second === SEVERAL ? shared : blend.first);
+}
+
+export const allStyles = () => [...own, ...styles];
+
 export function choose(name) {
   blend.first = name;
   changeStyle();
@@ -56,8 +88,8 @@ export function choose(name) {
 
 // The style that comes so many places after the one shown.
 export function step(places) {
-  const at = styles.findIndex((style) => style.name === blend.first);
-  choose(styles[(at + places + styles.length) % styles.length].name);
+  const all = allStyles(), at = all.findIndex((style) => style.name === blend.first);
+  choose(all[(at + places + all.length) % all.length].name);
 }
 
 export function chooseNumber(number) {
@@ -70,7 +102,11 @@ export function strengthen(by) {
 }
 
 // Whether a style can be shown: a name that is known, or a blend of such.
-export const isKnown = (text) => terms(text).every(([name]) => styles.some((style) => style.name === name));
+export const isKnown = (text) => consistsOf(allStyles(), text);
+
+// Whether everybody can show it; as long as nothing is known of styles, yes.
+export const isShared = (text) => !styles.length || consistsOf(styles, text);
+const consistsOf = (some, text) => terms(text).every(([name]) => some.some((style) => style.name === name));
 
 function change(values) {
   expect(values);
@@ -129,6 +165,7 @@ function show() {
   element("keep-colors").checked = look.keep_colors;
   element("mirror").checked = look.mirror;
   showChosen(element("styles"), blend.first);
+  if (isShared(blend.first)) shared = blend.first;
 }
 
 // A slider and its value in words; one that is being moved is left alone.
@@ -141,9 +178,9 @@ export function showShare(id, share) {
 
 // Marks a style in a list of buttons.
 export function showChosen(list, name) {
-  for (const button of list.querySelectorAll("button")) {
+  for (const button of list.querySelectorAll("button[data-name]")) {
     const chosen = button.dataset.name === name;
-    if (chosen && button.getAttribute("aria-pressed") !== "true") scrollTo(list, button);
+    if (chosen && button.getAttribute("aria-pressed") !== "true") scrollTo(list, button.parentElement);
     button.setAttribute("aria-pressed", String(chosen));
   }
 }

@@ -1,11 +1,9 @@
 // The image tab: a file in one style in full size, and in every style as small previews; one request at a time.
-import { addStyleButton, showChosen } from "./controls.js";
+import { addStyleButton, allStyles, choose, showChosen } from "./controls.js";
 import { announce, element, plain } from "./shared.js";
 import { UploadedImage } from "./upload.js";
 
 const PREVIEW_PX = 320, LONG_MS = 1000; // a request that takes longer is given up when a newer look waits
-let styles = [];
-let choose = () => {};
 let image = null; // the image that is shown
 let current = null; // the look that was asked for last
 let wanted = null; // the look to stylize next in full size; a newer one replaces it
@@ -14,8 +12,7 @@ let running = null; // the AbortController of the request that is under way
 let working = false;
 let urls = [];
 
-export function startImages(allStyles, chooseStyle) {
-  [styles, choose] = [allStyles, chooseStyle];
+export function startImages() {
   element("file").addEventListener("change", (event) => {
     open(event.target.files[0]);
     event.target.value = ""; // so that the same file can be chosen again
@@ -39,6 +36,19 @@ export function stylizeAgain(look) {
   work();
 }
 
+// A style that has come, or gone, since the image was opened.
+export function addPreview(style) {
+  if (!image) return;
+  const picture = addStyleButton(element("previews"), style, choose);
+  element("previews").prepend(picture.closest("li"));
+  previews.unshift({ style, picture });
+}
+
+export function removePreview(name) {
+  previews = previews.filter(({ style }) => style.name !== name);
+  element("previews").querySelector(`[data-name="${CSS.escape(name)}"]`)?.parentElement.remove();
+}
+
 function open(file) {
   if (!file) return;
   running?.abort();
@@ -46,7 +56,7 @@ function open(file) {
   image = new UploadedImage(file);
   element("result").hidden = true;
   element("previews").replaceChildren();
-  previews = styles.map((style) => ({ style, picture: addStyleButton(element("previews"), style, choose) }));
+  previews = allStyles().map((style) => ({ style, picture: addStyleButton(element("previews"), style, choose) }));
   stylizeAgain(current);
 }
 

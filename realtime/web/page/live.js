@@ -12,6 +12,7 @@ let shown = [];
 export const live = { onFound: () => {}, onState: () => {}, onOpen: () => {} };
 
 export const source = () => now?.source;
+export const ownCamera = () => now?.camera;
 export function tell(message) { return now?.connection?.tell(message) ?? false; }
 
 function notice(words) { element("notice").textContent = words; }

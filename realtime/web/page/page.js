@@ -1,9 +1,10 @@
 // The page: joins the controls of the look with what shows images, live or one by one; tabs, keys, who may do what.
 import * as controls from "./controls.js";
-import { notice as imageNotice, startImages, stylizeAgain } from "./images.js";
+import { addPreview, notice as imageNotice, removePreview, startImages, stylizeAgain } from "./images.js";
 import { live, source, startLive, stopLive, tell } from "./live.js";
+import { hasOwnStyles, renewStyles, startOwnStyles } from "./own-styles.js";
 import * as kept from "./settings.js";
-import { announce, ask, element, say } from "./shared.js";
+import { announce, ask, element, say, visitor } from "./shared.js";
 import "./stage.js";
 
 const faults = [];
@@ -17,10 +18,15 @@ let show = {}; // the look of the show
 
 const commandsNow = () => tab === "image" || source() === "send" || commands;
 
+// What others cannot show is kept nowhere: after a reload it is gone.
+function keep(atOnce = false) {
+  kept.keep(controls.isShared(own.style ?? "") ? own : { ...own, style: undefined }, inAddress, atOnce);
+}
+
 function changed(change) {
   Object.assign(own, change);
   for (const name of Object.keys(change)) inAddress.add(name);
-  kept.keep(own, inAddress);
+  keep();
   if (tab === "image") stylizeAgain(controls.look);
   else if (!tell({ look: change }) && source() === "view") Object.assign(forShow, change);
 }
@@ -44,12 +50,33 @@ function stateCame(state) {
 function followed() {
   if ([...inAddress].every((name) => own[name] === controls.look[name])) return;
   Object.assign(own, kept.pick(controls.look, [...inAddress]));
-  kept.keep(own, inAddress);
+  keep();
+}
+
+// A style of the visitor's own: of the image tab, of their camera, and where they command it of the show.
+function ownStyleCame(style) {
+  tell({ visitor: visitor.handle });
+  addPreview(style);
+  if (commandsNow()) controls.choose(style.name);
+  else own.style = style.name;
+  return commandsNow();
+}
+
+function ownStyleWent(name) {
+  removePreview(name);
+  controls.removeOwn(name);
+  if (own.style && !controls.isKnown(own.style)) delete own.style;
 }
 
 // Tells a new connection what was chosen before.
-function opened(restarted) {
+async function opened(restarted) {
   const look = source() === "send" ? kept.pick(own, kept.LOOK) : commands ? lookForShow(restarted) : {};
+  if (hasOwnStyles()) {
+    controls.expect(look);
+    await renewStyles();
+    tell({ visitor: visitor.handle });
+  }
+  if (look.style && !controls.isKnown(look.style)) delete look.style; // such as somebody else's own
   if (Object.keys(look).length) {
     controls.showLook(look, true);
     controls.expect(look);
@@ -82,7 +109,7 @@ function showRights() {
 function openTab(name) {
   tab = name;
   own.tab = name === "live" ? undefined : name;
-  kept.keep(own, inAddress);
+  keep();
   for (const each of ["live", "image"]) {
     element(each).hidden = each !== name;
     const button = element(`tab-${each}`);
@@ -127,12 +154,12 @@ function listen() {
   element("camera").addEventListener("change", () => startLive("send"));
   element("size").addEventListener("change", (event) => {
     own.size = event.target.value;
-    kept.keep(own, inAddress);
+    keep();
     startLive("send");
   });
   document.addEventListener("keydown", pressed);
   leaveSelects();
-  addEventListener("pagehide", () => kept.keep(own, inAddress, true));
+  addEventListener("pagehide", () => keep(true));
   addEventListener("pageshow", (event) => { if (event.persisted) openTab(tab); });
 }
 
@@ -153,7 +180,7 @@ const LIVE_KEYS = { m: "mirror", " ": "freeze" };
 const STAGE_KEYS = { s: "snapshot", r: "record", f: "full-screen" };
 
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches("input, select, button, a, summary") && (event.key === " " || event.key.startsWith("Arrow"))) return;
   if (event.target.matches("select, [type=search]")) return;
   if (tab === "live" && STAGE_KEYS[event.key]) element(STAGE_KEYS[event.key]).click();
@@ -166,10 +193,10 @@ function pressed(event) {
 }
 
 async function start() {
-  kept.keep(own, inAddress, true); // and the token, which is in a cookie by now, need not be seen
+  keep(true); // and the token, which is in a cookie by now, need not be seen
   listen();
   Object.assign(live, { onFound: found, onState: stateCame, onOpen: opened });
-  const { styles } = await (await ask("/api/styles")).json();
+  const { styles, takes_images: takesImages } = await (await ask("/api/styles")).json();
   for (const style of styles) style.thumbnail = `/api/styles/${style.number}.jpg`;
   const state = await (await ask("/api/state")).json();
   controls.startControls(styles, changed);
@@ -180,7 +207,9 @@ async function start() {
     delete forShow.style;
     inAddress.delete("style");
   }
-  startImages(styles, controls.choose);
+  startImages();
+  element("own").hidden = !takesImages;
+  if (takesImages) startOwnStyles(ownStyleCame, ownStyleWent, state.role === "operator");
   element("source").options[0].textContent = `the server’s ${state.source}`;
   if ([...element("size").options].some((option) => option.value === own.size)) element("size").value = own.size;
   element("source").value = kept.readSource();

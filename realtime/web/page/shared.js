@@ -4,6 +4,8 @@ let saidTimer = 0;
 
 export const element = (id) => document.getElementById(id);
 export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+// The handle of this page's own styles at the server; "" where it has none.
+export const visitor = { handle: "" };
 export const plain = (name) => name.replaceAll("_", " ");
 
 // Why a request came to nothing; the status is 0 where no server answered.
@@ -16,7 +18,8 @@ export class RequestError extends Error {
 
 export async function ask(path, { limitMs = PATIENCE_MS, signal, ...options } = {}) {
   const signals = [AbortSignal.timeout(limitMs), ...(signal ? [signal] : [])];
-  const answer = await fetch(path, { ...options, signal: AbortSignal.any(signals) }).catch((error) => {
+  const headers = { ...options.headers, ...(visitor.handle ? { Visitor: visitor.handle } : {}) };
+  const answer = await fetch(path, { ...options, headers, signal: AbortSignal.any(signals) }).catch((error) => {
     if (signal?.aborted) throw error; // given up by the page itself
     throw new RequestError("the server cannot be reached", 0);
   });

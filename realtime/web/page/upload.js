@@ -1,4 +1,5 @@
 // An image at the server: uploaded once, kept there under a handle, and stylized on request until it is closed.
+import { renewStyles } from "./own-styles.js";
 import { RequestError, asJson, ask, wait } from "./shared.js";
 
 const FIRST_WAIT_MS = 500, LONGEST_WAIT_MS = 8000, LIMIT_MS = 180_000;
@@ -20,6 +21,7 @@ export class UploadedImage {
       } catch (error) {
         if (!(error instanceof RequestError) || signal.aborted) throw error;
         if (error.status === 404 && this.#handle) this.#handle = ""; // forgotten, as after a restart: it is uploaded again
+        else if (error.status === 410) await renewStyles();
         else if (![0, 409, 429, 503].includes(error.status)) throw error;
         waiting(error.status ? "The server is busy. Trying again…" : "The server cannot be reached. Trying again…");
         await wait(Math.max(waitMs, 1000 * error.retryAfterS));

@@ -76,10 +76,10 @@ class _Dtypes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def test_only_sums_are_in_double_precision() -> None:
     torch.manual_seed(0)
     network = FastNet(("a",), FastNetShape(width=8, num_blocks=1, head_width=4)).eval().requires_grad_(False)
-    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (400, 400, 3), dtype=np.uint8)
     noted = _Dtypes()  # type: ignore[no-untyped-call]
     with torch.inference_mode(), noted:
-        stylize_in_tiles(network, image, network.style_vectors[:1], 32)
+        stylize_in_tiles(network, image, network.style_vectors[:1], 128)
     assert 0 < noted.largest <= 8, "a value for each channel"
 
 

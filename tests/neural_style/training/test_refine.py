@@ -5,7 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
+import torch
 
 from neural_style.networks.fast_net import FastNet
 from neural_style.training import refine
@@ -18,6 +20,10 @@ class _Trainer:
     def __init__(self, losses: list[float]) -> None:
         self.network, self.step, self._losses = FastNet(("x",)), 0, losses
         self.network.requires_grad_(False)
+        self.started_at = np.zeros(0, np.float32)
+
+    def start_at(self, vector: torch.Tensor) -> None:
+        self.started_at = vector.numpy()
 
     def run(self, report: Any) -> None:
         for loss in self._losses:
@@ -45,6 +51,32 @@ def test_it_ends_when_the_loss_stays(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_it_goes_on_while_it_pays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _refined([10 * 0.999**step for step in range(300)], tmp_path, monkeypatch) == (300, 300.0)
+
+
+def test_it_goes_on_from_the_vector_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vector = np.full(FastNet(("x",)).vector_size, 7, np.float32)
+    np.save(tmp_path / "vector.npy", vector)
+    trainer = _Trainer([])
+    monkeypatch.setattr(refine, "Trainer", lambda options: trainer)
+    refine.refine(tmp_path / "a.png", tmp_path / "fast.safetensors", tmp_path / "vector.npy")
+    assert trainer.started_at == pytest.approx(7)
+
+
+def test_it_ends_with_the_process_that_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = SimpleNamespace(parent=lambda: SimpleNamespace(is_running=lambda: False))
+    monkeypatch.setattr(psutil, "Process", lambda: gone)
+    steps, _ = _refined([10.0 * 0.99**step for step in range(300)], tmp_path, monkeypatch)
+    assert steps == 1
+
+
+def test_what_is_written_has_no_shifts_that_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _refined([1.0], tmp_path, monkeypatch)
+    vector, network = np.load(tmp_path / "vector.npy"), FastNet(("x",))
+    network.requires_grad_(False)
+    network.style_vectors[0] = 1.0
+    network.settle_styles()
+    np.testing.assert_array_equal(vector, network.style_vectors[0].numpy())
+    assert (vector == 0).any()
 
 
 def test_a_missing_image_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,7 +124,7 @@ def _difference(a: Screenshot, b: Screenshot) -> float:
 def test_keys_change_style_overlay_and_files(screen: Screen, tmp_path: Path) -> None:
     still = tmp_path / "clip.mp4"
     _write_still_clip(still)
-    engine = ["--engine", "onnx", "--network", "fast"]
+    engine = ["--engine", "onnx", "--network", "fast", "--crossfade", "0"]
     program = screen.start("--source", str(still), "--style", "candy", *engine, "--sink", "window")
     _wait_for("an image", lambda: float(screen.image().std()) > 10)
     screen.press("space")

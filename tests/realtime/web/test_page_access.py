@@ -9,7 +9,7 @@ from browser import CHROMIUM, PLAYS, Tab, chromium, with_many_styles
 from fakes import solid
 from PIL import Image as Pillow
 from playwright.sync_api import Browser
-from web_page import WebPage
+from web_page import WebPage, predicting
 
 from realtime.controls import SelectStyle
 
@@ -22,6 +22,9 @@ pytestmark = [
 LAPTOP = {"width": 1280, "height": 800}
 SETTINGS = {
     "Find a style by name": "searchbox",
+    "Add a painting": "button",
+    "Photograph one": "button",
+    "Remove photo": "button",
     "Strength": "slider",
     "Blend with": "combobox",
     "Share of the second style": "slider",
@@ -59,9 +62,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[WebPage]:
-    page = WebPage(identity=99.0)
-    yield page
-    page.close()
+    with predicting():
+        page = WebPage(identity=99.0)
+        yield page
+        page.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +88,8 @@ def _open(browser: Browser, served: WebPage, view: str, photo: Path, scheme: str
     elif view == "camera":
         tab.page.select_option("#source", "send")
     if view in ("camera", "image"):
+        tab.page.set_input_files("#style-file", photo)
+        tab.page.wait_for_selector("#styles .remove")
         tab.page.select_option("#blend", "blue")
     if view != "image":
         tab.until(PLAYS)
@@ -217,13 +223,13 @@ def test_phones_without_full_screen_fill_the_page(browser: Browser, served: WebP
     tab = Tab(browser, served.url, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
     tab.page.evaluate("Element.prototype.requestFullscreen = undefined")
     tab.page.tap("#full-screen")
-    box = tab.page.locator("video").bounding_box()
+    box = tab.page.locator("#video").bounding_box()
     assert box == {"x": 0, "y": 0, "width": 390, "height": 844}
     tab.page.tap("#leave")
     assert not tab.page.is_visible("#leave")
     tab.page.tap("#full-screen")
     tab.page.keyboard.press("Escape")
-    box = tab.page.locator("video").bounding_box()
+    box = tab.page.locator("#video").bounding_box()
     assert box
     assert box["height"] < 400
     tab.close()

@@ -232,7 +232,7 @@ def test_the_output_view_is_the_video_alone(
     tab = Tab(browser, f"{served.url}output{query}", viewport={"width": 600, "height": 200})
     tab.until(PLAYS)
     tab.until_colour(colour)
-    box = tab.page.locator("video").bounding_box()
+    box = tab.page.locator("#video").bounding_box()
     assert box == {"x": 0, "y": 0, "width": 600, "height": 200}
     assert tab.page.evaluate("getComputedStyle(video).objectFit") == fit
     assert tab.page.locator("button, input, select, a").count() == 0

@@ -118,7 +118,7 @@ def test_every_kind_is_taken_and_half_a_file_is_refused(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF"])
 def test_half_a_file_is_refused_before_its_pixels_take_memory(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     content = _file_of(kind)
-    monkeypatch.setattr("realtime.media.image_file._eight_bits", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr("realtime.media.image_file.eight_bits", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(SourceError, match="damaged"):
         read_upload(content[: len(content) // 2])
 
