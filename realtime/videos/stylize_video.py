@@ -32,6 +32,7 @@ from realtime.videos.video_output import (
     OutputPlan,
     PiecewiseOutput,
     VideoOutput,
+    finish_all,
     until_closed,
 )
 
@@ -180,21 +181,10 @@ class _Stages:
             raise SinkError(f"video {self._job.source}: holds no image in the part that was asked for")
         for remark in self._reader.remarks:
             self._note(remark)
-        self._finish()
+        finish_all(self.outputs, self._note_of)
         styles = [look.style for look in self._job.looks]
         report = self._stats.report().of(self._engine.info, styles, self._format.size_wh)
         return VideoReport(self._done, report, self._reader.lost, self._reader.damaged, *self._measured())
-
-    def _finish(self) -> None:
-        """Completes all videos; one that cannot have its name does not keep the others from theirs."""
-        failures = []
-        for output in self.outputs:
-            try:
-                output.finish(self._note_of(output.target))
-            except SinkError as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
 
     def _measured(self) -> tuple[tuple[float, ...], tuple[float | None, ...]]:
         """When scenes begin, and how much each video flickers."""

@@ -1,11 +1,12 @@
 """Owns one of the videos that are made of a source: what is done after the engine, and encoding in pieces."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from realtime.errors import SinkError
 from realtime.frame import Image
 from realtime.look import Look
 from realtime.mailbox import BoundedMailbox, MailboxClosedError
@@ -213,6 +214,26 @@ class PiecewiseOutput(VideoOutput):
     def leave(self) -> None:
         """See `VideoOutput.leave`."""
         self._folder.leave()
+
+
+def finish_all(outputs: Sequence[VideoOutput], note_of: Callable[[Path | None], Note]) -> None:
+    """Completes all videos of one source; one that cannot have its name does not keep the others from theirs.
+
+    Args:
+        outputs: all frames of them are written.
+        note_of: gives what takes the notes of a target.
+
+    Raises:
+        SinkError: one cannot be written; of several the first.
+    """
+    failures = []
+    for output in outputs:
+        try:
+            output.finish(note_of(output.target))
+        except SinkError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 def until_closed(mailbox: BoundedMailbox[Item]) -> Iterator[Item]:
