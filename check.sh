@@ -1,6 +1,6 @@
 #!/bin/sh
-# Everything that must hold before a change lands: format, lint, types, tests. `--fast` leaves out the slow tests;
-# whatever else is given goes to pytest.
+# Everything that must hold before a change lands: format, lint, types, tests in two processes. `--fast` leaves out the
+# slow tests; whatever else is given goes to pytest.
 set -eu
 cd "$(dirname "$0")"
 if [ "${1-}" = "--fast" ]; then
@@ -10,4 +10,4 @@ fi
 ruff format --check .
 ruff check .
 mypy .
-python -m pytest "$@"
+python -m pytest -n 2 --dist loadfile "$@"

@@ -22,6 +22,8 @@ def pytest_configure() -> None:
     """Tests neither use nor change what the user's machine remembers of its engines."""
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         os.environ[name] = _CACHE.name
+    if "PYTEST_XDIST_WORKER" in os.environ:  # PyTorch's threads wait for each other where processes share the cores
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     switch_off_telemetry()  # tests import runtimes before they import ours
 
 
