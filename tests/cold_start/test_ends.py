@@ -34,7 +34,7 @@ COMMANDS = {"live": LIVE, "video": VIDEO, "images": IMAGES, "page": PAGE}
 TRAINED = "own.safetensors"
 OTHERS = {
     "benchmark": ("benchmark.py", "--engine", "onnx", "--precision", "fp32"),
-    "export": ("export_onnx.py", "--style", "candy", "-o", "out.onnx", "--baked"),
+    "export": ("export_onnx.py", "--style", "candy", "-o", "out.onnx", "--baked", "--overwrite"),
     "train": ("train_style.py", "--network", "fast", "--style-image", "photos/0.png", "--name", "o", "-o", TRAINED),
 }
 
