@@ -1,6 +1,5 @@
 """Owns weights files: networks and single styles as safetensors with a header, and the public `.pth` files."""
 
-import errno
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,15 +7,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from neural_style.atomic_file import whole_file
 from neural_style.errors import CheckpointError
 from neural_style.networks.fast_net import FastNet, FastNetShape
 from neural_style.networks.transformer_net import TransformerNet
 from neural_style.weights.state_dict import first_reason
-from neural_style.weights.style_file import hash_of_arrays
+from neural_style.weights.style_file import hash_of_arrays, write_arrays
 
 StyleNetwork = FastNet | TransformerNet
 
@@ -145,14 +143,7 @@ def _write(
         "training": json.dumps(training),
         "content_hash": content_hash(tensors),
     }
-    try:
-        with whole_file(path) as partial:
-            partial.touch()
-            usual = partial.stat().st_mode
-            save_file(tensors, str(partial), metadata=header)
-            partial.chmod(usual)  # safetensors makes files that nobody else may read
-    except SafetensorError as error:
-        raise OSError(errno.EIO, str(error), str(path)) from error
+    write_arrays(path, {name: value.numpy() for name, value in tensors.items()}, header)
 
 
 def trunk_hash(tensors: Mapping[str, Tensor]) -> str:

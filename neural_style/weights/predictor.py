@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from neural_style.atomic_file import whole_file
 from neural_style.networks.fast_net import FastNet
 from neural_style.networks.style_predictor import EPSILON, INPUT_SHORT_SIDE_PX, LARGEST, MAX_ASPECT, StylePredictor
 from neural_style.weights import SAVED_MODELS
 from neural_style.weights.checkpoint import read_header, trunk_hash
+from neural_style.weights.style_file import write_arrays
 
 PREDICTOR = SAVED_MODELS / "predictor.safetensors"
 
@@ -36,8 +36,7 @@ def save_predictor(path: Path, weights: dict[str, Tensor], networks: dict[str, F
         "settings": json.dumps(settings),
         "trunks": json.dumps({name: trunk_hash(net.state_dict()) for name, net in networks.items()}),
     }
-    with whole_file(path) as partial:
-        save_file({name: value.half().contiguous() for name, value in weights.items()}, str(partial), metadata=header)
+    write_arrays(path, {name: value.half().contiguous().numpy() for name, value in weights.items()}, header)
 
 
 @torch.no_grad()

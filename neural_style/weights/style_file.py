@@ -1,10 +1,11 @@
-"""Owns writing a single style without PyTorch; `neural_style.weights.checkpoint` reads and writes all kinds with it."""
+"""Owns how weights files are written, and single styles, without PyTorch; `checkpoint` writes networks with it."""
 
 import errno
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,28 @@ def hash_of_arrays(arrays: Arrays) -> str:
         digest.update(f"{name}{tuple(arrays[name].shape)}".encode())
         digest.update(np.asarray(arrays[name], np.float32).tobytes())
     return digest.hexdigest()
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], header: dict[str, str], replace: bool = True) -> None:
+    """Writes a safetensors file that appears only when whole, and that may be read by whom other new files may be read.
+
+    Args:
+        path: ends in `.safetensors`.
+        arrays: by name.
+        header: what the file says of them.
+        replace: whether a file that is there may be replaced.
+
+    Raises:
+        OSError: the file cannot be written, or is there and may not be replaced.
+    """
+    try:
+        with whole_file(path, replace=replace) as partial:
+            partial.touch()
+            usual = partial.stat().st_mode
+            save_file(dict(arrays), str(partial), metadata=header)
+            partial.chmod(usual)  # safetensors makes files that nobody else may read
+    except SafetensorError as error:
+        raise OSError(errno.EIO, str(error), str(path)) from error
 
 
 def save_style_vector(
@@ -50,11 +73,4 @@ def save_style_vector(
         "training": json.dumps({"network": "style", "start": "predicted"}),
         "content_hash": hash_of_arrays(arrays),
     }
-    try:
-        with whole_file(path, replace=False) as partial:
-            partial.touch()
-            usual = partial.stat().st_mode
-            save_file(arrays, str(partial), metadata=header)
-            partial.chmod(usual)  # safetensors makes files that nobody else may read
-    except SafetensorError as error:
-        raise OSError(errno.EIO, str(error), str(path)) from error
+    write_arrays(path, arrays, header, replace=False)

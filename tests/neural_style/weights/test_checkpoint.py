@@ -328,7 +328,7 @@ def test_saving_that_fails_leaves_the_old_file_and_nothing_else(
         Path(name).write_bytes(b"half")
         raise OSError(28, "No space left on device", name)
 
-    monkeypatch.setattr("neural_style.weights.checkpoint.save_file", write_half_and_fail)
+    monkeypatch.setattr("neural_style.weights.style_file.save_file", write_half_and_fail)
     with pytest.raises(OSError, match="No space left"):
         _saved(path, _transformer())
     assert path.read_bytes() == before
