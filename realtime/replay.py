@@ -2,10 +2,11 @@
 
 import shutil
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from neural_style.atomic_file import partial_folder
 from realtime.controls import Controls
@@ -62,11 +63,7 @@ def run_replay(options: FileOptions, reporter: Reporter) -> int:
     Raises:
         StylizationError: the recording or its looks cannot be read, a style is not there, or the output cannot be.
     """
-    tasks = find_tasks(options.inputs, options.output, ["replay"], options.overwrite)
-    video, targets = tasks[0].source, tasks[0].targets
-    if len(tasks) != 1 or video is None or not tasks[0].is_video or targets[0].suffix.lower() not in VIDEO_SUFFIXES:
-        allowed = ", ".join(VIDEO_SUFFIXES)
-        raise OptionError(f"replay {' '.join(options.inputs)}: give one video and one output, {allowed}")
+    video, targets = _find_video(options)
     looks, crossfade_s = read_looks(video)
     reporter.report("begin", str(video), targets=[str(targets[0])])
 
@@ -105,6 +102,16 @@ def run_replay(options: FileOptions, reporter: Reporter) -> int:
     facts = {"frames": report.frames_out, "fps": report.fps, "size": report.size, "lost": 0, "damaged": 0}
     reporter.report("done", str(video), targets=[str(targets[0])], lost_any=False, **facts)
     return 0
+
+
+def _find_video(options: FileOptions) -> tuple[Path, Sequence[Path]]:
+    """The one video that is replayed, and its one target; raises OptionError for anything else."""
+    tasks = find_tasks(options.inputs, options.output, ["replay"], options.overwrite)
+    video, targets = tasks[0].source, tasks[0].targets
+    if len(tasks) != 1 or video is None or not tasks[0].is_video or targets[0].suffix.lower() not in VIDEO_SUFFIXES:
+        allowed = ", ".join(VIDEO_SUFFIXES)
+        raise OptionError(f"replay {' '.join(options.inputs)}: give one video and one output, {allowed}")
+    return video, targets
 
 
 class _Progress(Sink):
