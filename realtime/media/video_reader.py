@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from realtime.errors import SourceError
 from realtime.frame import Image, fit_size_wh
 from realtime.media.colour import Alpha, ToRgb, bit_depth, displayed_size_wh, has_alpha, tags_of
+from realtime.media.remote_file import RemoteFile
 from realtime.media.standard_input import SpooledInput
 from realtime.media.timeline import Timeline
 from realtime.media.video_frame import Cut, VideoFrame, VideoInfo
@@ -28,13 +29,13 @@ _DEFAULT_RATE = Fraction(25)
 _TOLERATED_FRAMES = 3
 
 
-def open_container(source: Path | str | SpooledInput) -> InputContainer:
-    """Opens a file, a URL or what comes on standard input, for its tracks.
+def open_container(source: Path | str | SpooledInput | RemoteFile) -> InputContainer:
+    """Opens a file, a URL, what comes on standard input or lies at an address, for its tracks.
 
     Raises:
         FFmpegError, OSError: it cannot be read.
     """
-    location = source.open() if isinstance(source, SpooledInput) else source
+    location = source.open() if isinstance(source, SpooledInput | RemoteFile) else source
     return av.open(str(location) if isinstance(location, Path) else location, "r", metadata_errors="ignore")
 
 
@@ -56,7 +57,9 @@ class VideoReader:
         SourceError: the file cannot be read, or holds no image that can be decoded.
     """
 
-    def __init__(self, path: Path | str | SpooledInput, max_side_px: int | None = None, accurate: bool = True) -> None:
+    def __init__(
+        self, path: Path | str | SpooledInput | RemoteFile, max_side_px: int | None = None, accurate: bool = True
+    ) -> None:
         self._path = path
         self.lost, self.damaged = 0, 0
         self._promised, self._given, self._discarded = 0, 0, 0
@@ -113,6 +116,28 @@ class VideoReader:
                 yield VideoFrame(pixels, time, duration, clock.perf_counter(), alpha)
         if cut is None:
             self._count_missing()
+
+    def frames_between(self, entry: int, begin: int, end: int | None) -> Iterator[VideoFrame]:
+        """Gives the images of a part as `frames` would; can be called once. Times in units of the time base.
+
+        Only what is damaged in the part is counted.
+
+        Args:
+            entry: time of the key image where decoding begins; the first image's is the video's beginning.
+            begin: first moment that is wanted.
+            end: the moment after the last; None is the video's end.
+
+        Raises:
+            SourceError: the file cannot be searched, or has no such key image.
+        """
+        if entry > self.info.start:
+            self._go_to(entry)
+            self._images = self._decoder = self._decoded(entry)
+        for number, (image, time, duration) in enumerate(self._timed(begin, end)):
+            if number == 0:  # what leads up to a key image may need earlier ones
+                self.lost = self.damaged = 0
+            pixels, alpha = self._shown(image)
+            yield VideoFrame(pixels, time, duration, clock.perf_counter(), alpha)
 
     @property
     def remarks(self) -> list[str]:
@@ -205,9 +230,17 @@ class VideoReader:
             return has_alpha(first)
         return has_alpha(first) and bool((self._to_rgb.with_alpha(first)[1] < 255).any())
 
-    def _decoded(self) -> Generator[av.VideoFrame]:
-        """All images that come out of the decoder, whatever happens to the packets between."""
+    def _decoded(self, entry: int | None = None) -> Generator[av.VideoFrame]:
+        """All images that come out of the decoder, whatever happens to the packets between.
+
+        Args:
+            entry: time of the key image to begin with; None begins with what comes first.
+        """
+        waits = entry is not None
         for packet in self._packets():
+            if waits and not (packet.is_keyframe and packet.pts == entry):
+                continue
+            waits = False
             self._promised += bool(packet.size) and not packet.is_discard
             self._discarded += packet.is_discard
             try:

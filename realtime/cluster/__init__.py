@@ -1,0 +1,1 @@
+"""Files on many machines: `stylize.py --ray`. Ray hands out the work; only `ray_pool` imports it."""

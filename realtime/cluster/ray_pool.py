@@ -1,0 +1,343 @@
+"""Owns what is asked of Ray: a cluster, and one actor for each worker. Ray is imported here and nowhere else."""
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from neural_style.packages import optional_packages
+from realtime.cluster.options import ClusterOptions
+from realtime.cluster.units import Outcome, Setup, Unit
+from realtime.cluster.worker import Worker
+from realtime.errors import EngineError, OptionError
+from realtime.interrupts import SIGNALS
+
+READY_LIMIT_S = 90.0
+"""How long workers may take to come up, and how long none of them may be there."""
+
+_CONNECT_LIMIT_S = 5.0
+_OBJECT_STORE_BYTES = 80_000_000
+_USUAL_CORES = 2
+_CURRENT = "ray_current_cluster"
+_FOLDER = "stylize-ray-"
+
+
+class RayPool:
+    """Workers on a Ray cluster; to be used in a `with` block.
+
+    Workers that end are started again by Ray, elsewhere if need be; what they were doing comes back from `wait` as a
+    fault, so that whoever is free first does it. (Ray itself would give it to the same worker.)
+
+    Args:
+        options: which cluster, and how many workers.
+        device: that was asked for: "auto", "cpu", "cuda" and so on.
+
+    Attributes:
+        hosts: of each worker, as it was at first.
+        local: whether the cluster was started for this run.
+        restarts: how often a worker ended and was started again.
+
+    Raises:
+        MissingPackageError: Ray is not installed.
+        OptionError: there is no such cluster, or no room in it.
+        EngineError: its workers do not come up.
+    """
+
+    def __init__(self, options: ClusterOptions, device: str) -> None:
+        self._options = options
+        self._address = _address_of(options.address)
+        self.local, self.restarts = self._address is None, 0
+        self._folder: Path | None = None
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if self.local:  # Ray's own way to say: no machine but this one, so that every port is the loopback's
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        with optional_packages("--ray"):
+            import ray
+        self._ray: Any = ray
+        try:
+            with _handlers_kept():
+                self._connect()
+            self.cores, self._gpus = self._shares(device)
+            self._actors = self._started()
+            self.hosts = self._hosts()
+        except BaseException:
+            self.close()
+            raise
+        seen: Counter[str] = Counter()
+        self._ranks = []
+        for host in self.hosts:
+            self._ranks.append(seen[host])
+            seen[host] += 1
+        self._busy: dict[Any, tuple[int, bool]] = {}
+        self._setup: Any = None
+        self._told: dict[int, Any] = {}
+        self._progress: dict[int, int] = {}
+        self._retired: set[int] = set()
+        self._free = set(range(len(self._actors)))
+        self._alive_s = time.monotonic()
+
+    def __enter__(self) -> "RayPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._actors)
+
+    @property
+    def free(self) -> list[int]:
+        """The workers that wait for work."""
+        return sorted(self._free)
+
+    @property
+    def alive(self) -> int:
+        """How many workers are there: all but those that are being started again."""
+        return len(self._actors) - len(self._retired) - sum(not works for _, works in self._busy.values())
+
+    def ask_all(self, method: str, *arguments: Any) -> list[Any]:
+        """Asks all workers for the same, and gives their answers in order.
+
+        Raises:
+            StylizationError: what the first of them raised that raised anything.
+        """
+        return self._answers([getattr(actor, method).remote(*arguments) for actor in self._actors])
+
+    def open(self, setup: Setup, worker: int) -> Any:
+        """What one worker really runs with a setup; see `Worker.open`."""
+        return self._answers([self._actors[worker].open.remote(setup, self._ranks[worker])])[0]
+
+    def tell(self, setup: Setup) -> None:
+        """Gives the setup of all units to come."""
+        self._setup = self._ray.put(setup)
+
+    def submit(self, worker: int, unit: Unit) -> None:
+        """Gives a free worker a unit."""
+        self._free.discard(worker)
+        self._progress[worker] = 0
+        reference = self._actors[worker].run.remote(self._setup, self._ranks[worker], unit)
+        self._busy[reference] = worker, True
+
+    def wait(self, limit_s: float) -> list[tuple[int, Outcome]]:
+        """Waits for the next outcome at most so long, and gives all that have come with their workers.
+
+        Raises:
+            EngineError: no worker has been there for long.
+        """
+        if not self._busy:
+            time.sleep(min(limit_s, 0.01))
+            return []
+        ready, _ = self._ray.wait(list(self._busy), num_returns=1, timeout=limit_s)
+        outcomes = []
+        for reference in ready:
+            worker, works = self._busy.pop(reference)
+            outcome = self._outcome(reference)
+            if outcome is not None and outcome.kind == "unfit":
+                self._retire(worker, outcome)
+            elif outcome is not None and outcome.kind == "fault":
+                self._start_again(worker, outcome)
+            else:
+                self._free.add(worker)
+            if works and outcome is not None:
+                outcomes.append((worker, outcome))
+        self._check_alive()
+        return outcomes
+
+    def progress(self) -> dict[int, int]:
+        """How many frames of its unit each busy worker has done, as far as it is known; asks for newer figures."""
+        busy = {worker for worker, works in self._busy.values() if works}
+        for worker in list(self._told):
+            ready, _ = self._ray.wait([self._told[worker]], timeout=0)
+            if ready:
+                with suppress(self._ray.exceptions.RayError):
+                    self._progress[worker] = self._ray.get(self._told[worker])
+                del self._told[worker]
+        for worker in busy - self._told.keys():
+            self._told[worker] = self._actors[worker].progress.remote()
+        return {worker: self._progress.get(worker, 0) for worker in busy}
+
+    def close(self) -> None:
+        """Lets go of the workers; a cluster that was there before goes on."""
+        with suppress(Exception):  # whatever state it is in, this is the end
+            self._ray.shutdown()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _connect(self) -> None:
+        options: dict[str, Any] = {
+            "log_to_driver": self._options.verbose,
+            "logging_level": "INFO" if self._options.verbose else "CRITICAL",
+            "namespace": "stylize",
+        }
+        if self.local:
+            _remove_leftovers()
+            self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=_short_temporary_folder()))
+            options |= {
+                "address": "local",
+                "include_dashboard": False,
+                "object_store_memory": _OBJECT_STORE_BYTES,
+                "_temp_dir": str(self._folder),
+            }
+        elif not _answers_at(self._address or ""):
+            raise OptionError(
+                f"ray {self._address}: nothing answers there; start it with `ray start`, or use --ray auto"
+            )
+        else:
+            options["address"] = self._address
+        try:
+            self._ray.init(**options)
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            where = "a local cluster cannot be started" if self.local else f"there is no cluster at {self._address}"
+            raise OptionError(f"ray: {where} ({reason}); start one with `ray start`, or use --ray auto") from error
+
+    def _shares(self, device: str) -> tuple[int, float]:
+        """Cores and GPUs of a worker; raises OptionError where no machine has as many."""
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        has_gpus = any(node.get("GPU", 0) for node in nodes)
+        gpus = self._options.gpus_per_worker
+        if gpus is None:
+            gpus = 1.0 if has_gpus and device not in ("cpu", "mps") else 0.0
+        largest = int(max((node.get("CPU", 0) for node in nodes), default=0))
+        cores = self._options.cpus_per_worker or max(1, min(_USUAL_CORES, largest))
+        room = sum(_room(node, cores, gpus) for node in nodes)
+        if (self._options.workers or 1) > room:
+            raise OptionError(
+                f"workers {self._options.workers or 1}: the cluster has room for {room} with {cores} CPUs and "
+                f"{gpus:g} GPUs each; use fewer, or a smaller --cpus-per-worker or --gpus-per-worker"
+            )
+        self._count = self._options.workers or room
+        return cores, gpus
+
+    def _started(self) -> list[Any]:
+        actor = self._ray.remote(
+            num_cpus=self.cores, num_gpus=self._gpus, max_restarts=-1, max_task_retries=0, max_concurrency=2
+        )(_RayWorker)
+        return [actor.remote() for _ in range(self._count)]
+
+    def _hosts(self) -> list[str]:
+        return self._answers([actor.host.remote() for actor in self._actors])
+
+    def _answers(self, references: Sequence[Any]) -> list[Any]:
+        try:
+            return list(self._ray.get(list(references), timeout=READY_LIMIT_S))
+        except self._ray.exceptions.GetTimeoutError as error:
+            raise EngineError(
+                f"ray: only some of {len(references)} workers answered within {READY_LIMIT_S:.0f} s; the cluster is "
+                "busy, so use fewer --workers"
+            ) from error
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause if isinstance(error.cause, Exception) else error from None
+        except self._ray.exceptions.RayError as error:
+            raise EngineError(f"ray: a worker ended as it began ({_line(error)}); see what --verbose says") from error
+
+    def _outcome(self, reference: Any) -> Outcome | None:
+        """What a call gave; None where it only said that a worker is there again."""
+        try:
+            answer = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause if isinstance(error.cause, Exception) else error from None
+        except self._ray.exceptions.RayError as error:
+            return Outcome("fault", f"its worker ended ({_line(error)})")
+        return answer if isinstance(answer, Outcome) else None
+
+    def _start_again(self, worker: int, outcome: Outcome) -> None:
+        """Waits in the background until a worker is there again; one that lost its GPU is ended first."""
+        self.restarts += 1
+        self._told.pop(worker, None)
+        if not outcome.text.startswith("its worker ended"):
+            self._ray.kill(self._actors[worker], no_restart=False)
+        self._busy[self._actors[worker].host.options(max_task_retries=-1).remote()] = worker, False
+
+    def _retire(self, worker: int, outcome: Outcome) -> None:
+        """Gives no more work to a worker that can do none."""
+        self._retired.add(worker)
+        self._told.pop(worker, None)
+        self._ray.kill(self._actors[worker])
+        if len(self._retired) == len(self._actors):
+            raise EngineError(f"ray: no worker is left ({outcome.text})")
+
+    def _check_alive(self) -> None:
+        now_s = time.monotonic()
+        if self.alive:
+            self._alive_s = now_s
+        elif now_s - self._alive_s > READY_LIMIT_S:
+            raise EngineError(f"ray: no worker has been there for {READY_LIMIT_S:.0f} s; look after the cluster")
+
+
+class _RayWorker(Worker):
+    """A worker as Ray runs it; of a module, so that Ray finds it by name."""
+
+
+def _room(node: dict[str, float], cores: int, gpus: float) -> int:
+    by_cores = int(node.get("CPU", 0) // cores)
+    if not gpus:
+        return by_cores
+    whole = int(node.get("GPU", 0))
+    return min(by_cores, whole * int(1 / gpus + 1e-6) if gpus < 1 else int(whole // gpus))
+
+
+def _address_of(asked: str) -> str | None:
+    """The cluster to join; None where one is to be started."""
+    if asked != "auto":
+        return asked
+    if os.environ.get("RAY_ADDRESS"):
+        return os.environ["RAY_ADDRESS"]
+    # What `ray start` leaves. Ray's own "auto" would also join the local cluster of another such run.
+    known = Path(os.environ.get("RAY_TMPDIR") or "/tmp/ray") / _CURRENT
+    with suppress(OSError):
+        address = known.read_text(encoding="utf-8").strip()
+        if _answers_at(address):
+            return address
+    return None
+
+
+def _answers_at(address: str) -> bool:
+    """Whether anything listens at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_CONNECT_LIMIT_S):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _short_temporary_folder() -> str:
+    """Names of sockets may have about a hundred characters, and the usual folder's is long on macOS."""
+    return "/tmp" if Path("/tmp").is_dir() else tempfile.gettempdir()
+
+
+def _remove_leftovers() -> None:
+    """Removes the folders of runs that were killed."""
+    for folder in Path(_short_temporary_folder()).glob(f"{_FOLDER}*-*"):
+        number = folder.name.removeprefix(_FOLDER).partition("-")[0]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Ray puts handlers of its own in the place of ours."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            with suppress(ValueError):  # another thread than the main one
+                signal.signal(number, handler)
+
+
+def _line(error: Exception) -> str:
+    name = type(error).__name__
+    return {"ActorDiedError": "killed, or out of memory", "ActorUnavailableError": "killed, or not to be reached"}.get(
+        name, name
+    )
