@@ -69,3 +69,24 @@ class LocalPool:
 
     def progress(self) -> dict[int, int]:
         return {}
+
+
+class Told:
+    """Keeps what a run reports.
+
+    Attributes:
+        events: kind, source and facts, but for progress.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, dict[str, Any]]] = []
+
+    def report(self, event: str, source: str = "", **facts: Any) -> None:
+        if event != "progress":
+            self.events.append((event, source, facts))
+
+    def close(self) -> None:
+        pass
+
+    def lines(self, event: str = "note") -> list[str]:
+        return [facts["text"] for kind, _, facts in self.events if kind == event]

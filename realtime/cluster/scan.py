@@ -18,7 +18,7 @@ from realtime.media.codecs import Encoder
 from realtime.media.readers import VideoSource, open_reader
 from realtime.media.timeline import Timeline
 from realtime.media.video_frame import Cut
-from realtime.media.video_reader import VideoReader, open_container
+from realtime.media.video_reader import VideoReader, open_container, search_time
 from realtime.postprocess import frames_remembered
 from realtime.videos.video_part import VideoPart, hash_of_times
 
@@ -197,9 +197,9 @@ def _entry(container: InputContainer, stream: av.VideoStream, keys: list[int], r
     for key in keys[max(0, place - 1) : place + 1][::-1]:
         if key == keys[0]:
             return key
-        container.seek(key, stream=stream)
+        container.seek(max(keys[0], search_time(key, stream.time_base or Fraction(1))), stream=stream)
         for packet in container.demux(stream):
-            if packet.pts is None or (packet.is_keyframe and packet.pts > key):
+            if packet.is_keyframe and packet.pts is not None and packet.pts > key:
                 break
             if packet.is_keyframe and packet.pts == key:
                 return key

@@ -80,10 +80,7 @@ class Worker:
         """Does a unit of work; what goes wrong with its input is told in the outcome."""
         self._done = 0
         try:
-            if isinstance(unit, ScanUnit):
-                outcome = look_through(setup, unit)
-            else:
-                outcome = self._paint(setup, rank, unit)
+            outcome = look_through(setup, unit) if isinstance(unit, ScanUnit) else self._paint(setup, rank, unit)
         except UncuttableError as error:
             outcome = Outcome("uncut", str(error))
         except EngineError as error:

@@ -27,6 +27,8 @@ from realtime.media.video_frame import Cut, VideoFrame, VideoInfo
 MAX_SIDE_PX = 16384
 _DEFAULT_RATE = Fraction(25)
 _TOLERATED_FRAMES = 3
+_SEARCHED_BACK_S = 1
+"""A transport stream is searched by times of decoding, which are earlier than those of the frames."""
 
 
 def open_container(source: Path | str | SpooledInput | RemoteFile) -> InputContainer:
@@ -37,6 +39,11 @@ def open_container(source: Path | str | SpooledInput | RemoteFile) -> InputConta
     """
     location = source.open() if isinstance(source, SpooledInput | RemoteFile) else source
     return av.open(str(location) if isinstance(location, Path) else location, "r", metadata_errors="ignore")
+
+
+def search_time(entry: int, time_base: Fraction) -> int:
+    """What to search for in a file, so that reading begins before a key image."""
+    return entry - round(_SEARCHED_BACK_S / time_base)
 
 
 class VideoReader:
@@ -109,7 +116,8 @@ class VideoReader:
         begin = end = None
         if cut is not None:
             begin, end = cut.bounds(self.info)
-            self._go_to(begin)
+            if begin > self.info.start:
+                self._search(begin, "leave --start out")
         for number, (image, time, duration) in enumerate(self._timed(begin, end)):
             if number >= skip:
                 pixels, alpha = self._shown(image)
@@ -131,7 +139,7 @@ class VideoReader:
             SourceError: the file cannot be searched, or has no such key image.
         """
         if entry > self.info.start:
-            self._go_to(entry)
+            self._search(max(self.info.start, search_time(entry, self.info.time_base)), "leave --ray out")
             self._images = self._decoder = self._decoded(entry)
         for number, (image, time, duration) in enumerate(self._timed(begin, end)):
             if number == 0:  # what leads up to a key image may need earlier ones
@@ -194,17 +202,13 @@ class VideoReader:
         if waiting is not None and (begin is None or waiting[1] >= begin):
             yield *waiting, waiting[0].duration or duration
 
-    def _go_to(self, time: int) -> None:
-        """Jumps to the key image before a time."""
-        if time <= self.info.start:
-            return
+    def _search(self, time: int, advice: str) -> None:
+        """Goes on with the key image before a time."""
         try:
             self._container.seek(time, stream=self._stream)
             self._codec.flush_buffers()
         except (FFmpegError, OSError) as error:
-            raise SourceError(
-                f"video {self._path}: cannot be searched ({error.strerror}); leave --start out"
-            ) from error
+            raise SourceError(f"video {self._path}: cannot be searched ({error.strerror}); {advice}") from error
         self._timeline = Timeline()
         self._images = self._decoder = self._decoded()
 
