@@ -51,8 +51,8 @@ class Pool(Protocol):
     def ask_all(self, method: str, *arguments: Any) -> list[Any]:
         """Asks all workers for the same."""
 
-    def open(self, setup: Setup, worker: int) -> Any:
-        """Opens one worker's engine."""
+    def open(self, setup: Setup, worker: int) -> tuple[EngineInfo, tuple[str, ...]]:
+        """Opens one worker's engine; see `Worker.open`."""
 
     def tell(self, setup: Setup) -> None:
         """Gives the setup of all units to come."""
@@ -119,6 +119,7 @@ class _Run:
         self.to_do: list[ClusterInput] = []
         self._failures: list[tuple[str, str]] = []
         self._damaged = 0
+        self._keeps = False
         self._works: list[Work] = []
         self._waiting: list[tuple[tuple[int, float, int], Job]] = []
         self._count = 0
@@ -182,8 +183,8 @@ class _Run:
             with suppress(SinkError):
                 self._manifest.write(whole=True)
             remove_work(self._attempts)
-            if not self._failures and not self._waiting and not running:
-                remove_work(self._folder)
+        if not self._keeps:
+            remove_work(self._folder)
 
     def result(self) -> RunResult:
         """What came of the run; tells which inputs failed."""
@@ -312,6 +313,7 @@ class _Run:
             except SinkError as failure:
                 error = str(failure)
         if error:
+            self._keeps = self._keeps or bool(made.results) or (isinstance(work, VideoWork) and work.frames_done > 0)
             self._failures.append((made.one.name, error))
             self._reporter.report("error", made.one.name, text=error)
             self._manifest.put(target, **({"error": error} if made.results else {"status": "failed", "error": error}))

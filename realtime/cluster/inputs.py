@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from realtime.cluster.manifest import manifest_address
-from realtime.cluster.storage import is_address, joined, parent_and_name, storage_of
+from realtime.cluster.storage import files_below, is_address, joined, parent_and_name
 from realtime.cluster.units import Source
 from realtime.errors import OptionError, SourceError
 from realtime.media.codecs import READABLE_SUFFIXES
@@ -111,23 +111,21 @@ def _with_addresses(options: FileOptions, styles: Sequence[str]) -> tuple[list[C
 def _found(text: str, output: str) -> list[tuple[str, FoundInput]]:
     if not is_address(text):
         return [(str(one.source), one) for one in inputs_of(text, output, VideoForm())]
-    files = [file for file in storage_of(text).files_below(text) if _is_media(file, text)]
-    if not files:
+    names = [name for name in files_below(text) if _is_media(name)]
+    if not names:
         raise SourceError(f"input {text}: there is no image and no video")
     found = []
-    for file in files:
-        place = PurePosixPath(file.removeprefix(text.rstrip("/")).lstrip("/") or parent_and_name(file)[1])
+    for name in names:
+        place = Path(name or parent_and_name(text)[1])
         is_video = place.suffix.lower() not in IMAGE_SUFFIXES
-        found.append((file, FoundInput(None, Path(place), is_video)))
+        found.append((joined(text, name) if name else text, FoundInput(None, place, is_video)))
     return found
 
 
-def _is_media(file: str, text: str) -> bool:
-    """Whether a file of a folder is an image or a video; one that was named is taken for what it is."""
-    if file == text:
-        return True
-    hidden = any(part.startswith(".") for part in file.removeprefix(text).split("/"))
-    return not hidden and PurePosixPath(file).suffix.lower() in IMAGE_SUFFIXES + READABLE_SUFFIXES
+def _is_media(name: str) -> bool:
+    """Whether a file of a folder is an image or a video; one that was named, "", is taken for what it is."""
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    return not name or (not hidden and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES + READABLE_SUFFIXES)
 
 
 def _whole(path: str) -> str:

@@ -75,7 +75,7 @@ class Painter:
     def _segment(self, unit: SegmentUnit) -> Outcome:
         looks, number = self._looks(LookOptions.smoothing), unit.part.number
         with _attempt(unit.attempts) as (storage, scratch):
-            states = ()
+            states: tuple[Path, ...] = ()
             if unit.goes_on:
                 before = [joined(joined(unit.folder, str(place)), state_paths(Path(), number - 1)[1].name)
                           for place in range(len(looks))]  # fmt: skip

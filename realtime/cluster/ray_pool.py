@@ -18,6 +18,7 @@ from neural_style.packages import optional_packages
 from realtime.cluster.options import ClusterOptions
 from realtime.cluster.units import Outcome, Setup, Unit
 from realtime.cluster.worker import Worker
+from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError, OptionError
 from realtime.interrupts import SIGNALS
 
@@ -25,6 +26,7 @@ READY_LIMIT_S = 90.0
 """How long workers may take to come up, and how long none of them may be there."""
 
 _CONNECT_LIMIT_S = 5.0
+_SETUP_TRIES = 5
 _OBJECT_STORE_BYTES = 80_000_000
 _USUAL_CORES = 2
 _CURRENT = "ray_current_cluster"
@@ -110,11 +112,12 @@ class RayPool:
         Raises:
             StylizationError: what the first of them raised that raised anything.
         """
-        return self._answers([getattr(actor, method).remote(*arguments) for actor in self._actors])
+        return self._answers([self._asked(actor, method, *arguments) for actor in self._actors])
 
-    def open(self, setup: Setup, worker: int) -> Any:
-        """What one worker really runs with a setup; see `Worker.open`."""
-        return self._answers([self._actors[worker].open.remote(setup, self._ranks[worker])])[0]
+    def open(self, setup: Setup, worker: int) -> tuple[EngineInfo, tuple[str, ...]]:
+        """Opens one worker's engine; see `Worker.open`."""
+        info, lines = self._answers([self._asked(self._actors[worker], "open", setup, self._ranks[worker])])[0]
+        return info, lines
 
     def tell(self, setup: Setup) -> None:
         """Gives the setup of all units to come."""
@@ -225,7 +228,11 @@ class RayPool:
         return [actor.remote() for _ in range(self._count)]
 
     def _hosts(self) -> list[str]:
-        return self._answers([actor.host.remote() for actor in self._actors])
+        return self._answers([self._asked(actor, "host") for actor in self._actors])
+
+    def _asked(self, actor: Any, method: str, *arguments: Any) -> Any:
+        """Asks what is as well asked twice: Ray does so where the worker ends meanwhile."""
+        return getattr(actor, method).options(max_task_retries=_SETUP_TRIES).remote(*arguments)
 
     def _answers(self, references: Sequence[Any]) -> list[Any]:
         try:

@@ -29,9 +29,6 @@ class Storage(Protocol):
     def state(self, address: str) -> list[Any]:
         """What changes when a file does, in JSON types; raises SourceError where it cannot be read."""
 
-    def files_below(self, address: str) -> list[str]:
-        """The files in a folder and those in it, or the file itself; none where nothing is there."""
-
     def names(self, folder: str) -> set[str]:
         """The names of the files in a folder; none where it is not there."""
 
@@ -79,6 +76,22 @@ def storage_of(address: str) -> Storage:
     return _Remote(address) if is_address(address) else _Local()
 
 
+def files_below(address: str) -> list[str]:
+    """The names of the files in a folder at an address and in those in it, seen from there; "" is the file itself.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    files = _Remote(address).files
+    try:
+        if not files.isdir(address):
+            return [""] if files.exists(address) else []
+        folder = str(files._strip_protocol(address)).rstrip("/") + "/"
+        return sorted(str(name).removeprefix(folder) for name in files.find(address))
+    except Exception as error:
+        raise SourceError(f"input {address}: cannot be read ({_first_line(error)})") from error
+
+
 class _Local:
     """Paths."""
 
@@ -92,10 +105,6 @@ class _Local:
         except OSError as error:
             raise SourceError(f"input {address}: cannot be read ({error.strerror})") from error
         return [status.st_size, status.st_mtime_ns]
-
-    def files_below(self, address: str) -> list[str]:
-        path = Path(address)
-        return [address] if path.is_file() else sorted(str(file) for file in path.rglob("*") if file.is_file())
 
     def names(self, folder: str) -> set[str]:
         try:
@@ -134,18 +143,18 @@ class _Remote:
         with optional_packages(f"address {address}"):
             import fsspec
         try:
-            self._files: Any = fsspec.filesystem(self._protocol)
+            self.files: Any = fsspec.filesystem(self._protocol)
         except (ValueError, ImportError) as error:
             raise OptionError(
                 f"address {address}: {error}; give a path, or install what reads such addresses"
             ) from None
 
     def exists(self, address: str) -> bool:
-        return bool(self._files.exists(address))
+        return bool(self.files.exists(address))
 
     def state(self, address: str) -> list[Any]:
         try:
-            info = self._files.info(address)
+            info = self.files.info(address)
         except Exception as error:  # each file system has its own
             raise SourceError(f"input {address}: cannot be read ({_first_line(error)})") from error
         changed = next(
@@ -153,24 +162,16 @@ class _Remote:
         )
         return [info.get("size"), str(changed)]
 
-    def files_below(self, address: str) -> list[str]:
-        try:
-            if not self._files.isdir(address):
-                return [address] if self._files.exists(address) else []
-            return sorted(str(self._files.unstrip_protocol(name)) for name in self._files.find(address))
-        except Exception as error:
-            raise SourceError(f"input {address}: cannot be read ({_first_line(error)})") from error
-
     def names(self, folder: str) -> set[str]:
         with suppress(FileNotFoundError, NotADirectoryError):
-            self._files.invalidate_cache()  # others write there, too
-            return {str(name).rpartition("/")[2] for name in self._files.ls(folder, detail=False)}
+            self.files.invalidate_cache()  # others write there, too
+            return {str(name).rpartition("/")[2] for name in self.files.ls(folder, detail=False)}
         return set()
 
     def get(self, address: str, folder: Path) -> Path:
         path = folder / address.rpartition("/")[2]
         try:
-            self._files.get_file(address, str(path))
+            self.files.get_file(address, str(path))
         except Exception as error:
             raise SourceError(f"input {address}: cannot be read ({_first_line(error)})") from error
         return path
@@ -178,10 +179,10 @@ class _Remote:
     def put(self, file: Path, address: str) -> None:
         hidden = self._hidden(address)
         try:
-            self._files.makedirs(address.rpartition("/")[0], exist_ok=True)
-            self._files.put_file(str(file), hidden)
+            self.files.makedirs(address.rpartition("/")[0], exist_ok=True)
+            self.files.put_file(str(file), hidden)
             if hidden != address:
-                self._files.mv(hidden, address)
+                self.files.mv(hidden, address)
         except Exception as error:
             raise SinkError(
                 f"output {address}: cannot be written ({_first_line(error)}); choose another place"
@@ -189,10 +190,10 @@ class _Remote:
         file.unlink()
 
     def place(self, address: str, target: str, replace: bool) -> None:
-        if not replace and self._files.exists(target):
+        if not replace and self.files.exists(target):
             raise FileExistsError(17, "is there already", target)
         try:
-            self._files.mv(address, target)
+            self.files.mv(address, target)
         except Exception as error:
             raise SinkError(
                 f"output {target}: cannot be written ({_first_line(error)}); choose another place"
@@ -200,7 +201,7 @@ class _Remote:
 
     def remove(self, folder: str) -> None:
         with suppress(FileNotFoundError):
-            self._files.rm(folder, recursive=True)
+            self.files.rm(folder, recursive=True)
 
     def scratch(self, folder: str) -> Path:
         return Path(tempfile.mkdtemp(prefix="stylize-"))
