@@ -86,17 +86,15 @@ def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.
 def test_a_folder_on_two_workers(inputs: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed")
     workers = ("--ray", "auto", "--workers", "2", "--cpus-per-worker", "1")
-    process = start(inputs, "-o", f"{tmp_path}/out/", *workers, "--json")
-    lines: list[dict[str, Any]] = []
-    reached: set[str] = set()
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(json.loads(line))
-        if lines[-1]["event"] == "progress":
-            reached |= listening(psutil.Process(process.pid))
-    assert process.wait() == 1, "one input is broken"
-    assert process.stderr is not None
-    assert process.stderr.read() == "", "Ray is silent"
+    with start(inputs, "-o", f"{tmp_path}/out/", *workers, "--json") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            lines.append(json.loads(line))
+            if lines[-1]["event"] == "progress":
+                reached |= listening(psutil.Process(process.pid))
+        assert process.wait() == 1, "one input is broken"
+        assert process.stderr.read() == "", "Ray is silent"
     assert {address.removeprefix("::ffff:") for address in reached} == {"127.0.0.1"}
     events = [line["event"] for line in lines]
     assert events.count("done") == 2
@@ -115,16 +113,14 @@ def test_a_folder_on_two_workers(inputs: Path, tmp_path: Path) -> None:
 def test_it_ends_when_told(inputs: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed")
     output = tmp_path / "out.mp4"
-    process = start(inputs / "long.mp4", "-o", output, "--ray", "auto", "--cpus-per-worker", "1", "--json")
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["event"] == "progress":
-            break
-    children = psutil.Process(process.pid).children(recursive=True)
-    since_s = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 130
-    assert time.monotonic() - since_s < ENDS_WITHIN_S
+    with start(inputs / "long.mp4", "-o", output, "--ray", "auto", "--cpus-per-worker", "1", "--json") as process:
+        assert process.stdout is not None
+        assert any(json.loads(line)["event"] == "progress" for line in process.stdout)
+        children = psutil.Process(process.pid).children(recursive=True)
+        since_s = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 130
+        assert time.monotonic() - since_s < ENDS_WITHIN_S
     _, alive = psutil.wait_procs(children, timeout=5)
     assert not alive, "nothing of the cluster is left"
     assert [path.name for path in tmp_path.glob("[!.]*")] == ["out.mp4.manifest.jsonl"]
