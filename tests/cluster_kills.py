@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from fakes import noise  # noqa: E402
 from video_corpus import VideoKind, make_video, take_apart  # noqa: E402
 
-_WORKER = "ray::_RayWorker"
+_WORKER = "ray::Worker"
 _LIMIT_S = 900.0
 _X264 = {"preset": "veryfast", "crf": "20"}
 KINDS = (

@@ -1,1 +1,1 @@
-"""Files on many machines: `stylize.py --ray`. Ray hands out the work; only `ray_pool` imports it."""
+"""Files on many machines: `stylize.py --ray`. Only `ray_cluster` imports Ray."""

@@ -1,36 +1,23 @@
-"""Owns what is asked of Ray: a cluster, and one actor for each worker. Ray is imported here and nowhere else."""
+"""Owns the workers of a run on a Ray cluster: one actor for each, which Ray starts again where it ends."""
 
-import os
-import shutil
-import signal
-import socket
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-import psutil
-
-from neural_style.packages import optional_packages
 from realtime.cluster.options import ClusterOptions
+from realtime.cluster.ray_cluster import RayCluster
 from realtime.cluster.units import Outcome, Setup, Unit
 from realtime.cluster.worker import Worker
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError, OptionError
-from realtime.interrupts import SIGNALS
 
 READY_LIMIT_S = 90.0
 """How long workers may take to come up, and how long none of them may be there."""
 
-_CONNECT_LIMIT_S = 5.0
 _SETUP_TRIES = 5
-_OBJECT_STORE_BYTES = 80_000_000
 _USUAL_CORES = 2
-_CURRENT = "ray_current_cluster"
-_FOLDER = "stylize-ray-"
 
 
 class RayPool:
@@ -45,7 +32,6 @@ class RayPool:
 
     Attributes:
         hosts: of each worker, as it was at first.
-        local: whether the cluster was started for this run.
         restarts: how often a worker ended and was started again.
 
     Raises:
@@ -55,19 +41,10 @@ class RayPool:
     """
 
     def __init__(self, options: ClusterOptions, device: str) -> None:
-        self._options = options
-        self._address = _address_of(options.address)
-        self.local, self.restarts = self._address is None, 0
-        self._folder: Path | None = None
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        if self.local:  # Ray's own way to say: no machine but this one, so that every port is the loopback's
-            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        with optional_packages("--ray"):
-            import ray
-        self._ray: Any = ray
+        self._options, self.restarts = options, 0
+        self._cluster = RayCluster(options.address, options.verbose)
+        self._ray = self._cluster.ray
         try:
-            with _handlers_kept():
-                self._connect()
             self.cores, self._gpus = self._shares(device)
             self._actors = self._started()
             self.hosts = self._hosts()
@@ -143,11 +120,13 @@ class RayPool:
         outcomes = []
         for reference in ready:
             worker, works = self._busy.pop(reference)
-            outcome = self._outcome(reference)
-            if outcome is not None and outcome.kind == "unfit":
+            outcome, ended = self._outcome(reference)
+            if outcome is None:
+                self._free.add(worker)  # it is there again
+            elif outcome.kind == "unfit" or not works:
                 self._retire(worker, outcome)
-            elif outcome is not None and outcome.kind == "fault":
-                self._start_again(worker, outcome)
+            elif outcome.kind == "fault":
+                self._start_again(worker, ended)
             else:
                 self._free.add(worker)
             if works and outcome is not None:
@@ -169,39 +148,8 @@ class RayPool:
         return {worker: self._progress.get(worker, 0) for worker in busy}
 
     def close(self) -> None:
-        """Lets go of the workers; a cluster that was there before goes on."""
-        with suppress(Exception):  # whatever state it is in, this is the end
-            self._ray.shutdown()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _connect(self) -> None:
-        options: dict[str, Any] = {
-            "log_to_driver": self._options.verbose,
-            "logging_level": "INFO" if self._options.verbose else "CRITICAL",
-            "namespace": "stylize",
-        }
-        if self.local:
-            _remove_leftovers()
-            self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-", dir=_short_temporary_folder()))
-            options |= {
-                "address": "local",
-                "include_dashboard": False,
-                "object_store_memory": _OBJECT_STORE_BYTES,
-                "_temp_dir": str(self._folder),
-            }
-        elif not _answers_at(self._address or ""):
-            raise OptionError(
-                f"ray {self._address}: nothing answers there; start it with `ray start`, or use --ray auto"
-            )
-        else:
-            options["address"] = self._address
-        try:
-            self._ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            where = "a local cluster cannot be started" if self.local else f"there is no cluster at {self._address}"
-            raise OptionError(f"ray: {where} ({reason}); start one with `ray start`, or use --ray auto") from error
+        """Lets go of the workers, and of the cluster."""
+        self._cluster.close()
 
     def _shares(self, device: str) -> tuple[int, float]:
         """Cores and GPUs of a worker; raises OptionError where no machine has as many."""
@@ -224,7 +172,7 @@ class RayPool:
     def _started(self) -> list[Any]:
         actor = self._ray.remote(
             num_cpus=self.cores, num_gpus=self._gpus, max_restarts=-1, max_task_retries=0, max_concurrency=2
-        )(_RayWorker)
+        )(Worker)
         return [actor.remote() for _ in range(self._count)]
 
     def _hosts(self) -> list[str]:
@@ -247,21 +195,21 @@ class RayPool:
         except self._ray.exceptions.RayError as error:
             raise EngineError(f"ray: a worker ended as it began ({_line(error)}); see what --verbose says") from error
 
-    def _outcome(self, reference: Any) -> Outcome | None:
-        """What a call gave; None where it only said that a worker is there again."""
+    def _outcome(self, reference: Any) -> tuple[Outcome | None, bool]:
+        """What a call gave, None where it only said that a worker is there again; and whether the worker ended."""
         try:
             answer = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else error from None
         except self._ray.exceptions.RayError as error:
-            return Outcome("fault", f"its worker ended ({_line(error)})")
-        return answer if isinstance(answer, Outcome) else None
+            return Outcome("fault", f"its worker ended ({_line(error)})"), True
+        return (answer if isinstance(answer, Outcome) else None), False
 
-    def _start_again(self, worker: int, outcome: Outcome) -> None:
-        """Waits in the background until a worker is there again; one that lost its GPU is ended first."""
+    def _start_again(self, worker: int, ended: bool) -> None:
+        """Waits in the background until a worker is there again; one that may have lost its GPU is ended first."""
         self.restarts += 1
         self._told.pop(worker, None)
-        if not outcome.text.startswith("its worker ended"):
+        if not ended:
             self._ray.kill(self._actors[worker], no_restart=False)
         self._busy[self._actors[worker].host.options(max_task_retries=-1).remote()] = worker, False
 
@@ -281,66 +229,12 @@ class RayPool:
             raise EngineError(f"ray: no worker has been there for {READY_LIMIT_S:.0f} s; look after the cluster")
 
 
-class _RayWorker(Worker):
-    """A worker as Ray runs it; of a module, so that Ray finds it by name."""
-
-
 def _room(node: dict[str, float], cores: int, gpus: float) -> int:
     by_cores = int(node.get("CPU", 0) // cores)
     if not gpus:
         return by_cores
     whole = int(node.get("GPU", 0))
     return min(by_cores, whole * int(1 / gpus + 1e-6) if gpus < 1 else int(whole // gpus))
-
-
-def _address_of(asked: str) -> str | None:
-    """The cluster to join; None where one is to be started."""
-    if asked != "auto":
-        return asked
-    if os.environ.get("RAY_ADDRESS"):
-        return os.environ["RAY_ADDRESS"]
-    # What `ray start` leaves. Ray's own "auto" would also join the local cluster of another such run.
-    known = Path(os.environ.get("RAY_TMPDIR") or "/tmp/ray") / _CURRENT
-    with suppress(OSError):
-        address = known.read_text(encoding="utf-8").strip()
-        if _answers_at(address):
-            return address
-    return None
-
-
-def _answers_at(address: str) -> bool:
-    """Whether anything listens at HOST:PORT."""
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=_CONNECT_LIMIT_S):
-            return True
-    except (OSError, ValueError):
-        return False
-
-
-def _short_temporary_folder() -> str:
-    """Names of sockets may have about a hundred characters, and the usual folder's is long on macOS."""
-    return "/tmp" if Path("/tmp").is_dir() else tempfile.gettempdir()
-
-
-def _remove_leftovers() -> None:
-    """Removes the folders of runs that were killed."""
-    for folder in Path(_short_temporary_folder()).glob(f"{_FOLDER}*-*"):
-        number = folder.name.removeprefix(_FOLDER).partition("-")[0]
-        if number.isdecimal() and not psutil.pid_exists(int(number)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Ray puts handlers of its own in the place of ours."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            with suppress(ValueError):  # another thread than the main one
-                signal.signal(number, handler)
 
 
 def _line(error: Exception) -> str:
