@@ -73,6 +73,7 @@ class Found:
         twice: units that were done again although they had been done.
         units: that were done.
         wall_s: from the first start to the end.
+        work_s: from when the first unit was begun to when the last was done.
         differing: videos whose frames, times or sound are not those of a run on one machine.
     """
 
@@ -82,6 +83,7 @@ class Found:
     twice: list[str] = field(default_factory=list)
     units: int = 0
     wall_s: float = 0.0
+    work_s: float = 0.0
     differing: list[str] = field(default_factory=list)
 
     @property
@@ -89,17 +91,23 @@ class Found:
         return self.status == 0 and not (self.partial or self.twice or self.differing)
 
 
-def make_inputs(folder: Path, count: int, clips: Path | None = None) -> None:
-    """Writes so many small videos of many kinds, of which those of another folder are some."""
+def make_inputs(folder: Path, count: int, clips: Path | None = None, longer: int = 1) -> None:
+    """Writes so many small videos of many kinds, of which those of another folder are some; others may be longer."""
     folder.mkdir(parents=True)
     given = sorted(clips.glob("*.mp4")) if clips is not None else []
     for number, clip in enumerate(given[:count]):
         (folder / f"{number:02d}{clip.suffix}").write_bytes(clip.read_bytes())
     for number in range(len(given), count):
-        kind = replace(KINDS[number % len(KINDS)], size_wh=(160, 120))
+        kind = _longer(KINDS[number % len(KINDS)], longer)
         scene = noise((160 + kind.count, 120), number)
         images = [np.ascontiguousarray(scene[:, place : place + 160]) for place in range(kind.count)]
         make_video(folder / f"{number:02d}", kind, images)
+
+
+def _longer(kind: VideoKind, factor: int) -> VideoKind:
+    count = kind.count * factor
+    times = None if kind.times is None else tuple(n * 512 + n * 37 % 400 for n in range(count))
+    return replace(kind, size_wh=(160, 120), count=count, sound_s=kind.sound_s * factor, times=times)
 
 
 def run_with_kills(trial: Trial, seed: int = 1) -> Found:
@@ -125,21 +133,28 @@ def run_with_kills(trial: Trial, seed: int = 1) -> Found:
     found.wall_s = time.monotonic() - began_s
     found.killed = workers, drivers
     found.partial += _unplayable(trial)
-    found.units, found.twice = _done_twice(log)
+    found.units, found.twice, found.work_s = _read_log(log)
     return found
 
 
 def compare_with_one_machine(trial: Trial, found: Found) -> float:
     """Does the same on one machine, adds what differs, and gives the seconds it took."""
-    began_s = time.monotonic()
-    subprocess.run(_command(trial, "alone", "alone"), check=True, cwd=trial.folder, env=_environment())
-    took_s = time.monotonic() - began_s
+    took_s = [0.0]
+    command = _command(trial, "alone", "alone")
+    with subprocess.Popen(command, cwd=trial.folder, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line)["event"] == "begin":
+                took_s.append(time.monotonic())
+    if process.returncode:
+        raise RuntimeError(f"one machine alone: ended with status {process.returncode}")
+    took_s.append(time.monotonic())
     for alone in sorted((trial.folder / "alone").iterdir()):
         one, other = take_apart(trial.folder / "out" / alone.name), take_apart(alone)
         levels = max(int(np.abs(a.astype(int) - b).max()) for a, b in zip(one.images, other.images, strict=True))
         if one.times != other.times or one.sounds != other.sounds or levels > 3:  # one level of Y, Cb and Cr
             found.differing.append(f"{alone.name}: {levels} levels")
-    return took_s
+    return took_s[-1] - took_s[1]
 
 
 def _start(trial: Trial, log: Path) -> "subprocess.Popen[bytes]":
@@ -202,17 +217,18 @@ def _unplayable(trial: Trial) -> list[str]:
     return wrong
 
 
-def _done_twice(log: Path) -> tuple[int, list[str]]:
-    """How many segments, videos and images were done, and those that were begun after they had been done."""
+def _read_log(log: Path) -> tuple[int, list[str], float]:
+    """How many segments and videos were done, those that were begun after they had been done, and all seconds."""
     done: set[str] = set()
-    twice = []
+    twice, moments = [], []
     for line in log.read_text(encoding="utf-8").splitlines():
         event = json.loads(line)
+        moments.append(event["at"])
         if event["what"] == "begun" and event["unit"] in done:
             twice.append(event["unit"])
         elif event["what"] == "done":
             done.add(event["unit"])
-    return len(done), twice
+    return len(done), twice, moments[-1] - moments[0]
 
 
 def _name_of(unit: Any) -> str:
@@ -253,7 +269,7 @@ def _child(how: str, folder: str, output: str, log: str, size_px: str, segment_s
         def _note(self, what: str, unit: Unit) -> None:
             if isinstance(unit, SegmentUnit | VideoUnit | ImagesUnit):
                 with Path(log).open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"what": what, "unit": _name_of(unit)}) + "\n")
+                    file.write(json.dumps({"what": what, "unit": _name_of(unit), "at": time.time()}) + "\n")
 
     cluster = ClusterOptions("auto", workers=2, cpus_per_worker=1, segment_s=float(segment_s))
     return driver.run_cluster(options, cluster, reporter, lambda *_: LoggingPool(cluster, "cpu")).failed
@@ -268,6 +284,7 @@ def main() -> int:
     add("--driver-kills", type=int, default=5)
     add("--clips", type=Path, help="a folder with further videos")
     add("--size", type=int, default=160, help="longest side in px")
+    add("--longer", type=int, default=1, help="how many times as long made videos are")
     add("--segment", type=float, default=2.0, help="seconds")
     add("--seed", type=int, default=1)
     add("--child", nargs=6, help=argparse.SUPPRESS)
@@ -276,7 +293,7 @@ def main() -> int:
         return _child(*chosen.child)
     with tempfile.TemporaryDirectory(prefix="cluster-kills-") as folder:
         trial = Trial(Path(folder), chosen.worker_kills, chosen.driver_kills, chosen.size, chosen.segment)
-        make_inputs(trial.folder / "in", chosen.videos, chosen.clips)
+        make_inputs(trial.folder / "in", chosen.videos, chosen.clips, chosen.longer)
         found = run_with_kills(trial, chosen.seed)
         alone_s = compare_with_one_machine(trial, found) if found.status == 0 else 0.0
         say = sys.stdout.write
