@@ -1,26 +1,15 @@
 """Owns the check of a written site: opened in Chromium, where its images are compared with the engine's."""
 
-import functools
-import http.server
 import json
-import os
-import queue
-import shutil
-import subprocess
-import sys
-import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import psutil
 
 from export.exporter import ExportError
+from export.site_browser import PROGRAMS, Served, find_browser, opened_page
 from realtime.engines.protocol import Engine
 from realtime.frame import Image
 from realtime.media.image_file import StillImage, encode_still
@@ -32,11 +21,10 @@ from realtime.style import Style
 MAX_MEAN_DIFFERENCE = 2.0
 """On the 0..255 scale."""
 
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _SIZE_WH = (318, 239)
 """No whole cells."""
 
-_LIMIT_S, _END_S = 120, 5
+_LIMIT_S = 120
 _BLEND_STRENGTH = 0.7
 _PAGE = Path(__file__).with_name("site_check.html")
 _ROUTE_PAGE, _ROUTE_IMAGE, _ROUTE_LOOKS = "/check/page.html", "/check/image.png", "/check/looks.json"
@@ -51,9 +39,9 @@ def check_site(folder: Path, styles: Sequence[Style], engine: Engine) -> str:
     Raises:
         ExportError: the images differ, or the browser gave none in time.
     """
-    browser = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    browser = find_browser()
     if browser is None:
-        return f"not checked, because there is no Chromium ({', '.join(_BROWSERS)})"
+        return f"not checked, because there is no Chromium ({', '.join(PROGRAMS)})"
     image, looks = _image(), _looks(styles)
     content = {
         _ROUTE_PAGE: _PAGE.read_bytes(),
@@ -101,95 +89,6 @@ def _pixels(answer: bytes, shape: tuple[int, ...]) -> Image:
 
 def _answers(browser: str, folder: Path, content: Mapping[str, bytes], count: int) -> list[bytes]:
     """What the check's page sends back."""
-    came: queue.Queue[tuple[str, bytes]] = queue.Queue()
-    with _server(folder, content, came) as address, _browser(browser, address + _ROUTE_PAGE):
-        until_s = time.monotonic() + _LIMIT_S
-        answers = []
-        while len(answers) < count:
-            try:
-                kind, body = came.get(timeout=max(0.0, until_s - time.monotonic()))
-            except queue.Empty:
-                raise ExportError(
-                    f"site: {browser} gave no image within {_LIMIT_S} s; start it once by hand, and export again"
-                ) from None
-            if kind == "failed":
-                raise ExportError(f"site: does not work in Chromium: {body.decode('utf-8', 'replace')[:300]}")
-            answers.append(body)
-        return answers
-
-
-@contextmanager
-def _server(folder: Path, content: Mapping[str, bytes], came: "queue.Queue[tuple[str, bytes]]") -> Iterator[str]:
-    """Serves a folder to this machine, and beside it what only the check has; gives the address."""
-    handler = functools.partial(_Handler, folder=folder, content=content, came=came)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, name="site check", daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-
-
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    def __init__(
-        self,
-        *arguments: Any,
-        folder: Path,
-        content: Mapping[str, bytes],
-        came: "queue.Queue[tuple[str, bytes]]",
-    ) -> None:
-        self._content, self._came = content, came
-        super().__init__(*arguments, directory=str(folder))
-
-    def do_GET(self) -> None:
-        """Answers from what only the check has, or from the folder."""
-        if self.path not in self._content:
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", self.guess_type(self.path))
-        self.end_headers()
-        self.wfile.write(self._content[self.path])
-
-    def do_POST(self) -> None:
-        """Takes an answer of the page."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self._came.put((self.path.rpartition("/")[2], body))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
-@contextmanager
-def _browser(program: str, address: str) -> Iterator[None]:
-    """A browser without a window that shows a page, and talks to nobody else; afterwards all of it is gone."""
-    with tempfile.TemporaryDirectory(prefix="site_check_", ignore_cleanup_errors=True) as profile:
-        command = [program, "--headless", f"--user-data-dir={profile}", "--no-first-run", "--disable-sync"]
-        command += ["--disable-background-networking", "--disable-component-update", "--disable-extensions"]
-        command += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
-        if sys.platform == "linux" and os.geteuid() == 0:
-            command.append("--no-sandbox")  # root has none, and the page is this project's own
-        nowhere = subprocess.DEVNULL
-        try:
-            process = subprocess.Popen([*command, address], stdin=nowhere, stdout=nowhere, stderr=nowhere)
-        except OSError as error:
-            raise ExportError(f"site: {program} cannot be started ({error.strerror}); remove it, or mend it") from error
-        try:
-            yield
-        finally:
-            _end(process)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    with suppress(psutil.Error):
-        all_of_it = psutil.Process(process.pid).children(recursive=True)
-        for child in all_of_it:
-            with suppress(psutil.Error):
-                child.kill()
-    process.kill()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_END_S)
+    until_s = time.monotonic() + _LIMIT_S
+    with opened_page(browser, Served(folder, content), _ROUTE_PAGE) as page:
+        return [page.answer(max(0.0, until_s - time.monotonic()))[1] for _ in range(count)]
