@@ -25,7 +25,7 @@ _PART = re.compile(r"<!-- part: (\w+) -->\n(.*?)<!-- end of part -->\n", re.DOTA
 _FOR_A_SERVER = re.compile(r"<!-- for a server -->\n.*?<!-- end -->\n", re.DOTALL)
 _WORKER = "service-worker.js"
 _UNSET = 'const VERSION = "", FILES = {};'
-_NOT_KEPT = (_WORKER, "README.md")
+_NOT_KEPT = {_WORKER, "README.md", "runtime/LICENSE", "runtime/ThirdPartyNotices.txt", "runtime/versions.json"}
 
 
 def write_page(folder: Path) -> None:
@@ -48,7 +48,9 @@ def write_page(folder: Path) -> None:
 
 def _with_parts(page: str) -> str:
     """The page with the live page's parts in their places."""
-    parts = {name: _FOR_A_SERVER.sub("", part) for name, part in _PART.findall((_LIVE / "index.html").read_text("utf-8"))}
+    parts = {
+        name: _FOR_A_SERVER.sub("", part) for name, part in _PART.findall((_LIVE / "index.html").read_text("utf-8"))
+    }
     return re.sub(r"<!-- part: (\w+) -->\n", lambda place: parts[place[1]], page)
 
 
@@ -58,8 +60,8 @@ def _list_files(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in _NOT_KEPT:
-            files[name] = [hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size]
-    listed = "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(known)}" for name, known in files.items()) + "\n}"
+            files[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    listed = json.dumps(files, indent=0)
     version = hashlib.sha256(listed.encode()).hexdigest()[:16]
     worker = folder / _WORKER
     text = worker.read_text("utf-8").replace(_UNSET, f'const VERSION = "{version}", FILES = {listed};')

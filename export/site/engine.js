@@ -1,6 +1,6 @@
 // The page's one stylizer: opened when it is first wanted, and asked by one at a time.
 import { openStylizer } from "./stylizer.js";
-import { vectorOf } from "./styles.js";
+import { readStyles, vectorOf } from "./styles.js";
 
 let opened = null;
 let before = Promise.resolve(), onProgress = () => {};
@@ -24,11 +24,11 @@ export function stylize(look, [width, height], source, use) {
   const mine = turn.then(async () => {
     const stylizer = await openEngine();
     const startedMs = performance.now();
-    stylizer.setStyle(vectorOf(look));
+    stylizer.setStyle(vectorOf(look, await readStyles()));
     try {
       const { image, computeMs } = await stylizer.stylize(source(), width, height);
       use(image, Math.max(computeMs, performance.now() - startedMs));
-      image.close?.();
+      image.close();
     } catch (error) {
       opened = null; // such as a GPU that was taken away
       stylizer.close();

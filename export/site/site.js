@@ -1,7 +1,7 @@
 // The page that needs no server: joins the controls of the look with the visitor's camera and images, all on this device.
 import * as controls from "./controls.js";
 import { openAfter, openEngine } from "./engine.js";
-import * as camera from "./frames.js";
+import * as camera from "./camera-frames.js";
 import { notice as imageNotice, open as openImage, startImages, stylizeAgain } from "./images.js";
 import { startKeys } from "./keys.js";
 import { LONGEST_PX, LocalImage } from "./local-image.js";
@@ -131,7 +131,7 @@ async function openAll() {
   const wasOpen = history.state?.camera;
   history.replaceState(null, "");
   start();
-  openAfter(startOffline(loading, mayReload), loading);
+  openAfter(startOffline(mayReload), loading);
   await startLook();
   if (wasOpen) camera.startCamera();
   stylizer = await openEngine();
