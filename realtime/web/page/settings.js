@@ -28,7 +28,7 @@ function valueOf(name, text) {
 // Writes settings into the address: the tab, and those of the look that are in names.
 export function writeAddress(settings, names) {
   const query = asQuery(settings, IN_ADDRESS.filter((name) => name === "tab" || names.has(name))).replaceAll("%3A", ":");
-  history.replaceState(null, "", query ? `?${query}` : location.pathname);
+  history.replaceState(history.state, "", query ? `?${query}` : location.pathname);
 }
 
 export const asQuery = (settings, names) => new URLSearchParams(pick(settings, names)).toString();
