@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -195,7 +194,7 @@ def _kill_a_worker(driver: "subprocess.Popen[bytes]", draw: random.Random) -> bo
     if not workers:
         return False
     try:
-        draw.choice(workers).send_signal(signal.SIGKILL)
+        draw.choice(workers).kill()
     except psutil.Error:
         return False
     return True

@@ -114,6 +114,7 @@ def test_a_folder_on_two_workers(inputs: Path, tmp_path: Path) -> None:
 
 @needs_ray
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no polite kill")
 def test_it_ends_when_told(inputs: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     with start(inputs / "long.mp4", "-o", output, "--ray", "auto", "--cpus-per-worker", "1", "--json") as process:
