@@ -106,7 +106,7 @@ def make_inputs(folder: Path, count: int, clips: Path | None = None, longer: int
         kind = _longer(KINDS[number % len(KINDS)], longer)
         scene = noise((160 + kind.count, 120), number)
         images = [np.ascontiguousarray(scene[:, place : place + 160]) for place in range(kind.count)]
-        # Results have the names of inputs, and Matroska alone holds FFV1, which loses nothing; FFmpeg looks at contents.
+        # Results keep the names of inputs, and Matroska alone holds FFV1, which loses nothing; FFmpeg reads contents.
         make_video(folder / f"{number:02d}", kind, images).rename(folder / f"{number:02d}.mkv")
 
 
@@ -259,8 +259,10 @@ def _child(how: str, folder: str, output: str, log: str, size_px: str, segment_s
     from realtime.videos.job import run_files
     from realtime.videos.reporting import JsonReporter
 
-    options = FileOptions((str(Path(folder) / "in"),), f"{folder}/{output}/", max_side_px=int(size_px), network="fast", codec="ffv1",
-                          engine=EngineOptions("onnx", precision="int8"))  # fmt: skip
+    options = FileOptions(
+        (str(Path(folder) / "in"),), f"{folder}/{output}/", codec="ffv1", max_side_px=int(size_px), network="fast",
+        engine=EngineOptions("onnx", precision="int8"),
+    )  # fmt: skip
     os.chdir(ROOT)
     reporter = JsonReporter(to_stderr=False)
     if how == "alone":
