@@ -69,7 +69,7 @@ def test_scripts_read_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_cluster_has_one_bar_until_the_end_and_a_table_of_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
     reporter, screen = ConsoleReporter(to_stderr=False, one_bar=True), io.StringIO()
-    reporter._console = Console(file=screen, force_terminal=True, width=140)
+    reporter._console = Console(file=screen, force_terminal=True, width=140, highlight=False)
     for done in (0, 50):
         reporter.report("progress", "all", frames=done, total=100, workers=2, restarts=1, failures=done // 50)
         reporter.report("error", "c.mp4", text="video c.mp4: cannot be read")
