@@ -184,7 +184,8 @@ def _command(trial: Trial, how: str, output: str, log: str = "") -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
+    """Without a cluster that somebody else may have started."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "RAY_ADDRESS": "", "RAY_TMPDIR": str(ROOT / "no such folder")}
 
 
 def _painting(driver: "subprocess.Popen[bytes]", after_s: float) -> bool:
