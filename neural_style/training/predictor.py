@@ -15,7 +15,7 @@ from neural_style.atomic_file import whole_file
 from neural_style.errors import TrainingError
 from neural_style.networks.fast_net import FastNet
 from neural_style.networks.style_predictor import EPSILON, INPUT_SHORT_SIDE_PX, MAX_ASPECT, StylePredictor
-from neural_style.photos import find_photos, hold_out
+from neural_style.photos import find_photos, hold_out, hold_out_paintings
 from neural_style.training.dataset import PhotoCrops
 from neural_style.training.loss_weights import default_weights, load_loss_network
 from neural_style.training.losses import PerceptualLoss
@@ -31,7 +31,6 @@ _VIEWS = 4
 """How many views of each painting are learned: the whole one, and parts, some in other colours."""
 
 _PHOTOS_AS_STYLES = 88
-_HELD_OUT_EVERY, _HELD_OUT_FIRST = 7, 3
 _SAVE_EVERY = 200
 _AVERAGE_DECAY = 0.995
 _CODE_WEIGHT = 1e-3
@@ -79,8 +78,8 @@ def paintings(folders: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
     Raises:
         TrainingError: a folder is missing or holds no image.
     """
-    first, *others = (find_photos(folder) for folder in folders)
-    held_out = first[_HELD_OUT_FIRST::_HELD_OUT_EVERY]
+    first, *others = (find_photos(folder, "style folder") for folder in folders)
+    held_out = hold_out_paintings(first)
     return [path for path in first if path not in held_out] + [p for paths in others for p in paths], held_out
 
 
@@ -97,7 +96,8 @@ class PredictorTraining:
         torch.manual_seed(options.seed)
         networks = {name: load_checkpoint(SAVED_MODELS / f"{name}.safetensors") for name in ("fast", "fine")}
         self._networks = {name: network for name, network in networks.items() if isinstance(network, FastNet)}
-        self.predictor = StylePredictor({name: net.vector_size for name, net in self._networks.items()})
+        sizes = {name: network.vector_size for name, network in self._networks.items()}
+        self.predictor = StylePredictor(sizes, width=self._networks["fast"].shape.width)
         self.predictor.start_from(self._networks)
         photos, _ = hold_out(find_photos(options.content_dir))
         images = self._style_images(photos)
