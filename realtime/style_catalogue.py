@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from neural_style.weights import SAVED_MODELS
+from neural_style.weights.predictor import PREDICTOR_FILE
 from realtime.errors import StyleError
 from realtime.options import NetworkName
 from realtime.style import Style, styles_of_file
-from realtime.style_prediction import PREDICTOR_FILE, is_style_image, predict_style_of_file
+from realtime.style_prediction import is_style_image, predict_style_of_file
 
 SHIPPED_NETWORKS = ("fast", "fine")
 """Two sizes of one network with the same styles; a catalogue has one of them."""

@@ -25,7 +25,7 @@ from neural_style.networks.fast_net import FastNet
 from neural_style.networks.image_stylizer import ImageStylizer
 from neural_style.networks.style_predictor import INPUT_SHORT_SIDE_PX, MAX_ASPECT
 from neural_style.photos import find_photos, hold_out_paintings
-from neural_style.weights.checkpoint import load_checkpoint
+from neural_style.weights.checkpoint import load_checkpoint, trunk_hash
 from neural_style.weights.predictor import predicted_vector
 from realtime.media.image_file import StillImage, write_still
 from realtime.media.resize import middle_part, with_short_side
@@ -76,7 +76,7 @@ class PredictionJudging:
         network = load_checkpoint(options.model)
         if not isinstance(network, FastNet):
             raise EvaluationError(f"model {options.model}: is a {network.family} network; only fast ones are predicted")
-        self.options, self._network = options, network
+        self.options, self._network, self._trunk = options, network, trunk_hash(network.state_dict())
         self.paintings = find_photos(options.style_dir, "style folder")
         if options.held_out:
             self.paintings = hold_out_paintings(self.paintings)
@@ -96,9 +96,10 @@ class PredictionJudging:
             StylizationError: the painting cannot be read, or nothing is predicted or trained for it.
         """
         painting = middle_part(read_exhibit(path, "painting").image, MAX_ASPECT)
-        vector = predicted_vector(self._network, with_short_side(painting, INPUT_SHORT_SIDE_PX))
-        if vector is None:
+        predicted = predicted_vector(self._trunk, with_short_side(painting, INPUT_SHORT_SIDE_PX))
+        if predicted is None:
             raise EvaluationError(f"model {self.options.model}: there is no predictor for it")
+        vector = torch.from_numpy(predicted)
         aim = self._judge.look(with_short_side(painting, _SIDE_PX))
         trained = {f"{after_s:g}": self._trained(path, after_s) for after_s in self.options.refine_s}
         full = self._trained(path, None) if self.options.full_steps else None
@@ -106,10 +107,10 @@ class PredictionJudging:
         row += [cell for after_s, refined in trained.items() for cell in self._cells(f"refined {after_s} s", refined)]
         self.rows.append(row + ([] if full is None else self._cells("full", full)))
         single, blend = self._nearest(aim)
-        predicted, content = self._distances(self._looks_of(vector), aim)
+        style, content = self._distances(self._looks_of(vector), aim)
         refined_to = {after_s: self._distances(self._looks_of(each), aim)[0] for after_s, each in trained.items()}
         full_to = None if full is None else self._distances(self._looks_of(full), aim)[0]
-        return PredictionScore(path.name, single, blend, predicted, content, refined_to, full_to)
+        return PredictionScore(path.name, single, blend, style, content, refined_to, full_to)
 
     def _nearest(self, aim: Impression) -> tuple[float, float]:
         """Style distances of the nearest shipped style, and of the nearest of those and of even blends of two."""

@@ -17,6 +17,7 @@ from neural_style.judging import predictions
 from neural_style.judging.evaluate import main
 from neural_style.judging.prediction_options import PredictionOptions, parse_prediction_arguments
 from neural_style.judging.predictions import PredictionJudging
+from neural_style.networks.fast_net import FastNet
 from neural_style.photos import find_photos, hold_out_paintings
 from neural_style.weights.checkpoint import load_checkpoint
 
@@ -56,7 +57,7 @@ class _Process:
     def communicate(self, timeout: float | None) -> tuple[None, str]:
         if self.says is not None:
             return None, self.says
-        np.save(self._output, load_checkpoint(Path("net.safetensors")).style_vectors[int(timeout is None)].numpy())
+        np.save(self._output, _vectors()[int(timeout is None)].numpy())
         if timeout is not None:
             raise subprocess.TimeoutExpired("refine", timeout)
         return None, ""
@@ -77,10 +78,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_trunk(Path("net.safetensors"))
     monkeypatch.setattr(predictions, "Judge", _Judge)
     monkeypatch.setattr(predictions, "compare", _compare)
-    monkeypatch.setattr(predictions, "predicted_vector", lambda network, image: network.style_vectors[2])
+    monkeypatch.setattr(predictions, "predicted_vector", lambda trunk, image: _vectors()[2].numpy())
     monkeypatch.setattr(_Process, "commands", [])
     monkeypatch.setattr(subprocess, "Popen", _Process)
     return tmp_path
+
+
+def _vectors() -> Tensor:
+    network = load_checkpoint(Path("net.safetensors"))
+    assert isinstance(network, FastNet)
+    return network.style_vectors.detach()
 
 
 def _run(*arguments: str) -> int:
@@ -181,7 +188,7 @@ def test_a_training_that_gives_nothing_is_an_error(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_network_that_nothing_is_predicted_for_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictions, "predicted_vector", lambda network, image: None)
+    monkeypatch.setattr(predictions, "predicted_vector", lambda trunk, image: None)
     judging = _judging()
     with pytest.raises(EvaluationError, match="there is no predictor for it"):
         judging.judge(judging.paintings[0])
