@@ -29,20 +29,25 @@ STYLES_FILE, MODEL_FILE, FORMAT_VERSION = "styles.json", "model.onnx", 1
 MAX_MODEL_BYTES, MAX_SITE_BYTES = 1_000_000, 15_000_000
 _PLAIN = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
-_README = """# A site that stylizes in the visitor's browser
+_README = """# Neural style, in the visitor's browser
 
-All files are static; any web server will do, and nothing is sent to it but requests for these files:
+A page that stylizes the visitor's camera and images on the visitor's own device. All files are static: any web server
+will do, below any path, and nothing is sent to it but requests for these files.
 
     python -m http.server -d {name}
 
-Browsers give a camera only to pages on this machine (http://localhost:8000/) and over HTTPS. Where the server sends the
-headers `Cross-Origin-Opener-Policy: same-origin` and `Cross-Origin-Embedder-Policy: require-corp`, several threads
-compute; elsewhere the page's service worker adds them. Change no file: the service worker knows all by their hashes. To
-change styles, write the folder again.
+- Browsers give a camera only to pages on this machine (http://localhost:8000/) and over HTTPS.
+- Serve the files as they are. The page's service worker knows each by its SHA-256: it keeps them, so that the page works
+  without a network from the second visit on, and takes none that was changed.
+- Several threads compute where the page is isolated from others. The service worker sees to that, and loads a first visit
+  twice for it; these headers of the server's spare that: `Cross-Origin-Opener-Policy: same-origin` and
+  `Cross-Origin-Embedder-Policy: require-corp`.
+- To update, write the folder again (`python export_onnx.py --web {name} --overwrite`) and replace all files. Visitors are
+  told, and get the new version whole when they load the page again.
 
 `runtime/` is ONNX Runtime Web {runtime} (MIT, see `runtime/LICENSE` and `runtime/ThirdPartyNotices.txt`), its binaries
 compressed by gzip. The page and the network are under the BSD-3-Clause licence; where the styles come from is in
-`credits` of `styles.json`.
+`credits` of `styles.json`, and at the end of the page.
 """
 
 

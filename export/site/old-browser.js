@@ -3,7 +3,7 @@
   var why = "";
   if (location.protocol === "file:") {
     why = "Browsers open this page only from a web server: python -m http.server, in its folder, is one.";
-  } else if (!("noModule" in HTMLScriptElement.prototype) || typeof WebAssembly !== "object" || !window.OffscreenCanvas || !window.structuredClone) {
+  } else if (!("noModule" in HTMLScriptElement.prototype) || typeof WebAssembly !== "object" || !window.OffscreenCanvas || !window.DecompressionStream || ![].toSorted) {
     why = "This browser is too old for this page: please update it, or try another one.";
   }
   if (why) {

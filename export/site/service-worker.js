@@ -51,14 +51,14 @@ async function keep(cache, path, answer) {
   const body = await answer.arrayBuffer();
   const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
   const isOurs = answer.ok && [...sum].map((byte) => byte.toString(16).padStart(2, "0")).join("") === FILES[path];
-  if (isOurs) await cache.put(addressOf(path), isolated(body, answer, { [HASH]: FILES[path] }));
+  if (isOurs) await cache.put(addressOf(path), isolated(body, answer, { [HASH]: FILES[path], "Content-Length": body.byteLength }));
   return isOurs;
 }
 
 // An answer that lets the page have threads: cross-origin isolation.
 function isolated(body, answer, more = {}) {
   const headers = new Headers(more);
-  for (const name of ["Content-Type", "Content-Length"]) if (answer.headers.has(name)) headers.set(name, answer.headers.get(name));
+  if (answer.headers.has("Content-Type")) headers.set("Content-Type", answer.headers.get("Content-Type"));
   headers.set("Cross-Origin-Opener-Policy", "same-origin");
   headers.set("Cross-Origin-Embedder-Policy", "require-corp");
   headers.set("Cross-Origin-Resource-Policy", "same-origin");
@@ -71,7 +71,8 @@ async function kept(path, event) {
   const answer = await fetch(addressOf(path), { cache: "no-cache" });
   if (!answer.ok) return answer;
   event.waitUntil(keep(cache, path, answer.clone()));
-  return isolated(answer.body, answer);
+  const length = answer.headers.has("Content-Encoding") ? null : answer.headers.get("Content-Length");
+  return isolated(answer.body, answer, length ? { "Content-Length": length } : {});
 }
 
 // A version that waits takes over when the only page that is open is loaded again; never under a page that is in use.

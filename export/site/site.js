@@ -13,7 +13,7 @@ import { readStyles } from "./styles.js";
 import { showTab, startTabs } from "./tabs.js";
 
 const FIGURES_MS = 500;
-const PROVIDERS = { webgpu: "WebGPU", wasm: "processor" };
+const PROVIDERS = { webgpu: "WebGPU", wasm: "WebAssembly" };
 const faults = [];
 const own = kept.readAddress(location.search, faults); // what was chosen; it stands in the address and nowhere else
 const inAddress = new Set(Object.keys(own));
@@ -109,7 +109,9 @@ function start() {
 }
 
 async function startLook() {
-  const { styles } = await readStyles();
+  const { styles, credits } = await readStyles();
+  element("credits").replaceChildren(...credits.map(({ name, source, licence }) =>
+    Object.assign(document.createElement("li"), { textContent: `${plain(name)}: ${source} (${licence})` })));
   controls.startControls(styles.map((style) => ({ ...style, blends: true })), changed);
   if (own.style && !controls.isKnown(own.style)) {
     faults.push(`there is no style ${own.style}`);
