@@ -22,7 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description="Export the network of a style to ONNX and compare it with PyTorch.")
     add, default = parser.add_argument, " (default %(default)s)"
-    add("--style", required=True, help="a name (the file gets all styles of its network), or a .safetensors, .pth file")
+    add("--style", help="a name (the file gets all styles of its network), or a .safetensors, .pth file")
     add("--network", choices=("fast", "fine"), default="fast", help=f"that a name means{default}")
     add("-o", "--output", type=Path, help="file to write (default: beside the checkpoint)")
     add("--baked", action="store_true", help="only this style or blend, as part of the file; needs --output")
@@ -34,15 +34,38 @@ def make_parser() -> argparse.ArgumentParser:
     add("--runtime", choices=runtimes, default="openvino", help=f"that int8 is for{default}")
     add("--photo-dir", type=Path, metavar="DIR", help="photographs to calibrate int8 with (default: scikit-image's)")
     add("--torchscript", action="store_true", help="write TorchScript, .pt, instead, for PyTorch; needs --output")
-    add("--overwrite", action="store_true", help="replace an --output that is there")
+    add("--web", type=Path, metavar="FOLDER", help="write a site that needs no server instead; --style is shown first")
+    add(
+        "--runtime-dir",
+        type=Path,
+        metavar="DIR",
+        help="onnxruntime-web, for --web (default: node_modules here or above)",
+    )
+    add("--overwrite", action="store_true", help="replace an --output or a --web that is there")
     cli.add_verbose(parser)
     return parser
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Does what the command line says, and returns the exit status."""
-    cli.say(export_style(chosen))
+    cli.say(export_style(chosen) if chosen.web is None else export_site(chosen))
     return 0
+
+
+def export_site(asked: argparse.Namespace) -> str:
+    """Writes the site that the command line asks for, and gives a line that says what is in it.
+
+    Raises:
+        StyleError: there is no such style.
+        ExportError: it cannot be written, or its images differ from the engine's.
+    """
+    with ended_by_signals():
+        from export.web_site import write_site
+        from realtime.options import LookOptions
+        from realtime.style_catalogue import open_styles
+
+    catalogue, place = open_styles(asked.style or LookOptions.style, asked.network)
+    return write_site(asked.web, catalogue, place, asked.runtime_dir, asked.overwrite)
 
 
 def export_style(asked: argparse.Namespace) -> str:
@@ -119,8 +142,26 @@ def _checkpoint(style: "Style", baked: bool) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
-    chosen = make_parser().parse_args(arguments)
+    parser = make_parser()
+    chosen = parser.parse_args(arguments)
+    _check_together(parser, chosen)
     return cli.run_main(lambda: run(chosen))
+
+
+def _check_together(parser: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
+    """Ends with status 2 where options do not go together."""
+    if chosen.web is None:
+        if chosen.style is None:
+            parser.error("the following arguments are required: --style")
+        if chosen.runtime_dir is not None:
+            parser.error("--runtime-dir: only with --web")
+        return
+    others = ("output", "baked", "floats", "torchscript", "photo_dir", "precision", "runtime")
+    given = [name for name in others if getattr(chosen, name) != parser.get_default(name)]
+    if given:
+        parser.error(
+            f"--web writes one kind of model; leave out --{given[0].replace('floats', 'float').replace('_', '-')}"
+        )
 
 
 def command() -> NoReturn:

@@ -59,7 +59,7 @@ class GraphForm:
         return "float32 (N, 3, H, W), RGB, 0..1" if self.floats else "uint8 (N, H, W, 3), RGB, 0..255"
 
 
-class _Graph:
+class Graph:
     """Collects nodes and weights; every method adds one step and returns its output's name."""
 
     def __init__(self, form: GraphForm) -> None:
@@ -68,11 +68,13 @@ class _Graph:
         self.weights: list[TensorProto] = []
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Any operator."""
         output = f"{operator.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         return output
 
     def constant(self, value: object, dtype: type = np.int64) -> str:
+        """A number, or an array of them."""
         name = f"constant_{len(self.weights)}"
         self.weights.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
@@ -151,7 +153,7 @@ def build_model(network: StyleNetwork, form: GraphForm = GraphForm()) -> onnx.Mo
     Inputs: `frames`, and for `FastNet` without a style in the form also `style` float32
     (N, vector_size), a style vector for each frame. Output: `stylized`, of the frames' shape and type.
     """
-    graph = _Graph(form)
+    graph = Graph(form)
     inputs = [form.images("frames")]
     if isinstance(network, FastNet):
         if form.style is None:
@@ -166,12 +168,13 @@ def build_model(network: StyleNetwork, form: GraphForm = GraphForm()) -> onnx.Mo
     return model
 
 
-def _weights_of(network: StyleNetwork) -> dict[str, Weights]:
+def weights_of(network: StyleNetwork) -> dict[str, Weights]:
+    """By their names in PyTorch."""
     return {name: value.detach().float().cpu().numpy() for name, value in network.state_dict().items()}
 
 
-def _fast_net(graph: _Graph, network: FastNet) -> str:
-    weights = _weights_of(network)
+def _fast_net(graph: Graph, network: FastNet) -> str:
+    weights = weights_of(network)
     *modulation_names, share = _split_style(graph, network)
     modulations = iter(list(zip(modulation_names[::2], modulation_names[1::2], strict=True)))
 
@@ -191,7 +194,7 @@ def _fast_net(graph: _Graph, network: FastNet) -> str:
     padded = graph.padded(network.shape.cell_px, network.shape.min_side_px)
     pixels = graph.pixels(graph.add("Transpose", padded, perm=_TO_CHANNELS_FIRST))
     # The stem sees 0..255 instead of -1..1; its norm removes the offset, and the weights carry the scale.
-    stem = _by_colour_last(weights["stem.weight"], axis=1) / 127.5
+    stem = by_colour_last(weights["stem.weight"], axis=1) / 127.5
     cells = graph.add("SpaceToDepth", pixels, blocksize=SPACE_TO_DEPTH_PX)  # (N, 48, H/4, W/4)
     features = graph.add("Relu", normed(graph.convolution(cells, stem, None), network.shape.width))
     if network.shape.num_inner_blocks:
@@ -202,7 +205,7 @@ def _fast_net(graph: _Graph, network: FastNet) -> str:
     features = residual_blocks(features, "trunk", network.shape.num_blocks)
     doubled = _doubled_convolution(graph, features, weights["head.weight"])
     head = graph.add("Relu", normed(doubled, network.shape.head_width))
-    weight = _by_colour_last(weights["to_pixels.weight"], axis=0) * 127.5
+    weight = by_colour_last(weights["to_pixels.weight"], axis=0) * 127.5
     stylized = graph.convolution(head, weight, np.full(12, 127.5, np.float32))
     # From here on channels come last, as in the frames themselves: nothing has to be laid out anew.
     whole = graph.laid_out(stylized, 3)  # (N, H, W, 3)
@@ -211,7 +214,7 @@ def _fast_net(graph: _Graph, network: FastNet) -> str:
     return graph.images(graph.add("Add", whole, kept))
 
 
-def _doubled_convolution(graph: _Graph, features: str, weight: Weights) -> str:
+def _doubled_convolution(graph: Graph, features: str, weight: Weights) -> str:
     """A reflected 3x3 convolution of features doubled by nearest neighbour: (N, C, H, W) to (N, D, 2 H, 2 W).
 
     A row of the doubled image sees two rows of the features, and the reflected row beyond the
@@ -244,14 +247,14 @@ def weight_of_place(weight: Weights, row: int, column: int) -> Weights:
     return folded.astype(np.float32)
 
 
-def _by_colour_last(weight: Weights, axis: int) -> Weights:
+def by_colour_last(weight: Weights, axis: int) -> Weights:
     """Reorders channels from colour, row, column (PyTorch's pixel shuffle) to row, column, colour."""
     moved = np.moveaxis(weight, axis, 0)
     cells = moved.reshape(3, -1, *moved.shape[1:]).swapaxes(0, 1).reshape(moved.shape)
     return np.ascontiguousarray(np.moveaxis(cells, 0, axis))
 
 
-def _modulated_norm(graph: _Graph, features: str, channels: int, scale: str, shift: str) -> str:
+def _modulated_norm(graph: Graph, features: str, channels: int, scale: str, shift: str) -> str:
     """Instance norm with a scale and shift for each frame, each (N * C,).
 
     The operator has one scale for each channel of all frames, so the frames of a batch
@@ -260,12 +263,12 @@ def _modulated_norm(graph: _Graph, features: str, channels: int, scale: str, shi
     size = graph.add("Shape", features, start=2, end=4)
     joined = graph.add("Concat", graph.constant([1, -1]), size, axis=0)
     apart = graph.add("Concat", graph.constant([-1, channels]), size, axis=0)
-    as_one = graph.add("Reshape", features, joined)
-    normalized = graph.add("InstanceNormalization", as_one, scale, shift, epsilon=NORM_EPSILON)
+    inputs = graph.add("Reshape", features, joined), scale, shift
+    normalized = graph.add("InstanceNormalization", *inputs, epsilon=NORM_EPSILON)
     return graph.add("Reshape", normalized, apart)
 
 
-def _split_style(graph: _Graph, network: FastNet) -> list[str]:
+def _split_style(graph: Graph, network: FastNet) -> list[str]:
     """Cuts the style input into scale, shift, scale, shift, ..., each (N * C,), and the photograph's share (N,)."""
     sizes = [c for count in network.norm_channels for c in (count, count)] + [1]
     names = [f"modulation_{i}" for i in range(len(sizes))]
@@ -273,8 +276,8 @@ def _split_style(graph: _Graph, network: FastNet) -> list[str]:
     return [graph.add("Reshape", name, graph.constant([-1])) for name in names]
 
 
-def _transformer_net(graph: _Graph, network: TransformerNet) -> str:
-    weights = _weights_of(network)
+def _transformer_net(graph: Graph, network: TransformerNet) -> str:
+    weights = weights_of(network)
 
     def conv_norm(convolution: str, norm: str, features: str, stride: int = 1) -> str:
         convolved = graph.convolution(features, weights[f"{convolution}.conv2d.weight"], None, stride)

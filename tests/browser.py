@@ -3,7 +3,7 @@
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from realtime.sources.selection import SAMPLE_CLIP
 CHROMIUM = shutil.which("chromium")
 WAIT_MS = 20_000
 CAMERA_WH = (320, 240)
+STARTED = "#styles button, #fault"
 PLAYS = "video.getVideoPlaybackQuality().totalVideoFrames > 3"
 _POLL_MS = 30
 
@@ -37,7 +38,7 @@ def sample_frames(count: int) -> list[Image]:
 
 
 @contextmanager
-def chromium(camera_file: Path | None = None) -> Iterator[Browser]:
+def chromium(camera_file: Path | None = None, more: Sequence[str] = ()) -> Iterator[Browser]:
     """A browser whose camera shows a file, or Chromium's own test pattern, which comes in every size."""
     arguments = [
         "--headless",
@@ -45,6 +46,7 @@ def chromium(camera_file: Path | None = None) -> Iterator[Browser]:
         "--no-zygote",
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
+        *more,
     ]
     if camera_file is not None:
         arguments.append(f"--use-file-for-fake-video-capture={camera_file}")
@@ -63,7 +65,12 @@ class Tab:
     """
 
     def __init__(
-        self, browser: Browser, url: str, prepare: Callable[[Page], None] | None = None, **context: Any
+        self,
+        browser: Browser,
+        url: str,
+        prepare: Callable[[Page], None] | None = None,
+        waits_for: str = STARTED,
+        **context: Any,
     ) -> None:
         self.context = browser.new_context(**context)
         self.page = self.context.new_page()
@@ -73,7 +80,7 @@ class Tab:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type != "log" else None)
         self.page.goto(url)
-        self.page.wait_for_selector("#styles button, #fault", state="attached")  # the page has started
+        self.page.wait_for_selector(waits_for, state="attached")  # the page has started
 
     def until(self, expression: str, limit_s: float = WAIT_MS / 1000) -> float:
         """Waits until something is true in the page; returns after how many seconds."""

@@ -1,12 +1,20 @@
 // The visitor's own camera: opened in the size chosen, and listed by name.
-import { element, say } from "./shared.js";
+import { element } from "./shared.js";
 
 let turn = Promise.resolve(); // cameras are opened one after the other: who opens one that is open gets the size it has
 
-// Opens the camera that is chosen; null when it is not wanted any more.
-export function openCamera(isWanted) {
+// Why there is no camera, in a sentence; reason is the name of what the browser said, or "" where it gives none to this page.
+export class CameraError extends Error {
+  constructor(words, reason) {
+    super(words);
+    this.reason = reason;
+  }
+}
+
+// Opens the camera that is chosen, in a size that it need not have; null when it is not wanted any more.
+export function openCamera([width, height], isWanted) {
   const mine = turn.then(async () => {
-    const camera = isWanted() ? await open() : null;
+    const camera = isWanted() ? await open(width, height) : null;
     if (isWanted()) return camera;
     closeCamera(camera);
     return null;
@@ -15,13 +23,10 @@ export function openCamera(isWanted) {
   return mine;
 }
 
-async function open() {
-  const [width, height] = element("size").value.split("x").map(Number);
+async function open(width, height) {
   const deviceId = element("camera").value ? { exact: element("camera").value } : undefined;
   const camera = await given({ deviceId, width, height });
-  const got = camera.getVideoTracks()[0].getSettings();
-  if (Math.max(got.width, got.height) !== Math.max(width, height)) say(`this camera gives ${got.width}x${got.height}`);
-  await listCameras(got.deviceId);
+  await listCameras(camera.getVideoTracks()[0].getSettings().deviceId);
   return camera;
 }
 
@@ -30,18 +35,17 @@ export const openBackCamera = () => given({ facingMode: "environment", width: { 
 
 async function given(video) {
   if (!navigator.mediaDevices?.getUserMedia) {
-    throw new Error("Browsers give the camera only to pages from this machine (localhost) or over HTTPS. " +
-      "Start the server with --tls-cert and --tls-key, and open its https address.");
+    throw new CameraError("Browsers give the camera only to pages from this machine (localhost) or over HTTPS.", "");
   }
   try {
     return await navigator.mediaDevices.getUserMedia({ audio: false, video });
   } catch (error) {
-    throw new Error({
+    throw new CameraError({
       NotAllowedError: "The camera was refused. Allow it in the browser’s address bar, then try again.",
-      NotFoundError: "No camera was found. Plug one in, or watch the server’s source.",
+      NotFoundError: "No camera was found. Plug one in, then try again.",
       OverconstrainedError: "This camera has no such size. Choose another size or camera.",
       NotReadableError: "The camera is used by another program. Close that, then try again.",
-    }[error.name] || `The camera cannot be opened: ${error.message || error.name}.`);
+    }[error.name] || `The camera cannot be opened: ${error.message || error.name}.`, error.name);
   }
 }
 

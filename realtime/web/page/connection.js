@@ -1,5 +1,6 @@
 // A WebRTC connection that comes again by itself: video, with a data channel for commands and figures beside it.
-import { RequestError, asJson, ask, wait } from "./shared.js";
+import { RequestError, asJson, ask } from "./server.js";
+import { wait } from "./shared.js";
 
 const RETRY_MS = 600, PING_MS = 1500, GATHER_MS = 1500, CONNECT_MS = 6000, WATCH_MS = 500;
 const PROBE_MS = 1500, DEAF_MS = 5000; // silent for so long: look whether the server is there; take the connection for lost

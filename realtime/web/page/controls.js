@@ -1,18 +1,20 @@
 // The controls of the look: styles, a blend of two, strength, colours. They tell what was changed, and know nothing of how images come.
 import { announce, element, plain, say } from "./shared.js";
 
-const HOLD_MS = 2000; // so long after a change older settings may still arrive from the server
+const HOLD_MS = 2000; // so long after a change older settings may still arrive from elsewhere
 const SEVERAL = "several";
 const blend = { first: "", second: "", share: 0.5 };
 let styles = [];
 let own = []; // the visitor's own styles, the newest first
 let shared = ""; // the last style shown that is everybody's
 let changed = () => {};
-let asked = {}; // what was changed and has not come back from the server yet
+let asked = {}; // what was changed and has not come back yet
 let askedAt = -Infinity;
 
 // Settings as they are shown; style is a name or a blend such as "candy:0.60+mosaic:0.40".
 export const look = { style: "", strength: 1, keep_colors: false, smoothing: 0.5, mirror: false };
+
+const shares = () => ["strength", "smoothing"].filter((name) => element(name)); // not every page has both
 
 // allStyles: { name, blends, thumbnail } each; onChange takes the settings that were changed.
 export function startControls(allStyles, onChange) {
@@ -23,7 +25,7 @@ export function startControls(allStyles, onChange) {
     image.src = style.thumbnail;
     if (style.blends) element("blend").append(new Option(plain(style.name), style.name));
   }
-  for (const name of ["strength", "smoothing"]) {
+  for (const name of shares()) {
     element(name).addEventListener("input", (event) => change({ [name]: event.target.value / 100 }));
   }
   for (const [id, name] of [["keep-colors", "keep_colors"], ["mirror", "mirror"]]) {
@@ -115,7 +117,7 @@ function change(values) {
   changed(values);
 }
 
-// Until these settings come back from the server, others that come are older ones.
+// Where settings are applied elsewhere: until these come back, others that come are older ones.
 export function expect(values) {
   Object.assign(asked, values);
   askedAt = performance.now();
@@ -158,7 +160,7 @@ function readStyle(text) {
 }
 
 function show() {
-  for (const name of ["strength", "smoothing"]) showShare(name, look[name]);
+  for (const name of shares()) showShare(name, look[name]);
   showShare("blend-share", blend.share);
   element("blend").value = blend.second;
   element("blend-share").disabled = !blend.second || blend.second === SEVERAL;

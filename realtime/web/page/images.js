@@ -1,18 +1,21 @@
-// The image tab: a file in one style in full size, and in every style as small previews; one request at a time.
+// The image tab: a file in one style in full size, and in every style as small previews; one after the other.
 import { addStyleButton, allStyles, choose, showChosen } from "./controls.js";
 import { announce, element, plain } from "./shared.js";
-import { UploadedImage } from "./upload.js";
 
-const PREVIEW_PX = 320, LONG_MS = 1000; // a request that takes longer is given up when a newer look waits
+const PREVIEW_PX = 320, LONG_MS = 1000; // what takes longer is given up when a newer look waits
+let openImage = null;
 let image = null; // the image that is shown
 let current = null; // the look that was asked for last
 let wanted = null; // the look to stylize next in full size; a newer one replaces it
 let previews = []; // { style, picture } that are still to be made
-let running = null; // the AbortController of the request that is under way
+let running = null; // the AbortController of what is under way
 let working = false;
 let urls = [];
 
-export function startImages() {
+// opening(file) gives { file, stylized(look, maxSide, signal, waiting), close() }: stylized resolves to a PNG of the image in a
+// look, with the longest side in px or null for full size, and says what it waits for.
+export function startImages(opening) {
+  openImage = opening;
   element("file").addEventListener("change", (event) => {
     open(event.target.files[0]);
     event.target.value = ""; // so that the same file can be chosen again
@@ -49,11 +52,11 @@ export function removePreview(name) {
   element("previews").querySelector(`[data-name="${CSS.escape(name)}"]`)?.parentElement.remove();
 }
 
-function open(file) {
+export function open(file) {
   if (!file) return;
   running?.abort();
   image?.close();
-  image = new UploadedImage(file);
+  image = openImage(file);
   element("result").hidden = true;
   element("previews").replaceChildren();
   previews = allStyles().map((style) => ({ style, picture: addStyleButton(element("previews"), style, choose) }));

@@ -1,9 +1,14 @@
 // The live tab: the video by WebRTC, of the server's source or the visitor's camera, and the figures below it.
-import { closeCamera, openCamera } from "./camera.js";
+import { CameraError, closeCamera, openCamera } from "./camera.js";
 import { Connection } from "./connection.js";
 import { element, say } from "./shared.js";
 
 const video = element("video");
+// What a visitor can do here about a camera that cannot be had.
+const ADVICE = {
+  "": " Start the server with --tls-cert and --tls-key, and open its https address.",
+  NotFoundError: " Or watch the server’s source.",
+};
 let now = null; // { connection, camera, source } of the video that is open
 let shown = [];
 
@@ -37,9 +42,9 @@ export async function startLive(wanted) {
   stopLive("Connecting…");
   const mine = now = { source: wanted };
   try {
-    if (wanted === "send") mine.camera = await openCamera(() => now === mine);
+    if (wanted === "send") mine.camera = await openOwn(() => now === mine);
   } catch (error) {
-    if (now === mine) stopLive(error.message);
+    if (now === mine) stopLive(advised(error));
   }
   if (now !== mine) return;
   mine.camera?.getVideoTracks()[0].addEventListener("ended", () => {
@@ -56,6 +61,17 @@ export async function startLive(wanted) {
     waiting: (words) => { mine.stands = false; noFigures(); notice(words); },
     failed: stopLive,
   });
+}
+
+// What a visitor is told of a camera that cannot be had.
+export const advised = (error) => error.message + (error instanceof CameraError ? ADVICE[error.reason] ?? "" : "");
+
+async function openOwn(isWanted) {
+  const wanted = element("size").value.split("x").map(Number);
+  const camera = await openCamera(wanted, isWanted);
+  const { width, height } = camera?.getVideoTracks()[0].getSettings() ?? {};
+  if (camera && Math.max(width, height) !== Math.max(...wanted)) say(`this camera gives ${width}x${height}`);
+  return camera;
 }
 
 function received(message) {

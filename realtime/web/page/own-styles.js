@@ -1,7 +1,8 @@
 // The visitor's own styles: an image that is dropped, chosen or photographed becomes one, for this page alone, until it is left.
 import { addOwn } from "./controls.js";
 import { photograph } from "./photograph.js";
-import { RequestError, ask, element, plain, visitor } from "./shared.js";
+import { RequestError, ask, visitor } from "./server.js";
+import { element, plain } from "./shared.js";
 
 const LIMIT_MS = 60_000, SMALL_BYTES = 500_000, SIDE_PX = 1600; // of larger files no more is sent: the server looks at less
 let kept = []; // { name, image } of each, the oldest first: a server that forgot them gets them again

@@ -1,15 +1,20 @@
 // The page: joins the controls of the look with what shows images, live or one by one; tabs, keys, who may do what.
 import * as controls from "./controls.js";
 import { addPreview, notice as imageNotice, removePreview, startImages, stylizeAgain } from "./images.js";
+import { startKeys } from "./keys.js";
 import { live, source, startLive, stopLive, tell } from "./live.js";
 import { hasOwnStyles, renewStyles, startOwnStyles } from "./own-styles.js";
+import { ask, visitor } from "./server.js";
 import * as kept from "./settings.js";
-import { announce, ask, element, say, visitor } from "./shared.js";
-import "./stage.js";
+import { announce, element, say } from "./shared.js";
+import { startStage } from "./stage.js";
+import * as storage from "./storage.js";
+import { showTab, startTabs } from "./tabs.js";
+import { UploadedImage } from "./upload.js";
 
 const faults = [];
 const fromAddress = kept.readAddress(location.search, faults);
-const own = { ...kept.readStorage(), ...fromAddress }; // what was chosen here: by hand, at an earlier visit, or in the address
+const own = { ...storage.readStorage(), ...fromAddress }; // what was chosen here: by hand, at an earlier visit, or in the address
 const inAddress = new Set(Object.keys(kept.pick(fromAddress, kept.LOOK))); // settings that were not chosen at an earlier visit
 let forShow = fromAddress.tab === "image" ? {} : kept.pick(fromAddress, kept.LOOK); // what the show has yet to be told
 let tab = "live";
@@ -20,7 +25,11 @@ const commandsNow = () => tab === "image" || source() === "send" || commands;
 
 // What others cannot show is kept nowhere: after a reload it is gone.
 function keep(atOnce = false) {
-  kept.keep(controls.isShared(own.style ?? "") ? own : { ...own, style: undefined }, inAddress, atOnce);
+  kept.soon(() => {
+    const settings = controls.isShared(own.style ?? "") ? own : { ...own, style: undefined };
+    kept.writeAddress(settings, inAddress);
+    storage.store(settings);
+  }, atOnce);
 }
 
 function changed(change) {
@@ -110,13 +119,7 @@ function openTab(name) {
   tab = name;
   own.tab = name === "live" ? undefined : name;
   keep();
-  for (const each of ["live", "image"]) {
-    element(each).hidden = each !== name;
-    const button = element(`tab-${each}`);
-    button.setAttribute("aria-selected", String(each === name));
-    button.tabIndex = each === name ? 0 : -1;
-  }
-  for (const each of document.querySelectorAll(".live-only")) each.hidden = name !== "live";
+  showTab(name);
   if (name === "live") openSource(element("source").value);
   else {
     stopLive();
@@ -128,23 +131,17 @@ function openTab(name) {
 
 function openSource(name) {
   for (const each of document.querySelectorAll(".for-camera")) each.hidden = name !== "send";
-  kept.keepSource(name);
+  storage.keepSource(name);
   startLive(name);
   controls.showLook(name === "send" ? { ...show, ...kept.pick(own, kept.LOOK) } : show, true);
   showRights();
 }
 
 function listen() {
-  for (const name of ["live", "image"]) {
-    element(`tab-${name}`).addEventListener("click", () => openTab(name));
-    element(`tab-${name}`).addEventListener("keydown", (event) => {
-      if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-      event.stopPropagation();
-      const other = name === "live" ? "image" : "live";
-      openTab(other);
-      element(`tab-${other}`).focus();
-    });
-  }
+  startTabs(openTab);
+  startKeys(() => tab === "live", commandsNow);
+  const video = element("video");
+  startStage({ element: video, sizeWh: () => [video.videoWidth, video.videoHeight], stream: () => video.srcObject });
   element("split").addEventListener("input", (event) => {
     controls.showShare("split", event.target.value / 100);
     tell({ split: event.target.value / 100 });
@@ -157,39 +154,8 @@ function listen() {
     keep();
     startLive("send");
   });
-  document.addEventListener("keydown", pressed);
-  leaveSelects();
   addEventListener("pagehide", () => keep(true));
   addEventListener("pageshow", (event) => { if (event.persisted) openTab(tab); });
-}
-
-// A list that was chosen from by mouse or touch would keep the keys, space among them, to itself.
-function leaveSelects() {
-  let pointed = false;
-  document.addEventListener("pointerdown", () => { pointed = true; }, true);
-  document.addEventListener("keydown", () => { pointed = false; }, true);
-  document.addEventListener("change", (event) => { if (pointed && event.target.matches("select")) event.target.blur(); });
-}
-
-const KEYS = {
-  n: () => controls.step(1), ArrowRight: () => controls.step(1), p: () => controls.step(-1), ArrowLeft: () => controls.step(-1),
-  "]": () => controls.strengthen(0.1), "[": () => controls.strengthen(-0.1),
-  c: () => element("keep-colors").click(), l: () => element("find").focus(),
-};
-const LIVE_KEYS = { m: "mirror", " ": "freeze" };
-const STAGE_KEYS = { s: "snapshot", r: "record", f: "full-screen" };
-
-function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (event.target.matches("input, select, button, a, summary") && (event.key === " " || event.key.startsWith("Arrow"))) return;
-  if (event.target.matches("select, [type=search]")) return;
-  if (tab === "live" && STAGE_KEYS[event.key]) element(STAGE_KEYS[event.key]).click();
-  else if (!commandsNow()) return;
-  else if (tab === "live" && LIVE_KEYS[event.key]) element(LIVE_KEYS[event.key]).click();
-  else if (/^[1-9]$/.test(event.key)) controls.chooseNumber(Number(event.key));
-  else if (Object.hasOwn(KEYS, event.key)) KEYS[event.key]();
-  else return;
-  event.preventDefault();
 }
 
 async function start() {
@@ -207,12 +173,12 @@ async function start() {
     delete forShow.style;
     inAddress.delete("style");
   }
-  startImages();
+  startImages((file) => new UploadedImage(file));
   element("own").hidden = !takesImages;
   if (takesImages) startOwnStyles(ownStyleCame, ownStyleWent, state.role === "operator");
   element("source").options[0].textContent = `the server’s ${state.source}`;
   if ([...element("size").options].some((option) => option.value === own.size)) element("size").value = own.size;
-  element("source").value = kept.readSource();
+  element("source").value = storage.readSource();
   controls.showShare("split", element("split").value / 100);
   found(state);
   controls.showLook(state.look, true);

@@ -1,6 +1,6 @@
 // A painting in front of the visitor's camera: taken, cropped to the middle, and shown before it is used.
 import { closeCamera, openBackCamera } from "./camera.js";
-import { ownCamera } from "./live.js";
+import { advised, ownCamera } from "./live.js";
 import { element } from "./shared.js";
 
 const NAME = "my_painting.jpg";
@@ -27,7 +27,7 @@ export async function photograph(onUse) {
     element("photograph-take").focus();
     notice("Have the painting fill the square.");
   } catch (error) {
-    if (mine === session) notice(error.message);
+    if (mine === session) notice(advised(error));
   }
 }
 

@@ -1,5 +1,5 @@
-// What a visitor chose: read from the address and from the browser's storage, and kept in both.
-const KEY = "neural-style", KEEP_MS = 300;
+// What a visitor chose, as it stands in the address.
+const SOON_MS = 300;
 const SHARES = ["strength", "smoothing"], SWITCHES = ["keep_colors", "mirror"];
 const ON_OFF = new Map([["1", true], ["true", true], ["0", false], ["false", false]]);
 const WORDS = { style: /^.{1,400}$/, tab: /^(live|image)$/, size: /^\d+x\d+$/ };
@@ -25,30 +25,19 @@ function valueOf(name, text) {
   return text.replaceAll(/(:[\d.]+) /g, "$1+"); // a "+" that somebody typed between the parts of a blend reads as a space
 }
 
-// What was kept at an earlier visit.
-export function readStorage() {
-  try {
-    return readAddress(localStorage.getItem(KEY) ?? "");
-  } catch { return {}; } // a browser may forbid it
+// Writes settings into the address: the tab, and those of the look that are in names.
+export function writeAddress(settings, names) {
+  const query = asQuery(settings, IN_ADDRESS.filter((name) => name === "tab" || names.has(name))).replaceAll("%3A", ":");
+  history.replaceState(history.state, "", query ? `?${query}` : location.pathname);
 }
 
-// Keeps settings, those in names in the address, too; a moment later, as browsers allow few changes of the address in a second.
-export function keep(settings, names, atOnce = false) {
+export const asQuery = (settings, names) => new URLSearchParams(pick(settings, names)).toString();
+
+// Does something a moment later, and only the last of what was asked for: browsers allow few changes of the address in a second.
+export function soon(action, atOnce = false) {
   clearTimeout(timer);
-  if (!atOnce) { timer = setTimeout(() => keep(settings, names, true), KEEP_MS); return; }
-  const text = (chosen) => new URLSearchParams(pick(settings, chosen)).toString();
-  const query = text(IN_ADDRESS.filter((name) => name === "tab" || names.has(name))).replaceAll("%3A", ":");
-  history.replaceState(null, "", query ? `?${query}` : location.pathname);
-  try { localStorage.setItem(KEY, text([...LOOK, "size"])); } catch { /* forbidden or full: the address still has it */ }
-}
-
-// Whether this tab showed the visitor's own camera: kept for a reload, and never part of an address that others may open.
-export function readSource() {
-  try { return sessionStorage.getItem(KEY) === "send" ? "send" : "view"; } catch { return "view"; }
-}
-
-export function keepSource(source) {
-  try { sessionStorage.setItem(KEY, source); } catch { /* as above */ }
+  if (atOnce) action();
+  else timer = setTimeout(action, SOON_MS);
 }
 
 export const pick = (settings, names) => Object.fromEntries(

@@ -1,35 +1,10 @@
-// What all parts of the page use: its elements, requests to the server, words to the visitor, and downloads.
-const SAID_MS = 2500, PATIENCE_MS = 10_000;
+// What all parts of a page use: its elements, words to the visitor, and downloads.
+const SAID_MS = 2500;
 let saidTimer = 0;
 
 export const element = (id) => document.getElementById(id);
 export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-// The handle of this page's own styles at the server; "" where it has none.
-export const visitor = { handle: "" };
 export const plain = (name) => name.replaceAll("_", " ");
-
-// Why a request came to nothing; the status is 0 where no server answered.
-export class RequestError extends Error {
-  constructor(words, status, retryAfterS = 0) {
-    super(words);
-    [this.status, this.retryAfterS] = [status, retryAfterS];
-  }
-}
-
-export async function ask(path, { limitMs = PATIENCE_MS, signal, ...options } = {}) {
-  const signals = [AbortSignal.timeout(limitMs), ...(signal ? [signal] : [])];
-  const headers = { ...options.headers, ...(visitor.handle ? { Visitor: visitor.handle } : {}) };
-  const answer = await fetch(path, { ...options, headers, signal: AbortSignal.any(signals) }).catch((error) => {
-    if (signal?.aborted) throw error; // given up by the page itself
-    throw new RequestError("the server cannot be reached", 0);
-  });
-  if (answer.ok) return answer;
-  const { error } = await answer.json().catch(() => ({})); // not JSON: the status says it
-  throw new RequestError(error || `the server answered ${answer.status}`, answer.status, Number(answer.headers.get("Retry-After")) || 0);
-}
-
-export const asJson = (message) => (
-  { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(message) });
 
 // A few words over the video for a moment, read out by screen readers.
 export function say(words) {

@@ -1,16 +1,32 @@
-// What is done with the video in the browser itself: snapshot, recording, full screen.
+// What is done with what is shown: snapshot, recording, full screen.
 import { announce, download, element, say } from "./shared.js";
 
-const video = element("video");
+let shown = null;
 let recorder = null;
+
+// of: { element, a video or canvas; sizeWh(), [0, 0] while nothing is shown; stream(), a MediaStream of it or null }.
+export function startStage(of) {
+  shown = of;
+  element("snapshot").addEventListener("click", snapshot);
+  element("record").addEventListener("click", record);
+  element("full-screen").addEventListener("click", toggleFullScreen);
+  element("leave").addEventListener("click", () => fill(false));
+  element("stage").addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && element("stage").classList.contains("filled")) fill(false);
+  });
+}
+
+export const isRecording = () => recorder?.state === "recording";
+export function stopRecording() { if (isRecording()) recorder.stop(); }
 
 const stamp = () => new Date().toISOString().slice(0, 19).replaceAll(":", "-");
 
 function snapshot() {
-  if (!video.videoWidth) { say("there is no video yet"); return; }
+  const [width, height] = shown.sizeWh();
+  if (!width) { say("there is no video yet"); return; }
   const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-  canvas.getContext("2d").drawImage(video, 0, 0);
+  [canvas.width, canvas.height] = [width, height];
+  canvas.getContext("2d").drawImage(shown.element, 0, 0);
   canvas.toBlob((blob) => {
     download(blob, `stylized-${stamp()}.png`);
     say("snapshot saved");
@@ -18,11 +34,12 @@ function snapshot() {
 }
 
 function record() {
-  if (recorder?.state === "recording") { recorder.stop(); return; }
-  if (!video.srcObject || !window.MediaRecorder) { say(video.srcObject ? "this browser cannot record" : "there is no video yet"); return; }
+  if (isRecording()) { stopRecording(); return; }
+  const stream = shown.stream();
+  if (!stream || !window.MediaRecorder) { say(stream ? "this browser cannot record" : "there is no video yet"); return; }
   const kind = ["video/mp4", "video/webm"].find((each) => MediaRecorder.isTypeSupported(each));
   const parts = [];
-  recorder = new MediaRecorder(video.srcObject, { mimeType: kind, videoBitsPerSecond: 8e6 });
+  recorder = new MediaRecorder(stream, { mimeType: kind, videoBitsPerSecond: 8e6 });
   recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
   recorder.addEventListener("stop", () => {
     showRecording(false);
@@ -52,11 +69,3 @@ function fill(on) {
   for (const other of document.querySelectorAll("header, .settings, .bar, .choices")) other.inert = on;
   element(on ? "leave" : "full-screen").focus();
 }
-
-element("snapshot").addEventListener("click", snapshot);
-element("record").addEventListener("click", record);
-element("full-screen").addEventListener("click", toggleFullScreen);
-element("leave").addEventListener("click", () => fill(false));
-element("stage").addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && element("stage").classList.contains("filled")) fill(false);
-});

@@ -1,6 +1,7 @@
 // An image at the server: uploaded once, kept there under a handle, and stylized on request until it is closed.
 import { renewStyles } from "./own-styles.js";
-import { RequestError, asJson, ask, wait } from "./shared.js";
+import { RequestError, asJson, ask } from "./server.js";
+import { wait } from "./shared.js";
 
 const FIRST_WAIT_MS = 500, LONGEST_WAIT_MS = 8000, LIMIT_MS = 180_000;
 

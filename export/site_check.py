@@ -1,0 +1,94 @@
+"""Owns the check of a written site: opened in Chromium, where its images are compared with the engine's."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from export.exporter import ExportError
+from export.site_browser import PROGRAMS, Served, find_browser, opened_page
+from realtime.engines.protocol import Engine
+from realtime.frame import Image
+from realtime.media.image_file import StillImage, encode_still
+from realtime.media.resize import resize
+from realtime.media.video_reader import VideoReader
+from realtime.sources.selection import SAMPLE_CLIP
+from realtime.style import Style
+
+MAX_MEAN_DIFFERENCE = 2.0
+"""On the 0..255 scale."""
+
+_SIZE_WH = (318, 239)
+"""No whole cells."""
+
+_LIMIT_S = 120
+_BLEND_STRENGTH = 0.7
+_PAGE = Path(__file__).with_name("site_check.html")
+_ROUTE_PAGE, _ROUTE_IMAGE, _ROUTE_LOOKS = "/check/page.html", "/check/image.png", "/check/looks.json"
+
+
+def check_site(folder: Path, styles: Sequence[Style], engine: Engine) -> str:
+    """Opens a site in Chromium, and compares a style, and a blend at part of its strength, with the engine's images.
+
+    Returns:
+        What the check measured, or why there was none.
+
+    Raises:
+        ExportError: the images differ, or the browser gave none in time.
+    """
+    browser = find_browser()
+    if browser is None:
+        return f"not checked, because there is no Chromium ({', '.join(PROGRAMS)})"
+    image, looks = _image(), _looks(styles)
+    content = {
+        _ROUTE_PAGE: _PAGE.read_bytes(),
+        _ROUTE_IMAGE: encode_still(StillImage(image), ".png"),
+        _ROUTE_LOOKS: json.dumps([{"style": text, "strength": strength} for text, strength, _ in looks]).encode(),
+    }
+    expected = [engine.stylize(image[None], style, strength)[0] for _, strength, style in looks]
+    stylized = [_pixels(answer, image.shape) for answer in _answers(browser, folder, content, len(looks))]
+    differences = [
+        float(np.abs(one.astype(np.float32) - other).mean()) for one, other in zip(stylized, expected, strict=True)
+    ]
+    if not max(differences) < MAX_MEAN_DIFFERENCE:
+        raise ExportError(
+            f"site: in Chromium its images differ from the engine's by {max(differences):.2f} of 255 on average; less "
+            f"than {MAX_MEAN_DIFFERENCE:.0f} is allowed, and nothing was kept"
+        )
+    return f"in Chromium its images differ from the engine's by {max(differences):.3f} of 255 on average"
+
+
+def _image() -> Image:
+    """The sample clip's first frame: uint8 (239, 318, 3) RGB."""
+    reader = VideoReader(SAMPLE_CLIP)
+    try:
+        return resize(next(reader.frames()).pixels, _SIZE_WH)
+    finally:
+        reader.close()
+
+
+def _looks(styles: Sequence[Style]) -> list[tuple[str, float, Style]]:
+    """What is compared: text and strength as the page understands them, and what they mean."""
+    first, last = styles[0], styles[-1]
+    if first.vector is None or last.vector is None:
+        raise ValueError("the styles have no vectors")
+    blend = replace(first, vector=np.asarray(0.6 * first.vector + 0.4 * last.vector, np.float32))
+    return [(first.name, 1.0, first), (f"{first.name}:0.6+{last.name}:0.4", _BLEND_STRENGTH, blend)]
+
+
+def _pixels(answer: bytes, shape: tuple[int, ...]) -> Image:
+    """What the page sends, rows of RGBA, as uint8 (H, W, 3) RGB."""
+    height, width, _ = shape
+    if len(answer) != height * width * 4:
+        raise ExportError(f"site: in Chromium an image of {width}x{height} px became {len(answer)} bytes")
+    return np.frombuffer(answer, np.uint8).reshape(height, width, 4)[:, :, :3]
+
+
+def _answers(browser: str, folder: Path, content: Mapping[str, bytes], count: int) -> list[bytes]:
+    """What the check's page sends back."""
+    until_s = time.monotonic() + _LIMIT_S
+    with opened_page(browser, Served(folder, content), _ROUTE_PAGE) as page:
+        return [page.answer(max(0.0, until_s - time.monotonic()))[1] for _ in range(count)]

@@ -1,0 +1,304 @@
+"""Tests of the page of a site that needs no server, in Chromium with a fake camera: what a visitor sees and can do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import CAMERA_WH, CHROMIUM, chromium, sample_frames
+from PIL import Image as Pillow
+from playwright.sync_api import Browser
+from served_site import (
+    DONE,
+    FIGURES,
+    IMAGE_NOTICE,
+    ISOLATING,
+    LAPTOP,
+    NOTICE,
+    PHONE,
+    READY,
+    Proxy,
+    ServedSite,
+    Visit,
+    write_camera_clip,
+    write_site_unchecked,
+)
+
+from export.site_page import _list_files
+from realtime.frame import Image
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.timeout(120, method="thread"),  # a browser that hangs cannot be interrupted, only left
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    written = tmp_path_factory.mktemp("written") / "site"
+    write_site_unchecked(written)
+    return written
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
+    served = ServedSite(folder, tmp_path_factory.mktemp("served"))
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[Proxy]:
+    opened = Proxy()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def browser(proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    clip = tmp_path_factory.mktemp("camera") / "clip.y4m"
+    write_camera_clip(clip)
+    with chromium(clip, [f"--proxy-server={proxy.address}"]) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photograph that lies on its side, and says so: upright it is 300x400 px."""
+    path = tmp_path_factory.mktemp("photo") / "holiday.jpg"
+    exif = Pillow.Exif()
+    exif[0x0112] = 6
+    Pillow.fromarray(cv2.resize(sample_frames(1)[0], (400, 300))).save(path, exif=exif)
+    return path
+
+
+def _distance(one: Image, other: Image) -> float:
+    return float(np.abs(one.astype(int) - other).mean())
+
+
+def test_the_camera_is_stylized_on_the_device_and_nothing_is_asked_of_others(
+    browser: Browser, site: ServedSite, proxy: Proxy
+) -> None:
+    visit = Visit(browser, site.url)
+    visit.until(READY)
+    assert visit.page.evaluate("crossOriginIsolated"), "the service worker brings what the server does not"
+    visit.start_camera()
+    assert "2 threads" in visit.page.evaluate(FIGURES) or visit.page.evaluate("navigator.hardwareConcurrency") == 1
+    first = visit.seen()
+    assert first.shape == (CAMERA_WH[1], CAMERA_WH[0], 3)
+    visit.until(f"{FIGURES}.startsWith('candy · ')")
+    visit.page.wait_for_timeout(500)
+    assert _distance(first, visit.seen()) > 1, "it moves"
+    frames = sample_frames(40)
+    assert min(_distance(first, frame) for frame in frames) > 15, "it is stylized"
+    visit.page.click("#styles button[data-name=mosaic]")
+    visit.until(f"{FIGURES}.startsWith('mosaic · ')")
+    visit.slide("strength", 0)
+    visit.page.wait_for_timeout(500)
+    assert min(_distance(visit.seen(), frame) for frame in frames) < 8, "the photograph itself"
+    assert "style=mosaic&strength=0" in visit.page.evaluate("location.search")
+    assert visit.page.evaluate("localStorage.length + sessionStorage.length") == 0
+    visit.page.click("#camera-on")
+    visit.until(READY)
+    assert visit.requests
+    assert [url for url in visit.requests if not url.startswith((site.url, f"blob:{site.url[:17]}"))] == []
+    assert proxy.asked == []
+    visit.close()
+
+
+def test_what_is_shown_is_a_matter_of_the_look(browser: Browser, site: ServedSite) -> None:
+    visit = Visit(browser, site.url, service_workers="block")
+    visit.until(READY)
+    assert "one thread" in visit.page.inner_text("#why") or "WebGPU" in visit.page.inner_text("#why")
+    assert "threads" not in visit.page.evaluate(FIGURES)
+    visit.start_camera()
+    visit.page.keyboard.press(" ")
+    visit.until("document.getElementById('freeze').getAttribute('aria-pressed') === 'true'")
+    visit.page.wait_for_timeout(700)
+    candy = visit.seen()
+    visit.page.wait_for_timeout(200)
+    assert _distance(candy, visit.seen()) == 0, "it is frozen"
+    switched_ms = visit.page.evaluate(_SWITCH)
+    print(f"a style is shown {switched_ms:.0f} ms after the click")  # noqa: T201
+    mosaic = visit.seen()
+    assert _distance(candy, mosaic) > 10
+    visit.page.check("#mirror")
+    visit.page.wait_for_timeout(500)
+    assert _distance(visit.seen(), mosaic[:, ::-1]) < 3
+    visit.page.uncheck("#mirror")
+    visit.page.check("#keep-colors")
+    visit.slide("split", 50)
+    visit.page.wait_for_timeout(700)
+    both = visit.seen()
+    original = min(sample_frames(40), key=lambda frame: _distance(both[:, :150], frame[:, :150]))
+    assert _distance(both[:, :150], original[:, :150]) < 6, "the left half is the camera's"
+    right = both[:, 170:]
+    assert _distance(right, original[:, 170:]) > 5
+    colours = [cv2.cvtColor(each, cv2.COLOR_RGB2YCrCb)[..., 1:] for each in (right, original[:, 170:], mosaic[:, 170:])]
+    assert _distance(colours[0], colours[1]) < 0.5 * _distance(colours[2], colours[1])
+    visit.close()
+
+
+_SWITCH = """async () => {
+    const pixels = () => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.join();
+    const before = pixels(), startedMs = performance.now();
+    document.querySelector("#styles button[data-name=mosaic]").click();
+    while (pixels() === before) await new Promise(requestAnimationFrame);
+    return performance.now() - startedMs;
+}"""
+"""Milliseconds from a click on a style until another image is shown."""
+
+
+def test_snapshots_recordings_and_pauses(browser: Browser, site: ServedSite, tmp_path: Path) -> None:
+    visit = Visit(browser, site.url)
+    visit.until(READY)
+    visit.page.keyboard.press("s")
+    visit.until("document.getElementById('said').textContent === 'there is no video yet'")
+    visit.start_camera()
+    with visit.page.expect_download() as downloading:
+        visit.page.keyboard.press("s")
+    with Pillow.open(downloading.value.path()) as snapshot:
+        assert snapshot.size == CAMERA_WH
+    visit.page.click("#record")
+    visit.page.wait_for_timeout(1500)
+    with visit.page.expect_download() as downloading:
+        visit.page.click("#camera-on")
+    recorded = tmp_path / downloading.value.suggested_filename
+    downloading.value.save_as(recorded)
+    with av.open(str(recorded)) as video:
+        assert sum(1 for _ in video.decode(video=0)) > 5
+    visit.start_camera()
+    visit.page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
+    visit.page.wait_for_timeout(700)
+    hidden = visit.seen()
+    visit.page.wait_for_timeout(400)
+    assert _distance(hidden, visit.seen()) == 0
+    visit.close()
+
+
+def test_an_image_is_stylized_upright_and_in_every_style(browser: Browser, site: ServedSite, photo: Path) -> None:
+    visit = Visit(browser, f"{site.url}?tab=image&style=udnie", **PHONE)
+    visit.page.set_input_files("#file", photo)
+    visit.until(DONE)
+    assert visit.page.inner_text("#download") == "Download the PNG, 300 \u00d7 400 px"
+    udnie = visit.result()
+    upright = np.asarray(Pillow.open(photo).transpose(Pillow.Transpose.ROTATE_270))
+    assert 10 < _distance(udnie, upright) < 100
+    visit.slide("strength", 0)
+    visit.until("document.getElementById('image-notice').textContent !== ''")
+    visit.until(DONE)
+    assert _distance(visit.result(), upright) < 8
+    visit.until("[...document.querySelectorAll('#previews img')].every((image) => image.naturalWidth)")
+    assert visit.page.locator("#previews img").count() == visit.page.locator("#styles img").count()
+    assert not visit.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    visit.close()
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [("NotAllowedError", "The camera was refused"), ("NotFoundError", "No camera was found"), ("", "over HTTPS")],
+)
+def test_without_a_camera_a_sentence_says_why_and_images_work(
+    browser: Browser, site: ServedSite, photo: Path, failure: str, words: str
+) -> None:
+    refused = f"navigator.mediaDevices.getUserMedia = async () => {{ throw new DOMException('', '{failure}'); }}"
+    none = "Object.defineProperty(navigator, 'mediaDevices', { value: undefined })"
+    visit = Visit(browser, site.url, refused if failure else none)
+    visit.until(READY)
+    visit.page.click("#camera-on")
+    visit.until(f"{NOTICE}.includes('{words}')")
+    assert visit.page.inner_text("#camera-on") == "Start the camera"
+    visit.page.click("#tab-image")
+    visit.page.set_input_files("#file", photo)
+    visit.until(DONE)
+    visit.close()
+
+
+def test_a_truncated_model_is_told_in_a_sentence_and_mended_by_a_reload(
+    browser: Browser, folder: Path, tmp_path: Path, photo: Path
+) -> None:
+    damaged = ServedSite(folder, tmp_path)
+    model = damaged.folder / "model.onnx"
+    whole = model.read_bytes()
+    model.write_bytes(whole[:300_000])
+    visit = Visit(browser, damaged.url)
+    visit.until(f"/network's file is damaged: 300000 of [0-9]+ bytes came/.test({NOTICE})")
+    visit.page.click("#camera-on")
+    visit.until(f"{NOTICE}.includes('is damaged')")
+    visit.page.click("#tab-image")
+    visit.page.set_input_files("#file", photo)
+    visit.until(f"/cannot be stylized: The network's file is damaged.*came\\.$/.test({IMAGE_NOTICE})")
+    model.write_bytes(whole)
+    visit.page.goto(damaged.url)
+    visit.until(READY)
+    visit.close()
+    damaged.stop()
+
+
+def test_it_works_without_a_network_and_a_new_version_comes_whole(
+    browser: Browser, folder: Path, tmp_path: Path
+) -> None:
+    served = ServedSite(folder, tmp_path, ISOLATING)
+    visit = Visit(browser, served.url)
+    visit.until(READY)
+    assert visit.page.evaluate("crossOriginIsolated")
+    visit.page.wait_for_timeout(500)  # the runtime is kept
+    served.stop()
+    visit.page.reload()
+    visit.until(READY)
+    visit.start_camera()
+    visit.complaints.clear()  # the search for a newer service worker
+    served.start()
+    for name, old, new in (
+        ("index.html", "<h1>Neural style</h1>", "<h1>New</h1>"),
+        ("tabs.js", "// The", "// New: the"),
+    ):
+        path = served.folder / name
+        path.write_text(path.read_text().replace(old, new))
+    (served.folder / "service-worker.js").write_text((folder / "service-worker.js").read_text())
+    _list_files(served.folder)
+    visit.page.reload()
+    visit.until("document.getElementById('said').textContent.includes('new version')")
+    assert visit.page.inner_text("h1") == "Neural style"
+    other = visit.context.new_page()
+    other.goto(served.url)
+    assert other.inner_text("h1") == "Neural style", "never under a page that is in use"
+    other.close()
+    visit.page.reload()
+    visit.until("document.querySelector('h1')?.textContent === 'New'")
+    assert visit.page.evaluate("fetch('tabs.js').then((answer) => answer.text())").startswith("// New: the")
+    visit.until(READY)
+    served.stop()
+    visit.page.reload()
+    visit.until(READY)
+    visit.complaints.clear()
+    visit.close()
+
+
+def test_an_old_browser_is_told(browser: Browser, site: ServedSite) -> None:
+    visit = Visit(browser, site.url, "delete window.DecompressionStream", waits_for="#notice")
+    visit.until(f"{NOTICE}.includes('too old')")
+    visit.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, site: ServedSite, photo: Path, scheme: str) -> None:
+    visit = Visit(browser, site.url, color_scheme=scheme, viewport=LAPTOP if scheme == "light" else PHONE["viewport"])
+    visit.until(READY)
+    visit.start_camera()
+    _check_with_axe(visit)
+    visit.page.click("#tab-image")
+    visit.page.set_input_files("#file", photo)
+    visit.until(DONE)
+    _check_with_axe(visit)
+    assert not visit.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    visit.close()
+
+
+def _check_with_axe(visit: Visit) -> None:
+    found = Axe().run(visit.page)
+    assert not found.response["violations"], found.generate_report()
