@@ -20,7 +20,7 @@ from realtime.cluster.video_work import ImagesWork, Job, VideoWork, Work, remove
 from realtime.engines.protocol import EngineInfo
 from realtime.errors import EngineError, SinkError
 from realtime.media.still_reader import ImageSequence
-from realtime.options import FileOptions
+from realtime.options import PARALLEL_BATCHES, FileOptions
 from realtime.output_names import NameLock
 from realtime.style_catalogue import Catalogue, open_style_list
 from realtime.videos.fingerprint import engine_settings
@@ -69,7 +69,10 @@ def run_cluster(
             results.take(made, None)
         results.place()
         if plan.to_do:
-            run = _Run(options, cluster, plan, results, manifest)
+            # As on one machine: an engine that is set up for videos may give images that differ in the last digits.
+            parallel_batches = PARALLEL_BATCHES if any(one.is_video for one in inputs) else 1
+            wanted = replace(options, engine=replace(options.engine, parallel_batches=parallel_batches))
+            run = _Run(wanted, cluster, plan, results, manifest)
             with open_pool(cluster, options) as pool:
                 run.do(pool, catalogue, places, reporter)
         return results.result()

@@ -55,5 +55,7 @@ def check_options(options: FileOptions) -> None:
     for name, (asked, remedy) in refused.items():
         if asked:
             raise OptionError(f"{name}: not with --ray; {remedy}")
+    if ":" in options.engine.device:
+        raise OptionError(f"device {options.engine.device}: with --ray each worker is given its GPU; use --device cuda")
     if "-" in (*options.inputs, options.output):
         raise OptionError("ray: standard input and output are this machine's; give files, or leave --ray out")

@@ -4,7 +4,6 @@ Nothing here knows Ray.
 """
 
 import socket
-from dataclasses import replace
 
 from neural_style.errors import StylizationError
 from realtime.cluster.painter import Painter, look_through
@@ -13,7 +12,6 @@ from realtime.cluster.units import Outcome, PaintUnit, ScanUnit, Setup, Unit
 from realtime.cluster.worker_machine import Lines, style_here, use_cores
 from realtime.engines.protocol import Engine, EngineInfo
 from realtime.errors import EngineError, EngineMemoryError, EngineTimeoutError
-from realtime.options import PARALLEL_BATCHES
 from realtime.style_catalogue import Catalogue
 from realtime.videos.job import open_file_engine
 from realtime.videos.video_part import UncuttableError
@@ -69,9 +67,7 @@ class Worker:
             cv2.setNumThreads(1)
             try:
                 self._catalogue = Catalogue(tuple(style_here(style, setup) for style in setup.catalogue.styles))
-                wanted = replace(setup.options.engine, parallel_batches=PARALLEL_BATCHES)
-                options = replace(setup.options, engine=wanted)
-                self._engine = open_file_engine(self._catalogue, options, setup.places[0], self._said)
+                self._engine = open_file_engine(self._catalogue, setup.options, setup.places[0], self._said)
             except StylizationError as error:
                 raise type(error)(f"worker on {self.host()}: {error}") from error
         return self._engine.info, tuple(self._said.lines)

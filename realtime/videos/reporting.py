@@ -9,7 +9,6 @@ from typing import Any, Literal, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 _JSON_INTERVAL_S = 1.0
 
@@ -73,10 +72,10 @@ class ConsoleReporter:
         if event == "done":
             self._console.print(_done_line(facts))
         elif event == "failures":
-            table = Table("input", "why it failed", title=f"{len(facts['failures'])} failed", title_justify="left")
-            for failure in facts["failures"]:
-                table.add_row(failure["source"], failure["text"])
-            self._errors.print(table)
+            width = max(len(failure["source"]) for failure in facts["failures"])
+            self._errors.print(f"{len(facts['failures'])} failed:")
+            for failure in facts["failures"]:  # lines of a file must not be broken, so no table of a fixed width
+                self._errors.print(f"{failure['source']:{width}}  {failure['text']}")
         else:
             self._errors.print(f"error: {facts['text']}" if event == "error" else "interrupted")
 

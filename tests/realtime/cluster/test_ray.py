@@ -133,7 +133,7 @@ def test_it_ends_when_told(inputs: Path, tmp_path: Path) -> None:
 @needs_ray
 @pytest.mark.slow
 def test_kills_lose_nothing(tmp_path: Path) -> None:
-    make_inputs(tmp_path / "in", 4)
+    make_inputs(tmp_path / "in", 3)
     trial = Trial(tmp_path, worker_kills=3, driver_kills=1)
     found = run_with_kills(trial)
     compare_with_one_machine(trial, found)

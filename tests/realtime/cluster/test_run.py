@@ -31,7 +31,7 @@ KIND = VideoKind(options={"preset": "ultrafast", "g": "25"}, count=75, size_wh=(
 
 
 def run(pool: LocalPool, told: Told, *inputs: str | Path, output: str | Path, **more: Any) -> RunResult:
-    options = FileOptions(tuple(map(str, inputs)), str(output), engine=ENGINE, network="fast", **more)
+    options = FileOptions(tuple(map(str, inputs)), str(output), **({"engine": ENGINE, "network": "fast"} | more))
     return run_cluster(options, CLUSTER, told, lambda *_: pool)
 
 
@@ -203,6 +203,7 @@ def test_addresses_are_read_and_written(folder: Path) -> None:
     [
         ({"watch": True}, "watch: not with --ray"),
         ({"resume": True}, "resume: not with --ray; --ray always goes on"),
+        ({"engine": EngineOptions("onnx", "cuda:1")}, "device cuda:1: with --ray each worker is given its GPU"),
         ({"report": True}, "report: not with --ray; the manifest"),
         ({"output": "-"}, "standard input and output are this machine's"),
         ({"output": "out/%05d.png"}, "numbered images are written by one machine"),
