@@ -21,7 +21,7 @@ from speed.clips import first_frames
 from speed.machine import describe_machine
 
 _PAGE = Path(__file__).with_suffix(".html")
-_START_S = 90
+_ANSWER_S = 180
 _SOFTWARE_GPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-unsafe-swiftshader")
 """WebGPU on a machine without a graphics card."""
 
@@ -50,10 +50,10 @@ def measure(folder: Path, size_wh: tuple[int, int], lasts_s: float) -> Iterator[
         flags = _SOFTWARE_GPU if provider == "webgpu" else ()
         memory_mb = []
         with opened_page(browser, served, f"/speed/page.html?{query}", flags) as page:
-            kind, body = page.answer(_START_S)
+            kind, body = page.answer(_ANSWER_S)
             while kind == "alive":
                 memory_mb.append(_memory_mb(page.process))
-                kind, body = page.answer(_START_S)
+                kind, body = page.answer(_ANSWER_S)
         figures = json.loads(body)
         frame_ms = median(figures["framesMs"])
         yield (
