@@ -6,7 +6,7 @@ all the browser's processes, from the first frame on.
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
@@ -30,14 +30,14 @@ _SOFTWARE_GPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "
 _CASES = (("wasm", 1), ("wasm", 2), ("webgpu", 1))
 
 
-def measure(folder: Path, size_wh: tuple[int, int], lasts_s: float, provider: str | None = None) -> Iterator[str]:
+def measure(folder: Path, size_wh: tuple[int, int], lasts_s: float, cases: Sequence[tuple[str, int]]) -> Iterator[str]:
     """Gives a line for each provider and number of threads.
 
     Args:
         folder: the site.
         size_wh: width and height in px of the frames.
         lasts_s: how long each is measured.
-        provider: the only one to measure, "wasm" or "webgpu"; None is both.
+        cases: providers, "wasm" or "webgpu", each with a number of threads.
 
     Raises:
         ExportError: the site does not work.
@@ -48,12 +48,11 @@ def measure(folder: Path, size_wh: tuple[int, int], lasts_s: float, provider: st
         raise MissingPackageError("site: there is no Chromium to measure it in; install chromium")
     image = encode_still(StillImage(first_frames(SAMPLE_CLIP, size_wh, 1)[0]), ".png")
     served = Served(folder, {_ROUTE: _PAGE.read_bytes(), "/speed/image.png": image}, ISOLATION)
-    for name, threads in _CASES:
-        if provider in (None, name):
-            query = f"provider={name}&threads={threads}&width={size_wh[0]}&height={size_wh[1]}&seconds={lasts_s}"
-            flags = _SOFTWARE_GPU if name == "webgpu" else ()
-            with opened_page(browser, served, f"{_ROUTE}?{query}", flags) as page:
-                yield _line(page)
+    for provider, threads in cases:
+        query = f"provider={provider}&threads={threads}&width={size_wh[0]}&height={size_wh[1]}&seconds={lasts_s}"
+        flags = _SOFTWARE_GPU if provider == "webgpu" else ()
+        with opened_page(browser, served, f"{_ROUTE}?{query}", flags) as page:
+            yield _line(page)
 
 
 def _line(page: OpenedPage) -> str:
@@ -91,11 +90,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--size", default="320x240", metavar="WxH", help="of the frames (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="for each (default %(default)s)")
     parser.add_argument("--provider", choices=("wasm", "webgpu"), help="the only one to measure")
+    parser.add_argument("--threads", type=int, choices=(1, 2), help="the only number of them to measure")
     chosen = parser.parse_args(arguments)
+
+    cases = [
+        (provider, threads)
+        for provider, threads in _CASES
+        if chosen.provider in (None, provider) and chosen.threads in (None, threads)
+    ]
 
     def run() -> int:
         say(", ".join(f"{name}: {value}" for name, value in describe_machine().items()))
-        for line in measure(chosen.folder, parse_size_wh(chosen.size), chosen.seconds, chosen.provider):
+        for line in measure(chosen.folder, parse_size_wh(chosen.size), chosen.seconds, cases):
             say(line)
         return 0
 
