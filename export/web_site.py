@@ -37,13 +37,13 @@ will do, below any path, and nothing is sent to it but requests for these files.
     python -m http.server -d {name}
 
 - Browsers give a camera only to pages on this machine (http://localhost:8000/) and over HTTPS.
-- Serve the files as they are. The page's service worker knows each by its SHA-256: it keeps them, so that the page works
-  without a network from the second visit on, and takes none that was changed.
-- Several threads compute where the page is isolated from others. The service worker sees to that, and loads a first visit
-  twice for it; these headers of the server's spare that: `Cross-Origin-Opener-Policy: same-origin` and
+- Serve the files as they are. The page's service worker knows each by its SHA-256: it keeps them, so that the page
+  works without a network from the second visit on, and takes none that was changed.
+- Several threads compute where the page is isolated from others. The service worker sees to that, and loads a first
+  visit twice for it; these headers of the server's spare that: `Cross-Origin-Opener-Policy: same-origin` and
   `Cross-Origin-Embedder-Policy: require-corp`.
-- To update, write the folder again (`python export_onnx.py --web {name} --overwrite`) and replace all files. Visitors are
-  told, and get the new version whole when they load the page again.
+- To update, write the folder again (`python export_onnx.py --web {name} --overwrite`) and replace all files. Visitors
+  are told, and get the new version whole when they load the page again.
 
 `runtime/` is ONNX Runtime Web {runtime} (MIT, see `runtime/LICENSE` and `runtime/ThirdPartyNotices.txt`), its binaries
 compressed by gzip. The page and the network are under the BSD-3-Clause licence; where the styles come from is in

@@ -114,7 +114,7 @@ class Tab:
 
     def close(self) -> None:
         """Leaves the page, which must have had nothing to complain of."""
-        assert not self.complaints
+        assert not self.complaints, self.complaints
         self.context.close()
 
 

@@ -6,7 +6,8 @@ import io
 import shutil
 import socket
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,13 @@ class Visit(Tab):
     def start_camera(self) -> None:
         self.page.click("#camera-on")
         self.until(MOVES)
+
+    def until_seen(self, condition: Callable[[Image], bool]) -> None:
+        """Waits until what is shown meets a condition."""
+        until_s = time.monotonic() + WAIT_MS / 1000
+        while not condition(self.seen()):
+            assert time.monotonic() < until_s, self.complaints
+            self.page.wait_for_timeout(100)
 
     def seen(self) -> Image:
         """What is shown now: uint8 (H, W, 3) RGB."""
