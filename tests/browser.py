@@ -21,7 +21,7 @@ from realtime.sources.selection import SAMPLE_CLIP
 CHROMIUM = shutil.which("chromium")
 WAIT_MS = 20_000
 CAMERA_WH = (320, 240)
-STARTED = "#styles button, #fault"
+STARTED = "#styles button, #fault, .too-old"
 PLAYS = "video.getVideoPlaybackQuality().totalVideoFrames > 3"
 _POLL_MS = 30
 
@@ -65,12 +65,7 @@ class Tab:
     """
 
     def __init__(
-        self,
-        browser: Browser,
-        url: str,
-        prepare: Callable[[Page], None] | None = None,
-        waits_for: str = STARTED,
-        **context: Any,
+        self, browser: Browser, url: str, prepare: Callable[[Page], None] | None = None, **context: Any
     ) -> None:
         self.context = browser.new_context(**context)
         self.page = self.context.new_page()
@@ -80,7 +75,7 @@ class Tab:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type != "log" else None)
         self.page.goto(url)
-        self.page.wait_for_selector(waits_for, state="attached")  # the page has started
+        self.page.wait_for_selector(STARTED, state="attached")  # the page has started
 
     def until(self, expression: str, limit_s: float = WAIT_MS / 1000) -> float:
         """Waits until something is true in the page; returns after how many seconds."""

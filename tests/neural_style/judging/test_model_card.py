@@ -108,6 +108,7 @@ def test_draws_every_style_on_every_photograph(folder: Path) -> None:
     assert sheet.std() > 20
 
 
+@pytest.mark.slow
 def test_its_command_gives_the_options_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neural_style.training.trainer.load_loss_network", lambda name, file: FakeLossNetwork())
     base = small_options(tmp_path, styles="ab")
