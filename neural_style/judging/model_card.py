@@ -152,18 +152,17 @@ def _predictions_of(by_network: dict[str, list[dict[str, Any]]]) -> str:
         "Style distance to paintings that were held out, of the nearest shipped style, of the nearest even blend of",
         f"two, and of the prediction with `{name}`, measured by `python -m neural_style.judging.evaluate --predict`.",
         "Refined is the prediction after so many seconds of training on two cores, full a vector trained to its end.",
-        "Means are over the paintings that have all figures.",
         "",
         f"| painting | {' | '.join(headings)} |",
         f"|---|{'---|' * len(headings)}",
         *(_distances_row(painting, headings, numbers) for painting, numbers in rows),
     ]
     for network in (name, *others):
-        all_numbers = [_distances(score) for score in by_network[network]]
-        known = [heading for heading in headings if any(heading in numbers for numbers in all_numbers)]
-        whole = [numbers for numbers in all_numbers if set(known) <= set(numbers)]
-        means = {heading: sum(numbers[heading] for numbers in whole) / len(whole) for heading in known if whole}
-        lines.append(_distances_row(f"**mean of {len(whole)}, `{network}`**", headings, means))
+        numbers_of = [_distances(score) for score in by_network[network]]
+        whole = [numbers for numbers in numbers_of if set(headings) <= set(numbers)]
+        for some in [numbers_of, *([whole] if 0 < len(whole) < len(numbers_of) else [])]:
+            means = {h: sum(each[h] for each in some) / len(some) for h in headings if all(h in each for each in some)}
+            lines.append(_distances_row(f"**mean of {len(some)}, `{network}`**", headings, means))
     return "\n".join(lines) + "\n\n![predicted styles](predicted.jpg)\n\n"
 
 

@@ -96,6 +96,7 @@ def test_predictions_have_a_row_for_each_painting_and_a_dash_for_what_was_not_me
     assert "| predicted | refined 20 s | refined 60 s | full |" in card
     assert "| old man | 0.200 | 0.190 | 0.100 | - | - | - |" in card
     assert "| hill | 0.200 | 0.190 | 0.140 | 0.130 | 0.125 | 0.120 |" in card
+    assert "| **mean of 3, `fast`** | 0.200 | 0.190 | 0.120 | - | - | - |" in card
     assert "| **mean of 1, `fast`** | 0.200 | 0.190 | 0.140 | 0.130 | 0.125 | 0.120 |" in card
     assert "| **mean of 2, `fine`** | 0.200 | 0.190 | 0.110 | - | - | - |" in card
 

@@ -138,8 +138,14 @@ def test_the_mean_is_over_all_paintings_and_who_wins_is_counted(capsys: pytest.C
 
 def test_a_blend_is_tried_of_the_nearest_styles(monkeypatch: pytest.MonkeyPatch) -> None:
     judging, seen = _judging(), list[Tensor]()
-    monkeypatch.setattr(judging, "_looks_of", lambda vector: seen.append(vector) or [np.zeros(3)])
-    judging._nearest(np.zeros(3))
+    black: Any = np.zeros(3)
+
+    def looks_of(vector: Tensor) -> list[Any]:
+        seen.append(vector)
+        return [black]
+
+    monkeypatch.setattr(judging, "_looks_of", looks_of)
+    judging._nearest(black)
     x, y, z = judging._network.style_vectors
     expected = {tuple(((a + b) / 2).tolist()) for a, b in ((x, y), (x, z), (y, z))}
     assert {tuple(vector.tolist()) for vector in seen} == expected

@@ -31,7 +31,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _training(folder: Path, **options: Any) -> PredictorTraining:
-    given = {"batch_size": 1, "crop_px": 64, "style_size_px": 64, "steps": 4, "output": folder / "p.safetensors"}
+    given: dict[str, Any] = {
+        "batch_size": 1,
+        "crop_px": 64,
+        "style_size_px": 64,
+        "steps": 4,
+        "output": folder / "p.safetensors",
+    }
     return PredictorTraining(
         PredictorOptions((folder / "paintings",), folder / "photos", folder / "loss.safetensors", **given | options)
     )
