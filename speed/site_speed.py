@@ -6,7 +6,6 @@ all the browser's processes, from the first frame on.
 
 import argparse
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -15,7 +14,7 @@ import psutil
 
 from export.site_browser import ISOLATION, Served, find_browser, opened_page
 from neural_style.errors import MissingPackageError
-from realtime.cli import run_main, run_script, say
+from realtime.cli import parse_size_wh, run_main, run_script, say
 from realtime.media.image_file import StillImage, encode_still
 from realtime.sources.selection import SAMPLE_CLIP
 from speed.clips import first_frames
@@ -58,8 +57,8 @@ def measure(folder: Path, size_wh: tuple[int, int], lasts_s: float) -> Iterator[
         figures = json.loads(body)
         frame_ms = median(figures["framesMs"])
         yield (
-            f"{figures['provider']}, {figures['threads']} threads: {1000 / frame_ms:.1f} fps ({frame_ms:.0f} ms a frame), "
-            f"first frame after {figures['firstMs']:.0f} ms, a frame in a new style at most "
+            f"{figures['provider']}, {figures['threads']} threads: {1000 / frame_ms:.1f} fps ({frame_ms:.0f} ms a "
+            f"frame), first frame after {figures['firstMs']:.0f} ms, a frame in a new style at most "
             f"{max(figures['switchesMs'], default=0):.0f} ms, memory {memory_mb[0]:.0f} MB at first and "
             f"{memory_mb[-1]:.0f} MB after {lasts_s:.0f} s (at most {max(memory_mb):.0f} MB)"
         )
@@ -83,9 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
 
     def run() -> int:
-        width, height = (int(side) for side in chosen.size.split("x"))
-        say(describe_machine())
-        for line in measure(chosen.folder, (width, height), chosen.seconds):
+        say(", ".join(f"{name}: {value}" for name, value in describe_machine().items()))
+        for line in measure(chosen.folder, parse_size_wh(chosen.size), chosen.seconds):
             say(line)
         return 0
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser import CAMERA_WH, CHROMIUM, chromium, sample_frames
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from playwright.sync_api import Browser
 from served_site import (
@@ -28,7 +30,6 @@ from served_site import (
 )
 
 from export.site_page import _list_files
-from realtime.frame import Image
 
 pytestmark = [
     pytest.mark.slow,
@@ -76,7 +77,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _distance(one: Image, other: Image) -> float:
+def _distance(one: NDArray[Any], other: NDArray[Any]) -> float:
     return float(np.abs(one.astype(int) - other).mean())
 
 
@@ -113,10 +114,12 @@ def test_the_camera_is_stylized_on_the_device_and_nothing_is_asked_of_others(
 def test_what_is_shown_is_a_matter_of_the_look(browser: Browser, site: ServedSite) -> None:
     visit = Visit(browser, site.url, service_workers="block")
     visit.until(READY)
+    assert visit.complaints == ["Service Worker registration blocked by Playwright"]
+    visit.complaints.clear()
     assert "one thread" in visit.page.inner_text("#why") or "WebGPU" in visit.page.inner_text("#why")
     assert "threads" not in visit.page.evaluate(FIGURES)
     visit.start_camera()
-    visit.page.keyboard.press(" ")
+    visit.page.click("#freeze")
     visit.until("document.getElementById('freeze').getAttribute('aria-pressed') === 'true'")
     visit.page.wait_for_timeout(700)
     candy = visit.seen()
@@ -262,7 +265,7 @@ def test_it_works_without_a_network_and_a_new_version_comes_whole(
     (served.folder / "service-worker.js").write_text((folder / "service-worker.js").read_text())
     _list_files(served.folder)
     visit.page.reload()
-    visit.until("document.getElementById('said').textContent.includes('new version')")
+    visit.until("document.getElementById('news').textContent.includes('new version')")
     assert visit.page.inner_text("h1") == "Neural style"
     other = visit.context.new_page()
     other.goto(served.url)
@@ -280,7 +283,7 @@ def test_it_works_without_a_network_and_a_new_version_comes_whole(
 
 
 def test_an_old_browser_is_told(browser: Browser, site: ServedSite) -> None:
-    visit = Visit(browser, site.url, "delete window.DecompressionStream", waits_for="#notice")
+    visit = Visit(browser, site.url, "delete window.DecompressionStream")
     visit.until(f"{NOTICE}.includes('too old')")
     visit.close()
 
