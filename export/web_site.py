@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -26,6 +27,7 @@ from realtime.web.uploads import thumbnail
 
 STYLES_FILE, MODEL_FILE, FORMAT_VERSION = "styles.json", "model.onnx", 1
 MAX_MODEL_BYTES, MAX_SITE_BYTES = 1_000_000, 15_000_000
+_PLAIN = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
 _README = """# Neural style, in the visitor's browser
 
@@ -35,13 +37,13 @@ will do, below any path, and nothing is sent to it but requests for these files.
     python -m http.server -d {name}
 
 - Browsers give a camera only to pages on this machine (http://localhost:8000/) and over HTTPS.
-- Serve the files as they are. The page's service worker knows each by its SHA-256: it keeps them, so that the page works
-  without a network from the second visit on, and takes none that was changed.
-- Several threads compute where the page is isolated from others. The service worker sees to that, and loads a first visit
-  twice for it; these headers of the server's spare that: `Cross-Origin-Opener-Policy: same-origin` and
+- Serve the files as they are. The page's service worker knows each by its SHA-256: it keeps them, so that the page
+  works without a network from the second visit on, and takes none that was changed.
+- Several threads compute where the page is isolated from others. The service worker sees to that, and loads a first
+  visit twice for it; these headers of the server's spare that: `Cross-Origin-Opener-Policy: same-origin` and
   `Cross-Origin-Embedder-Policy: require-corp`.
-- To update, write the folder again (`python export_onnx.py --web {name} --overwrite`) and replace all files. Visitors are
-  told, and get the new version whole when they load the page again.
+- To update, write the folder again (`python export_onnx.py --web {name} --overwrite`) and replace all files. Visitors
+  are told, and get the new version whole when they load the page again.
 
 `runtime/` is ONNX Runtime Web {runtime} (MIT, see `runtime/LICENSE` and `runtime/ThirdPartyNotices.txt`), its binaries
 compressed by gzip. The page and the network are under the BSD-3-Clause licence; where the styles come from is in
@@ -69,10 +71,10 @@ def write_site(
     """
     _check_folder(folder, overwrite)
     package = find_runtime(runtime_dir)
-    styles = _styles(catalogue, first)
+    checkpoint, styles = _styles(catalogue, first)
     with _whole_folder(folder) as partial, closing(_engine(catalogue, first)) as engine:
         write_runtime(package, partial / "runtime")
-        _write_network(partial, styles)
+        _write_network(partial, checkpoint, styles)
         _write_thumbnails(partial, styles, engine)
         (partial / "README.md").write_text(_README.format(name=folder.name, runtime=VERSION), "utf-8")
         write_page(partial)
@@ -107,36 +109,43 @@ def _whole_folder(folder: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
-        replaced = partial_folder(folder.with_name(f"{folder.name}.replaced"))
-        if folder.exists():
-            folder.rename(replaced)
-        partial.rename(folder)
-        shutil.rmtree(replaced, ignore_errors=True)
-        forget_partial(replaced)
+        _put_in_place(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         forget_partial(partial)
 
 
-def _styles(catalogue: Catalogue, first: int) -> list[Style]:
-    """The styles of one network, the chosen one before all others."""
+def _put_in_place(partial: Path, folder: Path) -> None:
+    former = partial.with_name(f"{partial.name}.former")
+    if not folder.exists():
+        partial.rename(folder)
+        return
+    folder.rename(former)
+    try:
+        partial.rename(folder)
+    except OSError:
+        former.rename(folder)
+        raise
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def _styles(catalogue: Catalogue, first: int) -> tuple[Path, list[Style]]:
+    """A network's weights and its styles, the chosen one before all others."""
     chosen = catalogue.styles[first]
     if chosen.parts:
         raise ExportError(f"style {chosen.name}: visitors blend for themselves; name one style, the one to begin with")
     if chosen.checkpoint is None or chosen.vector is None or chosen.identity is None:
         raise ExportError(f"style {chosen.name}: a site needs styles that are vectors; use one of the network fast")
     of_network = (style for style in catalogue.styles if style.checkpoint == chosen.checkpoint and not style.fault)
-    return [chosen, *(style for style in of_network if style.name != chosen.name)]
+    return chosen.checkpoint, [chosen, *(style for style in of_network if style.name != chosen.name)]
 
 
 def _engine(catalogue: Catalogue, first: int) -> Engine:
     return open_engine(catalogue, EngineOptions("torch", "cpu", "fp32"), first)
 
 
-def _write_network(folder: Path, styles: Sequence[Style]) -> None:
+def _write_network(folder: Path, checkpoint: Path, styles: Sequence[Style]) -> None:
     """Writes the model file, and what the page must know of it and of the styles."""
-    checkpoint = styles[0].checkpoint
-    assert checkpoint is not None
     network = load_checkpoint(checkpoint)
     if not isinstance(network, FastNet) or network.shape.num_inner_blocks:
         raise ExportError(f"checkpoint {checkpoint}: is too large for a browser; use --network fast")
@@ -152,8 +161,8 @@ def _write_network(folder: Path, styles: Sequence[Style]) -> None:
         "vector_size": network.vector_size,
         "identity": _numbers(styles[0].identity),
         "styles": [
-            {"name": style.name, "thumbnail": f"thumbnails/{style.name}.jpg", "vector": _numbers(style.vector)}
-            for style in styles
+            {"name": style.name, "thumbnail": thumbnail_path, "vector": _numbers(style.vector)}
+            for style, thumbnail_path in zip(styles, _thumbnail_paths(styles), strict=True)
         ],
         "credits": _credits(styles),
     }
@@ -171,8 +180,14 @@ def _credits(styles: Sequence[Style]) -> list[Any]:
     return [credit for header in headers for credit in json.loads(header.get("credits", "[]"))]
 
 
+def _thumbnail_paths(styles: Sequence[Style]) -> list[str]:
+    """In the folder; a name that means more than itself in paths or addresses gives way to a number."""
+    names = (style.name if _PLAIN.fullmatch(style.name) else str(place) for place, style in enumerate(styles, start=1))
+    return [f"thumbnails/{name}.jpg" for name in names]
+
+
 def _write_thumbnails(folder: Path, styles: Sequence[Style], engine: Engine) -> None:
     (folder / "thumbnails").mkdir()
     with EngineStage[None](engine) as stage:
-        for style in styles:
-            (folder / "thumbnails" / f"{style.name}.jpg").write_bytes(thumbnail(stage, style))
+        for style, path in zip(styles, _thumbnail_paths(styles), strict=True):
+            (folder / path).write_bytes(thumbnail(stage, style))

@@ -21,7 +21,7 @@ from realtime.sources.selection import SAMPLE_CLIP
 CHROMIUM = shutil.which("chromium")
 WAIT_MS = 20_000
 CAMERA_WH = (320, 240)
-STARTED = "#styles button, #fault"
+STARTED = "#styles button, #fault, .too-old"
 PLAYS = "video.getVideoPlaybackQuality().totalVideoFrames > 3"
 _POLL_MS = 30
 
@@ -65,12 +65,7 @@ class Tab:
     """
 
     def __init__(
-        self,
-        browser: Browser,
-        url: str,
-        prepare: Callable[[Page], None] | None = None,
-        waits_for: str = STARTED,
-        **context: Any,
+        self, browser: Browser, url: str, prepare: Callable[[Page], None] | None = None, **context: Any
     ) -> None:
         self.context = browser.new_context(**context)
         self.page = self.context.new_page()
@@ -80,7 +75,7 @@ class Tab:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type != "log" else None)
         self.page.goto(url)
-        self.page.wait_for_selector(waits_for, state="attached")  # the page has started
+        self.page.wait_for_selector(STARTED, state="attached")  # the page has started
 
     def until(self, expression: str, limit_s: float = WAIT_MS / 1000) -> float:
         """Waits until something is true in the page; returns after how many seconds."""
@@ -119,7 +114,7 @@ class Tab:
 
     def close(self) -> None:
         """Leaves the page, which must have had nothing to complain of."""
-        assert not self.complaints
+        assert not self.complaints, self.complaints
         self.context.close()
 
 
@@ -127,14 +122,20 @@ def with_many_styles(page: Page) -> None:
     """Makes a page believe that its server has 24 styles, the server's own three or more among them."""
     thumbnail = cv2.imencode(".jpg", cv2.resize(sample_frames(1)[0], (160, 120)))[1].tobytes()
 
+    answered: dict[str, Any] = {}
+
     def answer(route: Route) -> None:
-        styles = route.fetch().json()["styles"]
-        for number in range(len(styles) + 1, 25):
-            styles.append({"number": number, "name": f"another_stylized_{number}", "blends": True})
-        route.fulfill(json={"styles": styles})
+        if answered:  # asked for again, perhaps by a page that is about to be closed
+            route.fulfill(json=answered)
+            return
+        answered.update(route.fetch().json(), takes_images=False)
+        for number in range(len(answered["styles"]) + 1, 25):
+            style = {"number": number, "name": f"another_stylized_{number}", "blends": True}
+            answered["styles"].append(style | {"thumbnail": f"/api/styles/{number}.jpg"})
+        route.fulfill(json=answered)
 
     page.route("**/api/styles", answer)
-    page.route("**/api/styles/*.jpg", lambda route: route.fulfill(body=thumbnail, content_type="image/jpeg"))
+    page.route("**/api/styles/*.jpg*", lambda route: route.fulfill(body=thumbnail, content_type="image/jpeg"))
 
 
 def free_port() -> int:

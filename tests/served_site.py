@@ -1,11 +1,13 @@
 """A site that needs no server, written for tests, served on this machine, and visited by a browser."""
 
+import base64
 import http.server
 import io
 import shutil
 import socket
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from browser import CAMERA_WH, STARTED, Tab, free_port, sample_frames
+from browser import CAMERA_WH, WAIT_MS, Tab, free_port, sample_frames
 from PIL import Image as Pillow
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Error
 
 from export.exporter import ExportError
 from export.site_runtime import find_runtime
@@ -133,7 +135,7 @@ class Proxy:
 class Visit(Tab):
     """A page of the site, and all that it asked for."""
 
-    def __init__(self, browser: Browser, url: str, script: str = "", waits_for: str = STARTED, **context: Any) -> None:
+    def __init__(self, browser: Browser, url: str, script: str = "", **context: Any) -> None:
         self.requests: list[str] = []
 
         def prepare(page: Any) -> None:
@@ -141,19 +143,31 @@ class Visit(Tab):
             if script:
                 page.add_init_script(script)
 
-        super().__init__(browser, url, prepare, waits_for, **{"viewport": LAPTOP, **context})
+        super().__init__(browser, url, prepare, **{"viewport": LAPTOP, **context})
+
+    def until(self, expression: str, limit_s: float = WAIT_MS / 1000) -> float:
+        """See `Tab`; a page of a first visit is loaded again meanwhile."""
+        try:
+            return super().until(expression, limit_s)
+        except Error as error:
+            assert "context was destroyed" in str(error)
+            return super().until(expression, limit_s)
 
     def start_camera(self) -> None:
         self.page.click("#camera-on")
         self.until(MOVES)
 
+    def until_seen(self, condition: Callable[[Image], bool]) -> None:
+        """Waits until what is shown meets a condition."""
+        until_s = time.monotonic() + WAIT_MS / 1000
+        while not condition(self.seen()):
+            assert time.monotonic() < until_s, self.complaints
+            self.page.wait_for_timeout(100)
+
     def seen(self) -> Image:
         """What is shown now: uint8 (H, W, 3) RGB."""
-        png = self.page.evaluate(
-            """() => new Promise((resolve) => canvas.toBlob(async (blob) =>
-            resolve([...new Uint8Array(await blob.arrayBuffer())])))"""
-        )
-        return np.asarray(Pillow.open(io.BytesIO(bytes(png))).convert("RGB"))
+        png = str(self.page.evaluate("canvas.toDataURL()")).partition(",")[2]
+        return np.asarray(Pillow.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
 
     def result(self) -> Image:
         """The stylized image that is offered for download: uint8 (H, W, 3) RGB."""

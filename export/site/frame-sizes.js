@@ -47,7 +47,7 @@ export class FrameSizes {
     if (this.#place === 0) return;
     const side = this.sides[this.#place], waitMs = 2 * (this.#barred.get(side)?.waitMs ?? WAIT_MS / 2);
     this.#barred.set(side, { untilMs: nowMs + waitMs, waitMs });
-    const fits = this.sides.findLastIndex((other) => usual * (other / side) ** 2 < TO_SPARE * BUDGET_MS);
+    const fits = this.sides.findLastIndex((other) => usual * (other / side) ** 2 < BUDGET_MS);
     this.#go(Math.min(this.#place - 1, Math.max(0, fits)));
   }
 

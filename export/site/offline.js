@@ -1,5 +1,5 @@
 // The service worker, seen from the page: it brings the page without a network, and threads where the host sends no headers for them.
-import { say } from "./shared.js";
+import { element } from "./shared.js";
 
 const PATIENCE_MS = 20_000;
 
@@ -11,6 +11,7 @@ export async function startOffline(mayReload) {
     const earlier = (await workers.getRegistration())?.active;
     const registration = await workers.register("service-worker.js");
     watchForNews(registration, workers);
+    if (earlier && navigator.onLine) registration.update().catch(() => {}); // browsers look by themselves, but some time later
     if (earlier || !await activated(registration) || self.crossOriginIsolated || !mayReload()) return;
   } catch { return; } // a browser may forbid it
   location.reload();
@@ -28,11 +29,13 @@ function activated(registration) {
   });
 }
 
+// Says when a version waits that is newer than this page.
 function watchForNews(registration, workers) {
-  registration.addEventListener("updatefound", () => {
-    const worker = registration.installing;
-    worker.addEventListener("statechange", () => {
-      if (worker.state === "installed" && workers.controller) say("A new version of this page is here: load it again.");
-    });
-  });
+  const tell = () => {
+    if (registration.waiting && workers.controller) element("news").textContent = "A new version of this page is here: load it again.";
+  };
+  const watch = () => registration.installing?.addEventListener("statechange", tell);
+  registration.addEventListener("updatefound", watch);
+  watch(); // it may have been found while this page was loaded
+  tell();
 }

@@ -4,6 +4,7 @@ import { GpuFrames } from "./gpu-frames.js";
 import { loadModel, loadRuntime } from "./loading.js";
 
 const MAX_THREADS = 4; // more gain little with images of this size
+const TRIAL_PX = 64, TRIAL_COLOUR = [200, 100, 50];
 let frames; // what takes frames to the network and back
 let work = Promise.resolve();
 
@@ -21,7 +22,7 @@ async function answer({ open, style, frame, widthPx, heightPx }) {
   }
 }
 
-async function start({ provider, threads, auto, ...model }) {
+async function start({ provider, threads, auto, identity, ...model }) {
   const isGpu = provider === "webgpu";
   if (isGpu) await checkGpu(auto);
   const [used, why] = isGpu ? [1, ""] : threadsFor(threads);
@@ -35,14 +36,33 @@ async function start({ provider, threads, auto, ...model }) {
   } catch (error) {
     throw new Error(`The network does not start in this browser (${String(error.message ?? error).split("\n")[0]}).`);
   }
+  if (isGpu) await checkImage(identity);
   return { threads: used, why };
 }
 
 async function checkGpu(auto) {
-  if (!navigator.gpu) throw new Error("This browser has no WebGPU, so the processor computes.");
+  if (!navigator.gpu) throw new Error("This browser has no WebGPU.");
   const adapter = await navigator.gpu.requestAdapter();
-  if (!adapter) throw new Error("WebGPU finds no graphics card here, so the processor computes.");
-  if (auto && adapter.info?.isFallbackAdapter) throw new Error("WebGPU has no graphics card here but computes in software, so the processor computes.");
+  if (!adapter) throw new Error("WebGPU finds no graphics card here.");
+  if (auto && adapter.info?.isFallbackAdapter) throw new Error("WebGPU finds no graphics card here, and without one it is slower.");
+}
+
+// Some drivers take work and give nothing back, or lose the card over it: the style that keeps all must give back the image.
+async function checkImage(identity) {
+  const trial = new OffscreenCanvas(TRIAL_PX, TRIAL_PX), context = trial.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = `rgb(${TRIAL_COLOUR})`;
+  context.fillRect(0, 0, TRIAL_PX, TRIAL_PX);
+  frames.setStyle(Float32Array.from(identity));
+  const image = await frames.stylize(trial, TRIAL_PX, TRIAL_PX).catch((error) => {
+    throw new Error(`WebGPU does not work with this graphics card (${error.message.split("\n")[0]}).`);
+  });
+  context.clearRect(0, 0, TRIAL_PX, TRIAL_PX);
+  context.drawImage(image, 0, 0);
+  image.close();
+  const got = context.getImageData(TRIAL_PX / 2, TRIAL_PX / 2, 1, 1).data;
+  if (TRIAL_COLOUR.some((value, colour) => Math.abs(value - got[colour]) > 3)) {
+    throw new Error("WebGPU gives wrong images with this graphics card.");
+  }
 }
 
 // How many threads, and why not more.

@@ -5,20 +5,20 @@ import { readStyles } from "./styles.js";
 // 0..1, how much of the runtime has come. Rejects with an Error whose message is one sentence for visitors.
 export async function openStylizer({ provider = "auto", threads = 0, onProgress = () => {} } = {}) {
   const { model, bytes, sha256, identity } = await readStyles();
-  const wanted = { threads, model: new URL(model, import.meta.url).href, bytes, sha256, auto: provider === "auto" };
-  if (provider !== "auto") return open(provider, wanted, identity, onProgress, "");
+  const wanted = { threads, model: new URL(model, import.meta.url).href, bytes, sha256, identity, auto: provider === "auto" };
+  if (provider !== "auto") return open(provider, wanted, onProgress);
   try {
-    return await open("webgpu", wanted, identity, onProgress, "");
+    return await open("webgpu", wanted, onProgress);
   } catch (error) {
-    return open("wasm", wanted, identity, onProgress, error.message);
+    return open("wasm", wanted, onProgress, [error.message]);
   }
 }
 
-async function open(provider, wanted, identity, onProgress, whyNoGpu) {
+async function open(provider, wanted, onProgress, reasons = []) {
   const line = new Line(new Worker(new URL("stylizer-worker.js", import.meta.url), { type: "module" }), onProgress);
   try {
     const opened = await line.ask({ open: { ...wanted, provider } });
-    return new Stylizer(line, provider, opened.threads, whyNoGpu || opened.why, identity);
+    return new Stylizer(line, provider, opened.threads, [...reasons, opened.why].join(" ").trim(), wanted.identity);
   } catch (error) {
     line.close();
     throw error;
