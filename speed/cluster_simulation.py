@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-LIMITS = ("segments", "hand-out", "storage", "start")
-"""What can hold workers up: too few segments at the end, the process that hands out, the storage, and their start."""
+LIMITS = ("segments", "hand-out", "storage", "start", "joining")
+"""What can hold workers up: too few segments, the process that hands out, the storage, their start, and joining."""
 
 
 @dataclass(frozen=True)
