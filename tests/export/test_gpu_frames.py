@@ -31,8 +31,9 @@ async function differences(device) {
   const frames = new GpuFrames(ort, session, device), [canvas, expected] = photograph();
   frames.setStyle(Float32Array.of(1, 2, 3, share));
   addStylized(expected, painted, columns, rows, share);
+  const sources = { bitmap: await createImageBitmap(canvas), video: new VideoFrame(canvas, { timestamp: 0 }) };
   const found = {};
-  for (const [kind, source] of [["bitmap", await createImageBitmap(canvas)], ["video", new VideoFrame(canvas, { timestamp: 0 })]]) {
+  for (const [kind, source] of Object.entries(sources)) {
     const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
     context.drawImage(await frames.stylize(source, width, height), 0, 0);
     const got = context.getImageData(0, 0, width, height).data;
