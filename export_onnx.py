@@ -61,10 +61,12 @@ def export_site(asked: argparse.Namespace) -> str:
     """
     with ended_by_signals():
         from export.web_site import write_site
-        from realtime.options import LookOptions
-        from realtime.style_catalogue import open_styles
+        from realtime.style_catalogue import load_catalogue, open_styles
 
-    catalogue, place = open_styles(asked.style or LookOptions.style, asked.network)
+    if asked.style is None:
+        catalogue, place = load_catalogue(network=asked.network), 0
+    else:
+        catalogue, place = open_styles(asked.style, asked.network)
     return write_site(asked.web, catalogue, place, asked.runtime_dir, asked.overwrite)
 
 

@@ -138,6 +138,9 @@ def _server(served: Served, came: "queue.SimpleQueue[tuple[str, bytes]]") -> Ite
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript"}
+    """A system may have another idea of scripts, and browsers run no others."""
+
     def __init__(self, *of_server: Any, served: Served, came: "queue.SimpleQueue[tuple[str, bytes]]") -> None:
         self._served, self._came = served, came
         super().__init__(*of_server, directory=str(served.folder))

@@ -6,13 +6,14 @@ all the browser's processes, from the first frame on.
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
 import psutil
 
-from export.site_browser import ISOLATION, Served, find_browser, opened_page
+from export.site_browser import ISOLATION, OpenedPage, Served, find_browser, opened_page
 from neural_style.errors import MissingPackageError
 from realtime.cli import parse_size_wh, run_main, run_script, say
 from realtime.media.image_file import StillImage, encode_still
@@ -21,20 +22,22 @@ from speed.clips import first_frames
 from speed.machine import describe_machine
 
 _PAGE = Path(__file__).with_suffix(".html")
-_START_S = 90
+_ANSWER_S = 180
+_ROUTE = "/speed/page.html"
 _SOFTWARE_GPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-unsafe-swiftshader")
 """WebGPU on a machine without a graphics card."""
 
 _CASES = (("wasm", 1), ("wasm", 2), ("webgpu", 1))
 
 
-def measure(folder: Path, size_wh: tuple[int, int], lasts_s: float) -> Iterator[str]:
+def measure(folder: Path, size_wh: tuple[int, int], lasts_s: float, cases: Sequence[tuple[str, int]]) -> Iterator[str]:
     """Gives a line for each provider and number of threads.
 
     Args:
         folder: the site.
         size_wh: width and height in px of the frames.
         lasts_s: how long each is measured.
+        cases: providers, "wasm" or "webgpu", each with a number of threads.
 
     Raises:
         ExportError: the site does not work.
@@ -44,32 +47,39 @@ def measure(folder: Path, size_wh: tuple[int, int], lasts_s: float) -> Iterator[
     if browser is None:
         raise MissingPackageError("site: there is no Chromium to measure it in; install chromium")
     image = encode_still(StillImage(first_frames(SAMPLE_CLIP, size_wh, 1)[0]), ".png")
-    served = Served(folder, {"/speed/page.html": _PAGE.read_bytes(), "/speed/image.png": image}, ISOLATION)
-    for provider, threads in _CASES:
+    served = Served(folder, {_ROUTE: _PAGE.read_bytes(), "/speed/image.png": image}, ISOLATION)
+    for provider, threads in cases:
         query = f"provider={provider}&threads={threads}&width={size_wh[0]}&height={size_wh[1]}&seconds={lasts_s}"
         flags = _SOFTWARE_GPU if provider == "webgpu" else ()
-        memory_mb = []
-        with opened_page(browser, served, f"/speed/page.html?{query}", flags) as page:
-            kind, body = page.answer(_START_S)
-            while kind == "alive":
-                memory_mb.append(_memory_mb(page.process))
-                kind, body = page.answer(_START_S)
-        figures = json.loads(body)
-        frame_ms = median(figures["framesMs"])
-        yield (
-            f"{figures['provider']}, {figures['threads']} threads: {1000 / frame_ms:.1f} fps ({frame_ms:.0f} ms a "
-            f"frame), first frame after {figures['firstMs']:.0f} ms, a frame in a new style at most "
-            f"{max(figures['switchesMs'], default=0):.0f} ms, memory {memory_mb[0]:.0f} MB at first and "
-            f"{memory_mb[-1]:.0f} MB after {lasts_s:.0f} s (at most {max(memory_mb):.0f} MB)"
-        )
+        with opened_page(browser, served, f"{_ROUTE}?{query}", flags) as page:
+            yield _line(page)
+
+
+def _line(page: OpenedPage) -> str:
+    """What a page measured, and meanwhile the memory of its browser."""
+    memory_mb = []
+    kind, body = page.answer(_ANSWER_S)
+    while kind == "alive":
+        memory_mb.append(_memory_mb(page.process))
+        kind, body = page.answer(_ANSWER_S)
+    figures = json.loads(body)
+    frame_ms = median(figures["framesMs"])
+    thirds = [memory_mb[round((len(memory_mb) - 1) * third / 3)] for third in range(4)]
+    return (
+        f"{figures['provider']}, {figures['threads']} threads: {1000 / frame_ms:.1f} fps ({frame_ms:.0f} ms a frame), "
+        f"first frame after {figures['firstMs']:.0f} ms, a frame in a new style at most "
+        f"{max(figures['switchesMs'], default=0):.0f} ms, memory from start to end "
+        f"{', '.join(f'{each:.0f}' for each in thirds)} MB"
+    )
 
 
 def _memory_mb(process: int) -> float:
     """What the processes of a browser hold for themselves, in MB."""
-    browser = psutil.Process(process)
     held = 0
-    for each in (browser, *browser.children(recursive=True)):
-        held += each.memory_full_info().uss
+    with suppress(psutil.NoSuchProcess):  # one that has ended since
+        browser = psutil.Process(process)
+        for each in (browser, *browser.children(recursive=True)):
+            held += each.memory_full_info().uss
     return held / 1e6
 
 
@@ -79,11 +89,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="the site")
     parser.add_argument("--size", default="320x240", metavar="WxH", help="of the frames (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="for each (default %(default)s)")
+    parser.add_argument("--provider", choices=("wasm", "webgpu"), help="the only one to measure")
+    parser.add_argument("--threads", type=int, choices=(1, 2), help="the only number of them to measure")
     chosen = parser.parse_args(arguments)
+
+    cases = [
+        (provider, threads)
+        for provider, threads in _CASES
+        if chosen.provider in (None, provider) and chosen.threads in (None, threads)
+    ]
 
     def run() -> int:
         say(", ".join(f"{name}: {value}" for name, value in describe_machine().items()))
-        for line in measure(chosen.folder, parse_size_wh(chosen.size), chosen.seconds):
+        for line in measure(chosen.folder, parse_size_wh(chosen.size), chosen.seconds, cases):
             say(line)
         return 0
 

@@ -30,7 +30,8 @@ def _stylized(model: onnx.ModelProto, image: NDArray[np.float32], vector: NDArra
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (given,) = session.run(["stylized"], {"cells": np.ascontiguousarray(cells), "style": vector})
     painted = np.asarray(given, np.float32).reshape(2, 2, 3, 2 * rows, 2 * columns).transpose(3, 0, 4, 1, 2)
-    return painted.reshape(4 * rows, 4 * columns, 3)[:height, :width] + vector[-1] * (image - 127.5)
+    whole = painted.reshape(4 * rows, 4 * columns, 3)[:height, :width]
+    return np.asarray(whole + vector[-1] * (image - 127.5), np.float32)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (61, 75), (3, 130), (2, 3)], ids=str)

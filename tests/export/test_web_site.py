@@ -71,7 +71,8 @@ def test_the_folder_holds_all_that_a_page_needs(
         row = network.style_vectors[NAMES.index(style["name"])].detach().numpy()
         assert np.array_equal(np.asarray(style["vector"], np.float32), row)
         assert re.fullmatch(r"thumbnails/\w+\.jpg", style["thumbnail"])
-        assert Pillow.open(site / style["thumbnail"]).size == (160, 120)
+        with Pillow.open(site / style["thumbnail"]) as image:
+            assert image.size == (160, 120)
     assert np.array_equal(np.asarray(said["identity"], np.float32), network.identity_vector.detach().numpy())
     assert [credit["source"] for credit in said["credits"]] == [f"stylizer of {name}" for name in NAMES]
     assert (site / "runtime" / "LICENSE").is_file()
