@@ -9,5 +9,5 @@ if [ "${1-}" = "--fast" ]; then
 fi
 ruff format --check .
 ruff check .
-mypy .
-python -m pytest -n 2 --dist loadfile "$@"
+mypy --num-workers 2 .
+python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@" # tests/conftest.py says which files come first

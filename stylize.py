@@ -16,6 +16,7 @@ from realtime.interrupts import ended_by_signals
 from realtime.options import CODEC_NAMES, PIPE_FORMAT_NAMES, EngineOptions, FileOptions, LookOptions
 
 if TYPE_CHECKING:
+    from realtime.cluster.options import ClusterOptions
     from realtime.videos.reporting import Reporter
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
@@ -59,6 +60,15 @@ def make_parser() -> argparse.ArgumentParser:
     add("--report", action="store_true", help="write figures of each input beside its result, as NAME.report.json")
     add("--json", action="store_true", help="tell what happens in lines of JSON, on standard output")
     add("--stats", type=Path, metavar="FILE.json", help="write statistics of videos at the end")
+    add("--ray", metavar="auto|HOST:PORT", help="stylize on the machines of a Ray cluster; auto finds or starts one")
+    add("--workers", type=int, metavar="N", help="of the cluster (default: as many as there is room for)")
+    add(
+        "--gpus-per-worker",
+        type=float,
+        metavar="X",
+        help="GPUs of each, or a part of one (default: 1 if any)",
+    )
+    add("--cpus-per-worker", type=int, metavar="N", help="cores of each (default: 2)")
     cli.add_engine_arguments(parser, network="fine", batch="what is fastest")
     return parser
 
@@ -92,14 +102,37 @@ def _check_replay(chosen: argparse.Namespace) -> None:
             raise OptionError(f"replay: the recording decides --{option} (got {getattr(chosen, name)}); leave it out")
 
 
+def read_cluster_options(chosen: argparse.Namespace) -> "ClusterOptions | None":
+    """What the command line says of a cluster; None without `--ray`.
+
+    Raises:
+        OptionError: a value is not allowed.
+    """
+    if chosen.ray is None:
+        for name in ("workers", "gpus_per_worker", "cpus_per_worker"):
+            if getattr(chosen, name) is not None:
+                raise OptionError(f"{name.replace('_', '-')} {getattr(chosen, name):g}: is of --ray; leave it out")
+        return None
+    from realtime.cluster.options import ClusterOptions
+
+    return cli.read_options(ClusterOptions, chosen, address=chosen.ray)
+
+
 def run(chosen: argparse.Namespace, reporter: "Reporter") -> int:
     """Does what the command line says, and returns the exit status."""
     options = read_options(chosen)
+    with cli.wrong_command_line():
+        cluster = read_cluster_options(chosen)
     with ended_by_signals():
         import cv2
 
         from realtime.videos.job import run_files
 
+    if cluster is not None:
+        from realtime.cluster.driver import run_cluster
+
+        result = run_cluster(options, cluster, reporter)
+        return 1 if result.failed else EXIT_DAMAGED if result.damaged else 0
     cv2.setNumThreads(1)  # the engine has the cores; OpenCV only resizes and mixes
     if options.replay:
         from realtime.replay import run_replay
@@ -114,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = make_parser().parse_args(arguments)
     from realtime.videos.reporting import make_reporter
 
-    reporter = make_reporter(chosen.json, to_stderr=chosen.output == "-")
+    reporter = make_reporter(chosen.json, to_stderr=chosen.output == "-", one_bar=chosen.ray is not None)
     try:
         return cli.run_main(
             lambda: run(chosen, reporter),

@@ -22,7 +22,12 @@ _EXTRAS = {
     "torchvision": "train",
     "skimage": "train",
     "matplotlib": "bench",
+    "ray": "cluster",
+    "fsspec": "cluster",
 }
+
+_NOT_IN_REQUIREMENTS = ("cluster",)
+"""Extras that a clone's one file leaves out: large, and for few."""
 
 
 @contextmanager
@@ -48,8 +53,10 @@ def optional_packages(purpose: str = "") -> Iterator[None]:
 
 
 def install_command(extra: str) -> str:
-    """The pip command that brings an extra: of the installed project, or of a clone, where one file lists all."""
-    return f"pip install '{PROJECT}[{extra}]'" if _is_installed() else "pip install -r requirements.txt"
+    """The pip command that brings an extra: of the installed project, or of a clone, where one file lists most."""
+    if _is_installed():
+        return f"pip install '{PROJECT}[{extra}]'"
+    return f"pip install '.[{extra}]'" if extra in _NOT_IN_REQUIREMENTS else "pip install -r requirements.txt"
 
 
 def export_command() -> str:

@@ -6,6 +6,7 @@ from neural_style.errors import MissingPackageError, TrainingError
 from realtime.media.image_file import IMAGE_SUFFIXES
 
 MAX_VALIDATION_IMAGES = 50
+_PAINTINGS_EVERY, _PAINTINGS_FIRST = 7, 3
 
 _PACKAGED_PHOTOS = (
     "astronaut.png",
@@ -21,17 +22,21 @@ _PACKAGED_PHOTOS = (
 )
 
 
-def find_photos(folder: Path) -> list[Path]:
+def find_photos(folder: Path, what: str = "content folder") -> list[Path]:
     """All image files in a folder and its subfolders, sorted.
+
+    Args:
+        folder: where to look.
+        what: what it is, for messages.
 
     Raises:
         TrainingError: the folder is missing or holds no image.
     """
     if not folder.is_dir():
-        raise TrainingError(f"content folder {folder}: is not a folder; give one that holds photographs")
+        raise TrainingError(f"{what} {folder}: is not a folder; give one that holds images")
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise TrainingError(f"content folder {folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
+        raise TrainingError(f"{what} {folder}: holds no image ({', '.join(IMAGE_SUFFIXES)})")
     return paths
 
 
@@ -64,3 +69,8 @@ def hold_out(paths: list[Path]) -> tuple[list[Path], list[Path]]:
     """Splits photographs into those to train on and, the last tenth by name (50 at most), those to judge with."""
     held_out = min(MAX_VALIDATION_IMAGES, len(paths) // 10)
     return (paths[:-held_out], paths[-held_out:]) if held_out else (paths, paths[:4])
+
+
+def hold_out_paintings(paths: list[Path]) -> list[Path]:
+    """Of paintings, sorted by name, those that the training of the style predictor does not see."""
+    return paths[_PAINTINGS_FIRST::_PAINTINGS_EVERY]

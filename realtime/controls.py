@@ -96,9 +96,11 @@ class AddStyle:
 
     Attributes:
         style: of a network that the engine has.
+        is_refined: as of `Catalogue.put`.
     """
 
     style: Style
+    is_refined: bool = False
 
 
 Command = Action | SelectStyle | TypeStyle | ChangeLook | StartAgain | SetCycle | AddStyle
@@ -242,7 +244,7 @@ class Controls:
                     strength = round(self._look.strength + step * STRENGTH_STEP, 2)
                     said = self._set(ChangeLook(strength=min(1.0, max(0.0, strength))))
                 case AddStyle():
-                    said = self._add(command.style)
+                    said = self._add(command)
                 case SetCycle():
                     said = None
                 case _:
@@ -256,8 +258,9 @@ class Controls:
         self._look = replace(self._look, style=self._catalogue.styles[index])
         return f"style {self._look.style.name}"
 
-    def _add(self, style: Style) -> str:
-        self._catalogue.put(style)
+    def _add(self, command: AddStyle) -> str:
+        style = command.style
+        self._catalogue.put(style, command.is_refined)
         place, start, panel = self._start
         if start.style == style:  # but for its vector
             self._start = place, replace(start, style=style), panel

@@ -1,5 +1,6 @@
 """What happens to a stylized image before it is shown: smoothing, original colours, fading, mirroring."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +17,7 @@ MAX_SMOOTHING_WEIGHT = 0.95
 """Weight of the previous stylized image at smoothing 1; below 1, so that a still image arrives in the end."""
 
 _STILL_DIFFERENCE = 5.0
+_LEVELS = 255.0
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
@@ -85,6 +87,19 @@ def smooth(stylized: Image, original: Image, smoothing: float, previous: Smoothe
     weight = cv2.resize(small_weight, (exact.shape[1], exact.shape[0]), interpolation=cv2.INTER_LINEAR)
     exact = _mixed(previous.exact, exact, weight)
     return Smoothed(np.asarray(cv2.convertScaleAbs(exact), np.uint8), exact, original, reference)
+
+
+def frames_remembered(smoothing: float) -> int:
+    """After how many frames less than one level of 255 is left of what smoothing remembered before them.
+
+    The weight of an earlier image is at most w = 0.95 * smoothing, so that after n frames at most w^n of it is left:
+    the least n with 255 * w^n < 1. It is 8 at smoothing 0.5, and 109 at 1.
+
+    Args:
+        smoothing: 0..1.
+    """
+    weight = MAX_SMOOTHING_WEIGHT * smoothing
+    return math.ceil(math.log(_LEVELS) / -math.log(weight)) if weight * _LEVELS > 1 else int(weight > 0)
 
 
 def _halved(pixels: Image) -> Image:

@@ -3,17 +3,18 @@
 import difflib
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
 
 from neural_style.weights import SAVED_MODELS
+from neural_style.weights.predictor import PREDICTOR_FILE
 from realtime.errors import StyleError
 from realtime.options import NetworkName
 from realtime.style import Style, styles_of_file
-from realtime.style_prediction import PREDICTOR_FILE, is_style_image, predict_style_of_file
+from realtime.style_prediction import is_style_image, predict_style_of_file
 
 SHIPPED_NETWORKS = ("fast", "fine")
 """Two sizes of one network with the same styles; a catalogue has one of them."""
@@ -25,9 +26,15 @@ MAX_BLENDED = 8
 
 @dataclass
 class Catalogue:
-    """The styles that can be switched between, in order; whoever holds it sees what is put there later."""
+    """The styles that can be switched between, in order; whoever holds it sees what is put there later.
+
+    Attributes:
+        styles: all of them.
+        changes: how often each name got a style of its own meanwhile; those of the start are left out.
+    """
 
     styles: tuple[Style, ...]
+    changes: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.styles)
@@ -36,6 +43,11 @@ class Catalogue:
     def names(self) -> tuple[str, ...]:
         """All names, in order."""
         return tuple(style.name for style in self.styles)
+
+    @property
+    def version(self) -> int:
+        """A number that grows when a list of the styles is to be shown anew."""
+        return sum(self.changes.values())
 
     @property
     def lines(self) -> list[str]:
@@ -47,12 +59,19 @@ class Catalogue:
             lines.append(f"-  {said}  cannot be used: {style.fault}" if style.fault else f"{number}  {said}")
         return lines
 
-    def put(self, style: Style) -> None:
-        """Adds a style at the end, or puts it in the place of the one that has its name. Others may read meanwhile."""
+    def put(self, style: Style, is_refined: bool = False) -> None:
+        """Adds a style at the end, or puts it in the place of the one that has its name. Others may read meanwhile.
+
+        Args:
+            style: of any name.
+            is_refined: it looks nearly like the one in whose place it comes, and lists need not show it anew.
+        """
         if style.name in self.names:
             self.styles = tuple(style if known.name == style.name else known for known in self.styles)
         else:
             self.styles = (*self.styles, style)
+        if not is_refined:
+            self.changes = {**self.changes, style.name: self.changes.get(style.name, 0) + 1}
 
     def new_name(self, file: Path) -> str:
         """A name that no style has, for the style of an image: that of the file, without its ending where it is free.

@@ -55,7 +55,10 @@ def keep_style(style: Style) -> Path:
         OSError: the file cannot be written.
     """
     if not is_of_image(style) or style.file is None or style.vector is None or style.checkpoint is None:
-        raise StyleError(f"style {style.name}: is none of an image; only those of images are kept, others are files")
+        raise StyleError(
+            f"style {style.name}: is none of an image file, and only those are kept; a visitor's own is kept on the "
+            "page, by its star, and others are files"
+        )
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", style.file.stem).strip("_") or "style"
     folder = style.checkpoint.parent
     taken = {*load_catalogue(folder).names, *(file.stem for file in folder.iterdir())}

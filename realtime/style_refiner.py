@@ -130,7 +130,7 @@ class StyleRefiner(Sink):
             self._process, fault = None, process.fault
             process.end()
             self._finish(f"style {self._style.name} cannot be refined: {fault}" if fault else "")
-        return [AddStyle(self._style)] if vector is not None else []
+        return [AddStyle(self._style, is_refined=True)] if vector is not None else []
 
     def _finish(self, fault: str) -> None:
         """Leaves the style as it is from now on."""

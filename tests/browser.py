@@ -122,14 +122,20 @@ def with_many_styles(page: Page) -> None:
     """Makes a page believe that its server has 24 styles, the server's own three or more among them."""
     thumbnail = cv2.imencode(".jpg", cv2.resize(sample_frames(1)[0], (160, 120)))[1].tobytes()
 
+    answered: dict[str, Any] = {}
+
     def answer(route: Route) -> None:
-        styles = route.fetch().json()["styles"]
-        for number in range(len(styles) + 1, 25):
-            styles.append({"number": number, "name": f"another_stylized_{number}", "blends": True})
-        route.fulfill(json={"styles": styles})
+        if answered:  # asked for again, perhaps by a page that is about to be closed
+            route.fulfill(json=answered)
+            return
+        answered.update(route.fetch().json(), takes_images=False)
+        for number in range(len(answered["styles"]) + 1, 25):
+            style = {"number": number, "name": f"another_stylized_{number}", "blends": True}
+            answered["styles"].append(style | {"thumbnail": f"/api/styles/{number}.jpg"})
+        route.fulfill(json=answered)
 
     page.route("**/api/styles", answer)
-    page.route("**/api/styles/*.jpg", lambda route: route.fulfill(body=thumbnail, content_type="image/jpeg"))
+    page.route("**/api/styles/*.jpg*", lambda route: route.fulfill(body=thumbnail, content_type="image/jpeg"))
 
 
 def free_port() -> int:

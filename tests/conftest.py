@@ -6,6 +6,7 @@ Must not know what is tested.
 import os
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -28,7 +29,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what needs a GPU on machines without one; they are asked only when a test needs it."""
+    """Slow files come first; what needs a GPU is skipped on machines without one, asked only when a test needs it."""
+    _sort_files(items)
     wanting = [item for item in items if item.get_closest_marker("needs_cuda") is not None]
     if wanting:
         import torch
@@ -36,6 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not torch.cuda.is_available():
             for item in wanting:
                 item.add_marker(pytest.mark.skip(reason="PyTorch finds no NVIDIA GPU"))
+
+
+def _sort_files(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, those with few tests before others: so processes that share them end together.
+
+    xdist's own order is the opposite, and its last file is one test of a minute.
+    """
+    counts = Counter(item.path for item in items)
+    slow_files = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: (item.path not in slow_files, counts[item.path]))
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 """Tests of the benchmark command: what it writes and what it refuses, never how fast anything is."""
 
 import csv
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import pytest
 
 import benchmark
 from realtime.style_catalogue import load_catalogue
-from speed.results import BASELINE
+from speed.results import BASELINE, read_report
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = [
@@ -39,25 +42,23 @@ def results_of(path: Path) -> list[dict[str, Any]]:
     return results
 
 
-def test_measures_styles_engines_precisions_sizes_and_batches(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.slow
+def test_measures_styles_engines_precisions_and_batches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outputs = [tmp_path / name for name in ("figures.json", "figures.csv", "figures.png")]
     what = ["--style", "candy,udnie:1+mosaic:3", "--engine", "onnx,openvino", "--precision", "fp32,int8"]
-    how = ["--device", "cpu", "--size", "64x48,33x21", "--batch-size", "1,2", "--rounds", "2", "--runs", "3"]
+    how = ["--device", "cpu", "--size", "33x21", "--batch-size", "1,2", "--rounds", "2", "--runs", "3"]
     written = ["--json", str(outputs[0]), "--csv", str(outputs[1]), "--plot", str(outputs[2])]
     assert benchmark.main([*what, *how, *written]) == 0
 
     content = json.loads(outputs[0].read_text())
     rows = content["results"]
     expected = {
-        (style, engine, precision, size, batch)
+        (style, engine, precision, "33x21", batch)
         for style in ("candy", "udnie:0.25+mosaic:0.75")
         for engine in ("onnx", "openvino")
         for precision in ("fp32", "int8")
-        for size in ("64x48", "33x21")
         for batch in (1, 2)
-    } | {(BASELINE, "torch", "fp32", size, 1) for size in ("64x48", "33x21")}
+    } | {(BASELINE, "torch", "fp32", "33x21", 1)}
     found = [(row["style"], row["engine"], row["precision"], row["size"], row["batch_size"]) for row in rows]
     assert len(found) == len(set(found))
     assert set(found) == expected
@@ -94,29 +95,57 @@ def test_measures_styles_engines_precisions_sizes_and_batches(
     assert BASELINE in printed
 
 
-def test_a_style_that_an_engine_cannot_run_is_left_out_and_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    target = tmp_path / "figures.json"
+@dataclass(frozen=True)
+class Run:
+    """What a run wrote, and what it told people."""
+
+    written: Path
+    errors: str
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Of a style that one engine can run and the other cannot, in two sizes."""
+    folder, errors = tmp_path_factory.mktemp("small_run"), io.StringIO()
     model_file = load_catalogue().styles[0].model_file
     assert model_file is not None
-    alone = tmp_path / "alone.onnx"
-    alone.write_bytes(model_file.read_bytes())
-    arguments = [*QUICK, "--style", str(alone), "--engine", "onnx,torch", "--json", str(target)]
-    assert benchmark.main(arguments) == 0
-    engines = [(row["engine"], row["style"] == BASELINE) for row in results_of(target)]
-    assert engines == [("onnx", False), ("torch", True)]
-    assert "left out: " in " ".join(capsys.readouterr().err.split())
+    (folder / "alone.onnx").write_bytes(model_file.read_bytes())
+    arguments = ["--style", str(folder / "alone.onnx"), "--engine", "onnx,torch", "--size", "32x24,33x21"]
+    with redirect_stderr(errors):
+        assert benchmark.main([*QUICK, *arguments, "--json", str(folder / "figures.json")]) == 0
+    return Run(folder / "figures.json", errors.getvalue())
 
 
+@pytest.mark.slow
+def test_sizes_are_measured_one_by_one_and_a_style_that_an_engine_cannot_run_is_left_out_and_said(
+    small_run: Run,
+) -> None:
+    found = [(row["engine"], row["style"] == BASELINE, row["size"]) for row in results_of(small_run.written)]
+    assert sorted(found) == [(e, e == "torch", size) for e in ("onnx", "torch") for size in ("32x24", "33x21")]
+    assert "left out: " in " ".join(small_run.errors.split())
+
+
+@pytest.fixture
+def same_again(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the figures of a run are that is, while this lasts, the result of every other."""
+    report = read_report(small_run.written)
+    monkeypatch.setattr("speed.measurement.Measurement.run", lambda _: report)
+    return small_run.written
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "status", "word"), [(40.0, 0, "faster"), (0.025, 1, "slower"), (1.0, 0, "same")])
 def test_compares_with_an_earlier_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: float, status: int, word: str
+    same_again: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: float,
+    status: int,
+    word: str,
 ) -> None:
     """The earlier results are those of this very run, changed by far more than noise."""
     old, new = tmp_path / "old.json", tmp_path / "new.json"
-    assert benchmark.main([*QUICK, "--json", str(old)]) == 0
-    content = json.loads(old.read_text())
+    content = json.loads(same_again.read_text())
     for row in content["results"]:
         spread = {"low_ms": 0.9, "high_ms": 1.1, "median_ms": 1.0}
         if change == 1.0:
@@ -133,27 +162,8 @@ def test_compares_with_an_earlier_run(
     assert "other than in the earlier run: cpu was an abacus" in printed
 
 
-def test_killed_midway_the_results_so_far_are_whole(tmp_path: Path) -> None:
-    target = tmp_path / "figures.json"
-    arguments = ["--engine", "onnx", "--precision", "fp32", "--size", "64x48", "--rounds", "100000", "--runs", "1"]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "benchmark.py"), *arguments, "--json", str(target)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        until_s = time.monotonic() + 90
-        while time.monotonic() < until_s and not (target.is_file() and results_of(target)[0]["rounds"] >= 2):
-            time.sleep(0.05)
-    finally:
-        process.kill()
-        process.wait()
-    rows = results_of(target)
-    assert [row["style"] for row in rows] == ["candy", BASELINE]
-    assert rows[0]["rounds"] >= 2
-
-
-def test_ctrl_c_shows_the_results_so_far(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_at_any_moment_the_results_so_far_are_whole_and_ctrl_c_shows_them(tmp_path: Path) -> None:
     target = tmp_path / "figures.json"
     arguments = ["--engine", "onnx", "--precision", "fp32", "--size", "64x48", "--rounds", "100000", "--runs", "1"]
     process = subprocess.Popen(
@@ -163,11 +173,16 @@ def test_ctrl_c_shows_the_results_so_far(tmp_path: Path) -> None:
         text=True,
         start_new_session=True,
     )
-    until_s = time.monotonic() + 90
-    while time.monotonic() < until_s and not target.is_file():
-        time.sleep(0.05)
+    until_s, rounds = time.monotonic() + 90, 0
+    while time.monotonic() < until_s and rounds < 3:
+        time.sleep(0.01)
+        if target.is_file():  # read again and again, for a kill would leave it as it is now
+            first, *others = results_of(target)
+            assert [row["style"] for row in others] in ([], [BASELINE])
+            rounds = first["rounds"]
     os.killpg(process.pid, signal.SIGINT)
     out, errors = process.communicate(timeout=60)
+    assert rounds >= 3, "results are written as they come"
     assert process.returncode == 130
     assert "candy" in out
     assert errors.splitlines()[-1] == "interrupted: these are the results so far"
@@ -187,7 +202,9 @@ STATES = ("nothing that was", "may use", "is there already; use --overwrite", "i
         (["--engine", "tensorflow"], "'tensorflow'"),
         (["--engine", "auto"], "by name"),
         (["--precision", "int4"], "'int4'"),
-        (["--engine", "torch", "--precision", "int8", "--size", "16x16"], "nothing that was"),
+        pytest.param(
+            ["--engine", "torch", "--precision", "int8", "--size", "16x16"], "nothing that was", marks=pytest.mark.slow
+        ),
         (["--size", "0x4"], "0x4"),
         (["--size", "big"], "WIDTHxHEIGHT"),
         (["--batch-size", "0"], "batch-size 0"),

@@ -16,7 +16,7 @@ from video_corpus import VideoKind, make_video, take_apart
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-FOLDERS = ("export", "neural_style", "realtime/videos", "realtime/web", "saved_models", "speed")
+FOLDERS = ("export", "neural_style", "realtime/cluster", "realtime/videos", "realtime/web", "saved_models", "speed")
 PAGES = [README, *(ROOT / folder / "README.md" for folder in FOLDERS), ROOT / "realtime" / "stage.md"]
 
 

@@ -152,6 +152,7 @@ def test_style_strength_size_and_batches_are_used(run: Run, folder: Path, clip: 
 
 
 @NO_CAMERA
+@pytest.mark.slow
 def test_the_bare_command_plays_the_sample_on_a_web_page(run: Run, folder: Path) -> None:
     done = run("--max-frames", "5", "--port", "0")
     assert (done.returncode, done.stderr) == (0, "")
@@ -312,6 +313,7 @@ def test_what_was_opened_is_closed_when_a_later_stage_cannot_be(
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_page_is_served_until_ctrl_c_and_other_machines_need_its_token(folder: Path) -> None:
     arguments = _command("--source", "sample", "--sink", "web", "--port", "0", "--host", "0.0.0.0", *QUICK)
     process = subprocess.Popen(
@@ -441,6 +443,7 @@ def test_a_wrong_command_line_ends_with_status_2_and_the_usage(run: Run, wish: l
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_images_of_a_folder_become_styles_of_the_show(run: Run, tmp_path: Path) -> None:
     (tmp_path / "styles").mkdir()
     write_still(tmp_path / "styles" / "rust.png", StillImage(noise()))
@@ -518,7 +521,8 @@ def test_no_camera_to_list_is_said(run: Run) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "no camera was found\n", "")
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_run_completes_its_recording_and_prints_the_figures(folder: Path, stop: signal.Signals) -> None:
     wish = ["--source", "pattern", "--size", "64x48", "--sink", "null", "--record", "out.mp4", "--stats", "s.json"]
     process = subprocess.Popen(
@@ -592,6 +596,7 @@ def test_nothing_that_is_there_is_replaced_unasked(run: Run, folder: Path, wish:
     assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("there.mp4", b"of yesterday")]
 
 
+@pytest.mark.slow
 def test_a_recording_that_was_killed_is_found_at_the_next_start(run: Run, folder: Path, clip: Path) -> None:
     wish = ["--source", "pattern", "--size", "64x48", "--sink", "null", "--record", "out.mp4"]
     process = subprocess.Popen(_command(*wish, *QUICK), cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)

@@ -10,7 +10,7 @@ import numpy as np
 from neural_style.errors import EvaluationError
 from neural_style.judging.judge import Image
 from neural_style.judging.judge_network import MIN_SIDE_PX
-from neural_style.photos import find_photos, hold_out
+from neural_style.photos import find_photos, hold_out, packaged_photos
 from realtime.media.image_file import IMAGE_SUFFIXES, read_still
 from realtime.media.video_reader import VideoReader
 
@@ -47,13 +47,18 @@ def find_style_images(folder: Path, styles: tuple[str, ...]) -> list[Path]:
     return [by_style[style] for style in styles]
 
 
-def held_out_photos(folder: Path, count: int) -> list[Path]:
+def held_out_photos(folder: Path | None, count: int) -> list[Path]:
     """Photographs that training in this folder does not see, spread evenly over their names.
+
+    Args:
+        folder: of photographs; None is those that scikit-image ships.
+        count: how many at most.
 
     Raises:
         TrainingError: the folder is missing or holds no image.
+        MissingPackageError: scikit-image is not installed.
     """
-    held_out = hold_out(find_photos(folder))[1]
+    held_out = hold_out(packaged_photos() if folder is None else find_photos(folder))[1]
     # Names sort by what is shown: neighbours are alike, so the first ones would not speak for all.
     places = np.linspace(0, len(held_out) - 1, min(count, len(held_out))).round().astype(int)
     return [held_out[place] for place in places]

@@ -35,6 +35,9 @@ _SETTINGS += ("steady_from", "loss_network", "seed", "processes")
 _OPTION_NAMES = {"crop_px": "crop", "style_size_px": "style-size", "steady_from": "steadiness-from"}
 """Those whose option is not called the same."""
 
+_PREDICTIONS = {"fast": ".predictions.json", "fine": ".predictions.fine.json"}
+"""Where the figures of predicted styles lie, beside those of the styles."""
+
 _FIGURE_COLUMNS = {"style_distance": 3, "noise_gain": 2, "content_distance": 3, "colour": 1, "fit": 2, "grid_4_px": 1}
 """Figures that the card shows, and their decimals."""
 
@@ -70,13 +73,13 @@ def training_command(header: dict[str, str], file_name: str) -> str:
     return " \\\n    ".join(parts)
 
 
-def write_card(folder: Path, figures: list[dict[str, Any]], predictions: list[dict[str, Any]] | None = None) -> Path:
+def write_card(folder: Path, figures: list[dict[str, Any]], predictions: dict[str, list[dict[str, Any]]]) -> Path:
     """Writes README.md for all weights in a folder.
 
     Args:
         folder: of the weights.
         figures: what judgings of the networks wrote.
-        predictions: what a judging of predicted styles wrote.
+        predictions: what judgings of predicted styles wrote, by the network; paintings are shown of the first.
 
     Raises:
         CheckpointError: a file there is not one of ours.
@@ -95,7 +98,7 @@ def write_card(folder: Path, figures: list[dict[str, Any]], predictions: list[di
         files="\n".join(f"| `{p.name}` | {p.stat().st_size / 1000:.0f} | {held} |" for p, held in holds.items()),
         styles="\n".join(dict.fromkeys(styles)),  # both sizes of the network have the same styles
         figures="\n\n".join(_figures_of(each) for each in figures),
-        predictions=_predictions_table(predictions) if predictions else "",
+        predictions=_predictions_of(predictions) if predictions else "",
         trainings="\n\n".join(_training_of(path, header) for path, header in headers.items()),
     )
     target = folder / "README.md"
@@ -138,23 +141,40 @@ def _figures_of(judging: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _predictions_table(scores: list[dict[str, Any]]) -> str:
-    """Style distances of predicted styles beside others, a row for each painting."""
-    columns = ("single", "blend", "predicted")
+def _predictions_of(by_network: dict[str, list[dict[str, Any]]]) -> str:
+    """Style distances of predicted styles beside others, a row for each painting; of other networks the means."""
+    name, *others = by_network
+    rows = [(Path(score["painting"]).stem.replace("_", " "), _distances(score)) for score in by_network[name]]
+    headings = list(dict.fromkeys(heading for _, numbers in rows for heading in numbers))
     lines = [
         "### Predicted styles",
         "",
         "Style distance to paintings that were held out, of the nearest shipped style, of the nearest even blend of",
-        "two, and of the prediction, measured by `python -m neural_style.judging.predictions` with `fast`.",
+        f"two, and of the prediction with `{name}`, measured by `python -m neural_style.judging.evaluate --predict`.",
+        "Refined is the prediction after so many seconds of training on two cores, full a vector trained to its end.",
         "",
-        "| painting | nearest style | nearest blend | predicted |",
-        "|---|---|---|---|",
+        f"| painting | {' | '.join(headings)} |",
+        f"|---|{'---|' * len(headings)}",
+        *(_distances_row(painting, headings, numbers) for painting, numbers in rows),
     ]
-    for score in scores:
-        numbers = " | ".join(_shown(score[column], 3) for column in columns)
-        lines.append(f"| {Path(score['painting']).stem.replace('_', ' ')} | {numbers} |")
-    means = " | ".join(_shown(sum(s[column] for s in scores) / len(scores), 3) for column in columns)
-    return "\n".join([*lines, f"| **mean** | {means} |"]) + "\n\n![predicted styles](predicted.jpg)\n\n"
+    for network in (name, *others):
+        numbers_of = [_distances(score) for score in by_network[network]]
+        whole = [numbers for numbers in numbers_of if set(headings) <= set(numbers)]
+        for some in [numbers_of, *([whole] if 0 < len(whole) < len(numbers_of) else [])]:
+            means = {h: sum(each[h] for each in some) / len(some) for h in headings if all(h in each for each in some)}
+            lines.append(_distances_row(f"**mean of {len(some)}, `{network}`**", headings, means))
+    return "\n".join(lines) + "\n\n![predicted styles](predicted.jpg)\n\n"
+
+
+def _distances(score: dict[str, Any]) -> dict[str, float]:
+    """What was measured of one painting, by heading."""
+    numbers = {"nearest style": score["single"], "nearest blend": score["blend"], "predicted": score["predicted"]}
+    numbers |= {f"refined {after_s} s": distance for after_s, distance in score["refined"].items()}
+    return numbers if score["full"] is None else {**numbers, "full": score["full"]}
+
+
+def _distances_row(name: str, headings: list[str], numbers: dict[str, float]) -> str:
+    return f"| {name} | {' | '.join(_shown(numbers.get(heading), 3) for heading in headings)} |"
 
 
 def _figure_row(name: str, warping: str, numbers: dict[str, Any]) -> str:
@@ -182,6 +202,10 @@ def _header(path: Path) -> dict[str, str]:
     return header
 
 
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(
@@ -191,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--figures",
         type=Path,
         default=SAVED_MODELS / "figures.json",
-        help="written by evaluate --json; those of fine lie beside it in NAME.fine.json",
+        help="written by evaluate --json; those of fine, and of --predict, lie beside it, named as here",
     )
     parser.add_argument("--folder", type=Path, default=SAVED_MODELS, help="of the weights (default saved_models)")
     chosen = parser.parse_args(arguments)
@@ -200,10 +224,9 @@ def main(arguments: list[str] | None = None) -> int:
         network = load_checkpoint(chosen.folder / "fast.safetensors")
         write_still(chosen.folder / "styles.jpg", StillImage(draw_sheet(style_rows(network))))
         of_fine = chosen.figures.with_suffix(".fine.json")
-        read = [chosen.figures, *([of_fine] if of_fine.is_file() else [])]
-        figures = [json.loads(path.read_text(encoding="utf-8")) for path in read]
-        of_predictions = chosen.figures.with_suffix(".predictions.json")
-        predictions = json.loads(of_predictions.read_text(encoding="utf-8")) if of_predictions.is_file() else None
+        figures = [_read(path) for path in (chosen.figures, *([of_fine] if of_fine.is_file() else []))]
+        judged = {name: chosen.figures.with_suffix(suffix) for name, suffix in _PREDICTIONS.items()}
+        predictions = {name: _read(path) for name, path in judged.items() if path.is_file()}
         card = write_card(chosen.folder, figures, predictions)
     except StylizationError as error:
         errors.print(f"error: {error}")

@@ -65,6 +65,7 @@ def parse_arguments(arguments: list[str] | None) -> EvaluateOptions:
     parser = argparse.ArgumentParser(
         prog="python -m neural_style.judging.evaluate",
         description="Judge the styles of a network with EfficientNet-Lite2, which none is trained with.",
+        epilog="With --predict it judges the styles that are predicted for images; --predict --help says how.",
     )
     default, add = EvaluateOptions, parser.add_argument
     add("--model", type=Path, default=default.model, metavar="FILE", help="weights (default: those of saved_models/)")

@@ -156,9 +156,13 @@ def stylize_in_tiles(
             norms.finish_norm()
         for rows, columns in tiles:
             whole = stylize(rows, columns)  # (1, 3, h, w)
-            rounded = _inside(whole, rows, columns)[0].clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0)
-            stylized[rows.stylized, columns.stylized] = rounded.cpu().numpy()
+            stylized[rows.stylized, columns.stylized] = _rounded(_inside(whole, rows, columns)[0])
     return stylized
+
+
+def _rounded(image: Tensor) -> NDArray[np.uint8]:
+    """uint8 (h, w, 3) of an image, float (3, h, w) on any device."""
+    return image.clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
 def _inside(features: Tensor, rows: _Span, columns: _Span) -> Tensor:

@@ -1,6 +1,7 @@
 """The options of a training: their defaults, and what is allowed. Importing them imports no PyTorch."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -15,6 +16,10 @@ NETWORK_KINDS: tuple[NetworkKind, ...] = get_args(NetworkKind)
 LOSS_NETWORK_NAMES: tuple[LossNetworkName, ...] = get_args(LossNetworkName)
 STEPS: dict[NetworkKind, int] = {"style": 500, "fast": 4500, "fine": 4500, "transformer": 4500}
 """How long each kind is trained when nothing else is asked for."""
+
+_RECORDED: tuple[str, ...] = ("network", "steps", "batch_size", "crop_px", "style_size_px", "learning_rate")
+_RECORDED += ("loss_network", "seed", "device", "processes", "steady_from")
+"""Options that the header of a checkpoint keeps as they are."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,16 @@ class TrainOptions:
             )
         if self.trunk is not None and self.start_from is not None:
             raise TrainingError(f"start-from {self.start_from}: a style starts from its trunk; give --trunk only")
+
+    @property
+    def recorded(self) -> dict[str, str | int | float]:
+        """What the header of a checkpoint says of the options."""
+        return {
+            **{f"weight_{name}": value for name, value in asdict(self.weights).items()},
+            "content_weights": json.dumps(self.content_weights),
+            "style_shares": json.dumps(self.style_shares),
+            **{name: getattr(self, name) for name in _RECORDED},
+        }
 
     @property
     def state_path(self) -> Path:

@@ -1,6 +1,7 @@
 """Trains the style predictor: `python -m neural_style.training.predictor --style-dir DIR --content-dir DIR ...`."""
 
 import argparse
+import json
 import logging
 import os
 from dataclasses import dataclass, replace
@@ -14,14 +15,15 @@ from torch import Tensor, nn
 from neural_style.atomic_file import whole_file
 from neural_style.errors import TrainingError
 from neural_style.networks.fast_net import FastNet
-from neural_style.networks.style_predictor import EPSILON, INPUT_SHORT_SIDE_PX, MAX_ASPECT, StylePredictor
-from neural_style.photos import find_photos, hold_out
+from neural_style.networks.style_predictor import EPSILON, INPUT_SHORT_SIDE_PX, LARGEST, MAX_ASPECT, StylePredictor
+from neural_style.photos import find_photos, hold_out, hold_out_paintings
 from neural_style.training.dataset import PhotoCrops
 from neural_style.training.loss_weights import default_weights, load_loss_network
 from neural_style.training.losses import PerceptualLoss
 from neural_style.weights import SAVED_MODELS
-from neural_style.weights.checkpoint import load_checkpoint
-from neural_style.weights.predictor import PREDICTOR, save_predictor
+from neural_style.weights.checkpoint import load_checkpoint, trunk_hash
+from neural_style.weights.predictor import PREDICTOR_FILE
+from neural_style.weights.style_file import write_arrays
 from realtime.media.image_file import read_still, readable_images
 from realtime.media.resize import middle_part, with_short_side
 
@@ -31,7 +33,6 @@ _VIEWS = 4
 """How many views of each painting are learned: the whole one, and parts, some in other colours."""
 
 _PHOTOS_AS_STYLES = 88
-_HELD_OUT_EVERY, _HELD_OUT_FIRST = 7, 3
 _SAVE_EVERY = 200
 _AVERAGE_DECAY = 0.995
 _CODE_WEIGHT = 1e-3
@@ -59,7 +60,7 @@ class PredictorOptions:
     style_dirs: tuple[Path, ...]
     content_dir: Path
     loss_weights_file: Path
-    output: Path = PREDICTOR
+    output: Path = PREDICTOR_FILE
     network: str = "fast"
     steps: int = 3000
     batch_size: int = 4
@@ -79,8 +80,8 @@ def paintings(folders: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
     Raises:
         TrainingError: a folder is missing or holds no image.
     """
-    first, *others = (find_photos(folder) for folder in folders)
-    held_out = first[_HELD_OUT_FIRST::_HELD_OUT_EVERY]
+    first, *others = (find_photos(folder, "style folder") for folder in folders)
+    held_out = hold_out_paintings(first)
     return [path for path in first if path not in held_out] + [p for paths in others for p in paths], held_out
 
 
@@ -97,7 +98,8 @@ class PredictorTraining:
         torch.manual_seed(options.seed)
         networks = {name: load_checkpoint(SAVED_MODELS / f"{name}.safetensors") for name in ("fast", "fine")}
         self._networks = {name: network for name, network in networks.items() if isinstance(network, FastNet)}
-        self.predictor = StylePredictor({name: net.vector_size for name, net in self._networks.items()})
+        sizes = {name: network.vector_size for name, network in self._networks.items()}
+        self.predictor = StylePredictor(sizes, width=self._networks["fast"].shape.width)
         self.predictor.start_from(self._networks)
         photos, _ = hold_out(find_photos(options.content_dir))
         images = self._style_images(photos)
@@ -200,6 +202,27 @@ class PredictorTraining:
                 raise TrainingError(f"predictor: there is no {first}; train with --network fast first")
             self.predictor.load_state_dict(torch.load(first, weights_only=True)["average"])
             self._average = {name: v.clone() for name, v in self.predictor.state_dict().items()}
+
+
+def save_predictor(path: Path, weights: dict[str, Tensor], networks: dict[str, FastNet]) -> None:
+    """Writes a predictor in fp16; the file appears only when whole.
+
+    Args:
+        path: ends in `.safetensors`.
+        weights: the predictor's, by name.
+        networks: whose vectors it predicts.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    settings = {"short_side_px": INPUT_SHORT_SIDE_PX, "max_aspect": MAX_ASPECT, "epsilon": EPSILON, "largest": LARGEST}
+    header = {
+        "family": "predictor",
+        "styles": "[]",
+        "settings": json.dumps(settings),
+        "trunks": json.dumps({name: trunk_hash(net.state_dict()) for name, net in networks.items()}),
+    }
+    write_arrays(path, {name: value.half().contiguous().numpy() for name, value in weights.items()}, header)
 
 
 def _part(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from neural_style.networks.transformer_net import TransformerNet
 from neural_style.training.growth import grown
 from neural_style.training.losses import PerceptualLoss
 from neural_style.training.options import TrainOptions
-from neural_style.weights.checkpoint import StyleNetwork, is_single_style, load_checkpoint
+from neural_style.weights.checkpoint import StyleNetwork, is_single_style, load_checkpoint, trunk_hash
 from neural_style.weights.predictor import predicted_vector
 from realtime.media.opaque_image import read_on_white
 from realtime.media.resize import middle_part, with_short_side
@@ -109,4 +109,5 @@ def predicted_start(network: FastNet, style_image: Path) -> Tensor | None:
         SourceError: the image cannot be read.
     """
     part = middle_part(read_on_white(style_image, "style image"), MAX_ASPECT)
-    return predicted_vector(network, with_short_side(part, INPUT_SHORT_SIDE_PX))
+    vector = predicted_vector(trunk_hash(network.state_dict()), with_short_side(part, INPUT_SHORT_SIDE_PX))
+    return None if vector is None else torch.from_numpy(vector)

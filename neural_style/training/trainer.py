@@ -1,11 +1,10 @@
 """Owns the training loop: batches in, a network that stylizes out, resumable at any checkpoint."""
 
 import copy
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +48,6 @@ _TRIED_PHOTOS = 2
 """Number of photographs on which the styles of a network are tried, to find the one that a new style starts from."""
 
 _PREVIEW_PHOTOS, _PREVIEW_WH = 4, (320, 320)
-
-_RECORDED: tuple[str, ...] = ("network", "steps", "batch_size", "crop_px", "style_size_px", "learning_rate")
-_RECORDED += ("loss_network", "seed", "device", "processes", "steady_from")
-"""Options that the header keeps as they are."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +139,7 @@ class Trainer:
         """Writes the checkpoint and, beside it, the state that a resumed run needs."""
         options, seconds = self.options, time.perf_counter() - self._started_s
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        training = {"step": self.step, "minutes": round(seconds / 60, 1), **_recorded(options)}
+        training = {"step": self.step, "minutes": round(seconds / 60, 1), **options.recorded}
         network = copy.deepcopy(self.network)
         if isinstance(network, FastNet) and options.trunk is not None:
             network.settle_styles()
@@ -293,13 +288,3 @@ class Trainer:
         for name, value in self._trained.named_parameters():
             if not value.requires_grad and not torch.equal(state["network"][name], value):
                 raise ValueError(f"it trains for another network than {self.options.trunk} holds now")
-
-
-def _recorded(options: TrainOptions) -> dict[str, str | int | float]:
-    """What the header of a checkpoint says of the options."""
-    return {
-        **{f"weight_{name}": value for name, value in asdict(options.weights).items()},
-        "content_weights": json.dumps(options.content_weights),
-        "style_shares": json.dumps(options.style_shares),
-        **{name: getattr(options, name) for name in _RECORDED},
-    }

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import TypeAlias, TypeGuard
 
+from realtime.media.remote_file import RemoteFile
 from realtime.media.standard_input import SpooledInput
 from realtime.media.still_reader import ImageSequence, StillReader, is_animation, open_animation, open_sequence
 from realtime.media.video_reader import VideoReader
 
-VideoSource: TypeAlias = Path | ImageSequence | SpooledInput
+VideoSource: TypeAlias = Path | ImageSequence | SpooledInput | RemoteFile
 FrameReader: TypeAlias = VideoReader | StillReader
 
 
@@ -24,6 +25,6 @@ def open_reader(source: VideoSource, max_side_px: int | None = None) -> FrameRea
     return VideoReader(source, max_side_px)
 
 
-def has_tracks(source: VideoSource) -> TypeGuard[Path | SpooledInput]:
+def has_tracks(source: VideoSource) -> TypeGuard[Path | SpooledInput | RemoteFile]:
     """Whether a video is a file of FFmpeg's, which can have sound, subtitles, chapters and metadata."""
-    return isinstance(source, SpooledInput) or (isinstance(source, Path) and not is_animation(source))
+    return isinstance(source, SpooledInput | RemoteFile) or (isinstance(source, Path) and not is_animation(source))

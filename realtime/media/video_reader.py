@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from realtime.errors import SourceError
 from realtime.frame import Image, fit_size_wh
 from realtime.media.colour import Alpha, ToRgb, bit_depth, displayed_size_wh, has_alpha, tags_of
+from realtime.media.remote_file import RemoteFile
 from realtime.media.standard_input import SpooledInput
 from realtime.media.timeline import Timeline
 from realtime.media.video_frame import Cut, VideoFrame, VideoInfo
@@ -26,16 +27,23 @@ from realtime.media.video_frame import Cut, VideoFrame, VideoInfo
 MAX_SIDE_PX = 16384
 _DEFAULT_RATE = Fraction(25)
 _TOLERATED_FRAMES = 3
+_SEARCHED_BACK_S = 1
+"""A transport stream is searched by times of decoding, which are earlier than those of the frames."""
 
 
-def open_container(source: Path | str | SpooledInput) -> InputContainer:
-    """Opens a file, a URL or what comes on standard input, for its tracks.
+def open_container(source: Path | str | SpooledInput | RemoteFile) -> InputContainer:
+    """Opens a file, a URL, what comes on standard input or lies at an address, for its tracks.
 
     Raises:
         FFmpegError, OSError: it cannot be read.
     """
-    location = source.open() if isinstance(source, SpooledInput) else source
+    location = source.open() if isinstance(source, SpooledInput | RemoteFile) else source
     return av.open(str(location) if isinstance(location, Path) else location, "r", metadata_errors="ignore")
+
+
+def search_time(entry: int, time_base: Fraction) -> int:
+    """What to search for in a file, so that reading begins before a key image."""
+    return entry - round(_SEARCHED_BACK_S / time_base)
 
 
 class VideoReader:
@@ -56,7 +64,9 @@ class VideoReader:
         SourceError: the file cannot be read, or holds no image that can be decoded.
     """
 
-    def __init__(self, path: Path | str | SpooledInput, max_side_px: int | None = None, accurate: bool = True) -> None:
+    def __init__(
+        self, path: Path | str | SpooledInput | RemoteFile, max_side_px: int | None = None, accurate: bool = True
+    ) -> None:
         self._path = path
         self.lost, self.damaged = 0, 0
         self._promised, self._given, self._discarded = 0, 0, 0
@@ -106,13 +116,36 @@ class VideoReader:
         begin = end = None
         if cut is not None:
             begin, end = cut.bounds(self.info)
-            self._go_to(begin)
+            if begin > self.info.start:
+                self._search(begin, "leave --start out")
         for number, (image, time, duration) in enumerate(self._timed(begin, end)):
             if number >= skip:
                 pixels, alpha = self._shown(image)
                 yield VideoFrame(pixels, time, duration, clock.perf_counter(), alpha)
         if cut is None:
             self._count_missing()
+
+    def frames_between(self, entry: int, begin: int, end: int | None) -> Iterator[VideoFrame]:
+        """Gives the images of a part as `frames` would; can be called once. Times in units of the time base.
+
+        Only what is damaged in the part is counted.
+
+        Args:
+            entry: time of the key image where decoding begins; the first image's is the video's beginning.
+            begin: first moment that is wanted.
+            end: the moment after the last; None is the video's end.
+
+        Raises:
+            SourceError: the file cannot be searched, or has no such key image.
+        """
+        if entry > self.info.start:
+            self._search(max(self.info.start, search_time(entry, self.info.time_base)), "leave --ray out")
+            self._images = self._decoder = self._decoded(entry)
+        for number, (image, time, duration) in enumerate(self._timed(begin, end)):
+            if number == 0:  # what leads up to a key image may need earlier ones
+                self.lost = self.damaged = 0
+            pixels, alpha = self._shown(image)
+            yield VideoFrame(pixels, time, duration, clock.perf_counter(), alpha)
 
     @property
     def remarks(self) -> list[str]:
@@ -169,17 +202,13 @@ class VideoReader:
         if waiting is not None and (begin is None or waiting[1] >= begin):
             yield *waiting, waiting[0].duration or duration
 
-    def _go_to(self, time: int) -> None:
-        """Jumps to the key image before a time."""
-        if time <= self.info.start:
-            return
+    def _search(self, time: int, advice: str) -> None:
+        """Goes on with the key image before a time."""
         try:
             self._container.seek(time, stream=self._stream)
             self._codec.flush_buffers()
         except (FFmpegError, OSError) as error:
-            raise SourceError(
-                f"video {self._path}: cannot be searched ({error.strerror}); leave --start out"
-            ) from error
+            raise SourceError(f"video {self._path}: cannot be searched ({error.strerror}); {advice}") from error
         self._timeline = Timeline()
         self._images = self._decoder = self._decoded()
 
@@ -205,9 +234,17 @@ class VideoReader:
             return has_alpha(first)
         return has_alpha(first) and bool((self._to_rgb.with_alpha(first)[1] < 255).any())
 
-    def _decoded(self) -> Generator[av.VideoFrame]:
-        """All images that come out of the decoder, whatever happens to the packets between."""
+    def _decoded(self, entry: int | None = None) -> Generator[av.VideoFrame]:
+        """All images that come out of the decoder, whatever happens to the packets between.
+
+        Args:
+            entry: time of the key image to begin with; None begins with what comes first.
+        """
+        waits = entry is not None
         for packet in self._packets():
+            if waits and not (packet.is_keyframe and packet.pts == entry):
+                continue
+            waits = False
             self._promised += bool(packet.size) and not packet.is_discard
             self._discarded += packet.is_discard
             try:

@@ -1,6 +1,5 @@
 """Owns a run over files: which are stylized in which way, and what came of each."""
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from realtime.output_names import check_output, held_names
 from realtime.stroke_size import StrokeEngine
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue, open_style_list
+from realtime.videos.fingerprint import engine_settings, look_settings
 from realtime.videos.outputs import FileTask, VideoForm, find_tasks
 from realtime.videos.report import InputReport, check_report
 from realtime.videos.reporting import Reporter
@@ -73,7 +73,7 @@ def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
     _check_stats(options, tasks)
     parallel_batches = PARALLEL_BATCHES if watched or any(task.is_video for task in tasks) else 1
     wanted = replace(options, engine=replace(options.engine, parallel_batches=parallel_batches))
-    engine = _open_engine(catalogue, wanted, places[0], reporter)
+    engine = open_file_engine(catalogue, wanted, places[0], reporter)
     try:
         run = _Run(options, engine, styles, reporter)
         with run:
@@ -114,7 +114,13 @@ def _check_stats(options: FileOptions, tasks: list[FileTask]) -> None:
         check_output("stats", options.stats, inputs, targets, options.overwrite)
 
 
-def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, reporter: Reporter) -> Engine:
+def open_file_engine(catalogue: Catalogue, options: FileOptions, first_style: int, reporter: Reporter) -> Engine:
+    """Opens what runs over files: the engine that was asked for, or with `tile_px` one that takes images in parts.
+
+    Raises:
+        EngineError: it cannot be had.
+    """
+
     def note(line: str) -> None:
         reporter.report("note", "engine", text=line)
 
@@ -132,6 +138,13 @@ def _open_engine(catalogue: Catalogue, options: FileOptions, first_style: int, r
     engine = TorchEngine(catalogue, options.engine, side_px, progress)
     report_unused_gpu("torch", options.engine, note)
     return engine
+
+
+def looks_of(options: FileOptions, styles: Sequence[Style], smoothing: float) -> list[Look]:
+    """The looks of a run over files; `smoothing` is that of inputs of this kind where none was asked for."""
+    chosen = options.look
+    strength = smoothing if options.smoothing is None else options.smoothing
+    return [Look(style, chosen.strength, chosen.keep_colors, strength) for style in styles]
 
 
 def _are_there(task: FileTask) -> bool:
@@ -267,28 +280,14 @@ class _Run:
         }
 
     def _looks(self, smoothing: float) -> list[Look]:
-        chosen = self._options.look
-        strength = smoothing if self._options.smoothing is None else self._options.smoothing
-        return [Look(style, chosen.strength, chosen.keep_colors, strength) for style in self._styles]
+        return looks_of(self._options, self._styles, smoothing)
 
     def _fingerprint(self, source: Path, looks: list[Look]) -> dict[str, Any]:
         """What decides the frames of a video: a run with the same fingerprint gives the same frames."""
-        status, info = source.stat(), self._engine.info
-        vectors = [look.style.vector for look in looks]
+        status = source.stat()
         return {
             "video": [str(source.resolve()), status.st_size, status.st_mtime_ns],
-            "style": [look.style.name for look in looks],
-            "weights": [look.style.content_hash for look in looks],
-            "vector": [hashlib.sha256(v.tobytes()).hexdigest() if v is not None else "" for v in vectors],
-            "strength": looks[0].strength,
-            "keep-colors": looks[0].keep_colors,
-            "smoothing": looks[0].smoothing,
-            "codec": self._options.codec or "",
-            "start": self._options.start_s,
-            "end": self._options.end_s,
-            "max-side": self._options.max_side_px,
-            "stroke": self._options.stroke,
-            "batch-size": self._options.engine.batch_size or 1,
-            "engine": [info.engine, info.device, info.precision],
+            **look_settings(self._options, looks),
+            **engine_settings(self._engine.info),
             "images in a piece": SEGMENT_FRAMES,
         }

@@ -54,7 +54,7 @@ class FileTask:
     sequence: ImageSequence | None = None
 
 
-class _Input(NamedTuple):
+class FoundInput(NamedTuple):
     """One input, and where it lies in the output's folder."""
 
     source: Path | None
@@ -91,7 +91,7 @@ def find_tasks(
     """
     if STANDARD in (*inputs, output):
         return [_standard_task(inputs, output, styles, overwrite, form)]
-    found = [one for text in inputs for one in _inputs_of(text, output, form)]
+    found = [one for text in inputs for one in inputs_of(text, output, form)]
     if form.fps is not None and not any(one.sequence for one in found):
         raise OptionError("fps: is of numbered images and of a folder of images; leave it out")
     into_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
@@ -105,18 +105,18 @@ def find_tasks(
     tasks = []
     for number, one in enumerate(found):
         target = Path(output) if single else Path(output) / names[number]
-        _check_suffix(target, one.is_video)
-        tasks.append(FileTask(one.source, _for_styles(target, styles), one.is_video, one.sequence))
+        check_suffix(target, one.is_video)
+        tasks.append(FileTask(one.source, for_styles(target, styles), one.is_video, one.sequence))
     _check_targets(tasks, overwrite)
     return tasks
 
 
-def _folder_names(found: Sequence[_Input], note: Callable[[str], None] | None) -> list[Path]:
+def _folder_names(found: Sequence[FoundInput], note: Callable[[str], None] | None) -> list[Path]:
     """Where each input goes in the output's folder; where two would be one, those that change their kind keep its name.
 
     So `IMG_1.HEIC` beside `IMG_1.JPG` becomes `IMG_1.HEIC.jpg`.
     """
-    names = [_name_in_folder(one) for one in found]
+    names = [name_in_folder(one) for one in found]
     times = Counter(names)
     changed: list[tuple[Path, Path]] = []
     for number, (one, name) in enumerate(zip(found, names, strict=True)):
@@ -134,14 +134,14 @@ def _standard_task(
 ) -> FileTask:
     if len(inputs) != 1:
         raise OptionError(f"input {STANDARD}: standard input or output goes with one file, got {len(inputs)} inputs")
-    found = [_Input(None, Path(), False)] if inputs[0] == STANDARD else _inputs_of(inputs[0], output, form)
+    found = [FoundInput(None, Path(), False)] if inputs[0] == STANDARD else inputs_of(inputs[0], output, form)
     if len(found) != 1:
         raise OptionError(f"output {STANDARD}: standard output takes one file; {inputs[0]} holds {len(found)}")
     one = found[0]
     if output != STANDARD:
         is_video = bool(form.pipe_format) or is_pattern(output) or Path(output).suffix.lower() in VIDEO_SUFFIXES
-        _check_suffix(Path(output), is_video)
-        task = FileTask(None, _for_styles(Path(output), styles), is_video)
+        check_suffix(Path(output), is_video)
+        task = FileTask(None, for_styles(Path(output), styles), is_video)
         _check_targets([task], overwrite)
         return task
     if len(styles) != 1:
@@ -152,7 +152,7 @@ def _standard_task(
     return FileTask(one.source, (), one.is_video or (one.source is None and bool(form.pipe_format)), one.sequence)
 
 
-def _inputs_of(text: str, output: str, form: VideoForm) -> list[_Input]:
+def inputs_of(text: str, output: str, form: VideoForm) -> list[FoundInput]:
     """What an input is: a file, a video of many images, or all that is in a folder."""
     path = Path(text)
     if is_pattern(text) and not path.exists():
@@ -160,20 +160,20 @@ def _inputs_of(text: str, output: str, form: VideoForm) -> list[_Input]:
         if not files:
             raise SourceError(f"input {text}: there is no file of such a name with a number")
         rate = DEFAULT_RATE if form.fps is None else form.fps
-        return [_Input(path, Path(stem_of_pattern(path)), True, ImageSequence(text, files, rate))]
+        return [FoundInput(path, Path(stem_of_pattern(path)), True, ImageSequence(text, files, rate))]
     if form.fps is not None and path.is_dir():
         sequence = sequence_of_folder(path, form.fps)
         if not sequence.files:
             raise SourceError(f"input {path}: the folder holds no image; leave --fps out to stylize the folders in it")
-        return [_Input(path, Path(path.resolve().name), True, sequence)]
-    return [_Input(file, place, _is_video(file)) for file, place in _files_of(path, Path(output))]
+        return [FoundInput(path, Path(path.resolve().name), True, sequence)]
+    return [FoundInput(file, place, _is_video(file)) for file, place in _files_of(path, Path(output))]
 
 
 def _is_video(file: Path) -> bool:
     return file.suffix.lower() not in IMAGE_SUFFIXES or is_animation(file)
 
 
-def _name_in_folder(one: _Input) -> Path:
+def name_in_folder(one: FoundInput) -> Path:
     """The file that an input becomes, relative to the output's folder."""
     if one.sequence is not None:
         return Path(f"{one.place}.mp4")
@@ -216,7 +216,8 @@ def _writable_suffix(suffix: str, is_video: bool) -> str:
     return suffix if suffix in WRITABLE_SUFFIXES else ".jpg"
 
 
-def _check_suffix(target: Path, is_video: bool) -> None:
+def check_suffix(target: Path, is_video: bool) -> None:
+    """Raises OptionError where files of that kind cannot be written."""
     in_images = is_video and is_pattern(target.name)
     allowed = VIDEO_SUFFIXES if is_video and not in_images else WRITABLE_SUFFIXES
     if target.suffix.lower() not in allowed:
@@ -226,7 +227,8 @@ def _check_suffix(target: Path, is_video: bool) -> None:
         raise error
 
 
-def _for_styles(target: Path, styles: Sequence[str]) -> tuple[Path, ...]:
+def for_styles(target: Path, styles: Sequence[str]) -> tuple[Path, ...]:
+    """The file for each style: with several, its name is put before the suffix."""
     if len(styles) == 1:
         return (target,)
     names = [style.replace(":", "_") for style in styles]

@@ -3,6 +3,8 @@
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
 from rich.console import Console
@@ -10,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 _JSON_INTERVAL_S = 1.0
 
-Event = Literal["begin", "progress", "note", "done", "error", "interrupted"]
+Event = Literal["begin", "progress", "note", "done", "error", "failures", "interrupted"]
 
 
 class Reporter(Protocol):
@@ -24,7 +26,9 @@ class Reporter(Protocol):
             source: the input that it is about; "" is the whole run.
             facts: of "begin" and "done" `targets`, the files; of "done" also `size`, and of videos `frames`, `fps`,
                 `lost`, `damaged`, `lost_any`; of "progress" `frames` done and the `total`, 0 if unknown; of "note"
-                and "error" `text`, a line for people.
+                and "error" `text`, a line for people. On a cluster "progress" is of all inputs, and has also `workers`
+                that are there, `restarts` of them and `failures`; at the end "failures" has them in a list, each with
+                `source` and `text`.
         """
 
     def close(self) -> None:
@@ -36,9 +40,11 @@ class ConsoleReporter:
 
     Args:
         to_stderr: keep standard output free for an image.
+        one_bar: the bar is of all inputs, and stays until `close`.
     """
 
-    def __init__(self, to_stderr: bool) -> None:
+    def __init__(self, to_stderr: bool, one_bar: bool = False) -> None:
+        self._one_bar = one_bar
         self._console = Console(stderr=to_stderr, highlight=False, soft_wrap=True, markup=False)
         self._errors = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
         self._bar: Progress | None = None
@@ -47,15 +53,14 @@ class ConsoleReporter:
     def report(self, event: Event, source: str = "", **facts: Any) -> None:
         """See `Reporter.report`."""
         if event == "progress" and self._console.is_terminal:
-            self._show_progress(source, facts["frames"], facts["total"])
+            self._show_progress(source, facts)
         elif event == "note":
             self._console.print(f"{source}: {facts['text']}")
-        elif event in ("done", "error", "interrupted"):
-            self.close()
-            if event == "done":
-                self._console.print(_done_line(facts))
-            else:
-                self._errors.print(f"error: {facts['text']}" if event == "error" else "interrupted")
+        elif event in ("done", "error", "failures", "interrupted"):
+            if not self._one_bar or event in ("failures", "interrupted"):
+                self.close()
+            with self._beside_bar():
+                self._print_end(event, facts)
 
     def close(self) -> None:
         """See `Reporter.close`."""
@@ -63,20 +68,49 @@ class ConsoleReporter:
             self._bar.stop()
             self._bar = None
 
-    def _show_progress(self, source: str, done: int, total: int) -> None:
+    def _print_end(self, event: Event, facts: dict[str, Any]) -> None:
+        if event == "done":
+            self._console.print(_done_line(facts))
+        elif event == "failures":
+            width = max(len(failure["source"]) for failure in facts["failures"])
+            self._errors.print(f"{len(facts['failures'])} failed:")
+            for failure in facts["failures"]:  # lines of a file must not be broken, so no table of a fixed width
+                self._errors.print(f"{failure['source']:{width}}  {failure['text']}")
+        else:
+            self._errors.print(f"error: {facts['text']}" if event == "error" else "interrupted")
+
+    @contextmanager
+    def _beside_bar(self) -> Iterator[None]:
+        """Takes the bar away while something else is printed, perhaps elsewhere."""
+        if self._bar is not None:
+            self._bar.stop()
+        try:
+            yield
+        finally:
+            if self._bar is not None:
+                self._bar.start()
+
+    def _show_progress(self, source: str, facts: dict[str, Any]) -> None:
+        done, total = facts["frames"], facts["total"]
+        cluster = ""
+        if "workers" in facts:
+            cluster = f"{facts['workers']} workers, {facts['restarts']} restarts, {facts['failures']} failed"
         if self._bar is None:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, TextColumn("{task.fields[fps]:.1f} fps"), console=self._console)
-            self._bar.add_task(source, total=total or None, fps=0.0)
+            figures = TextColumn("{task.fields[fps]:.1f} fps  {task.fields[cluster]}")
+            self._bar = Progress(*columns, figures, console=self._console)
+            self._bar.add_task(source, total=total or None, fps=0.0, cluster=cluster)
             self._bar.start()
             self._started_s, self._first = time.perf_counter(), done
         elapsed_s = time.perf_counter() - self._started_s
         fps = (done - self._first) / elapsed_s if elapsed_s > 0 else 0.0
-        self._bar.update(self._bar.task_ids[0], completed=done, total=max(total, done) or None, fps=fps)
+        wanted = max(total, done) or None
+        self._bar.update(self._bar.task_ids[0], completed=done, total=wanted, fps=fps, cluster=cluster)
 
 
 def _done_line(facts: dict[str, Any]) -> str:
-    parts = [f"{facts['frames']} frames, {facts['fps']:.1f} fps"] if "frames" in facts else []
+    parts = [f"{facts['frames']} frames"] if "frames" in facts else []
+    parts += [f"{facts['fps']:.1f} fps"] if "fps" in facts else []
     parts += [facts["size"]] if "size" in facts else []
     parts += [f"lost {facts['lost']} frames, {facts['damaged']} damaged"] if facts.get("lost_any") else []
     return f"wrote {', '.join(facts['targets'])}: {', '.join(parts)}"
@@ -96,7 +130,7 @@ class JsonReporter:
             if now_s - self._progress_s < _JSON_INTERVAL_S:
                 return
             self._progress_s = now_s
-        about = {} if event == "interrupted" else {"source": source}
+        about = {} if event in ("interrupted", "failures") else {"source": source}
         self._file.write(json.dumps({"event": event, **about, **facts}) + "\n")
         self._file.flush()
 
@@ -104,6 +138,6 @@ class JsonReporter:
         """See `Reporter.close`."""
 
 
-def make_reporter(in_json: bool, to_stderr: bool) -> Reporter:
-    """One for scripts or for people."""
-    return JsonReporter(to_stderr) if in_json else ConsoleReporter(to_stderr)
+def make_reporter(in_json: bool, to_stderr: bool, one_bar: bool = False) -> Reporter:
+    """One for scripts or for people; arguments as of `ConsoleReporter`."""
+    return JsonReporter(to_stderr) if in_json else ConsoleReporter(to_stderr, one_bar)

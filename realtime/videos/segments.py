@@ -76,12 +76,12 @@ def segment_paths(folder: Path, number: int) -> tuple[Path, Path]:
 def finished_segments(folder: Path) -> list[SegmentRecord]:
     """The records of the finished pieces, from the first to the last before one that is missing or damaged."""
     records: list[SegmentRecord] = []
-    while (record := _finished(folder, len(records))) is not None:
+    while (record := finished_segment(folder, len(records))) is not None:
         records.append(record)
     return records
 
 
-def _finished(folder: Path, number: int) -> SegmentRecord | None:
+def finished_segment(folder: Path, number: int) -> SegmentRecord | None:
     """The record of a piece, if its two files are there as they were written."""
     encoded, record_path = segment_paths(folder, number)
     try:

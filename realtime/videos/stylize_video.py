@@ -18,7 +18,7 @@ from realtime.look import Look
 from realtime.mailbox import BoundedMailbox
 from realtime.media.codecs import Encoder
 from realtime.media.readers import FrameReader, VideoSource, open_reader
-from realtime.media.still_reader import is_pattern
+from realtime.media.still_reader import StillReader, is_pattern
 from realtime.media.video_frame import Cut, VideoFrame
 from realtime.stats import Stats, StatsReport
 from realtime.videos.direct_output import DirectOutput
@@ -35,6 +35,7 @@ from realtime.videos.video_output import (
     finish_all,
     until_closed,
 )
+from realtime.videos.video_part import PartFiles, PartOutput, UncuttableError, VideoPart, checked_frames
 
 _POLL_S = 0.1
 _JOIN_S = 1.5
@@ -64,6 +65,8 @@ class VideoJob:
         batch_size: images stylized together; None finds out what is fastest.
         fingerprint: what decides the frames, when work is to be kept for another run; None keeps none.
         measures: whether flicker and cuts are measured, which costs time.
+        part: only this part is made, of which a piece is left and no video; without `cut`.
+        part_files: where that piece goes.
         overwrite: whether files that are there are replaced.
         pipe_format: what standard output holds, a key of `realtime.media.codecs.PIPE_FORMATS`.
     """
@@ -79,6 +82,8 @@ class VideoJob:
     overwrite: bool = False
     pipe_format: str = ""
     measures: bool = False
+    part: VideoPart | None = None
+    part_files: PartFiles | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,7 @@ class _Stages:
         begin = min(0, reader.info.start) if bounds is None else bounds[0]
         plan = OutputPlan(job.source, job.encoder, reader.info, bounds, begin, job.fingerprint, job.overwrite)
         targets = zip(job.targets, job.looks, strict=True)
-        self.outputs = [self._output(target, look, plan) for target, look in targets]
+        self.outputs = [self._output(place, target, look, plan) for place, (target, look) in enumerate(targets)]
         for output in self.outputs if job.measures else ():
             output.meter = FlickerMeter()
         pieces = min(output.pieces for output in self.outputs)
@@ -208,7 +213,7 @@ class _Stages:
 
     def _decode(self) -> None:
         """Thread: the video to its frames."""
-        frames = self._reader.frames(self._job.cut, self._skip)
+        frames = self._frames()
         while True:
             with self._stats.stage("decode"):
                 frame = next(frames, None)
@@ -217,6 +222,17 @@ class _Stages:
             self._stats.frames_in += 1
             self._decoded.put(frame)
         self._decoded.close()
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        """The frames that are stylized."""
+        part, files, reader = self._job.part, self._job.part_files, self._reader
+        if part is None or files is None:
+            return reader.frames(self._job.cut, self._skip)
+        if isinstance(reader, StillReader):
+            raise UncuttableError(f"video {self._job.source}: is not made in parts")
+        goes_on = bool(files.states)
+        frames = reader.frames_between(part.entry, part.begin if goes_on else part.run_in, part.end)
+        return checked_frames(frames, part, goes_on)
 
     def _feed(self) -> None:
         """Thread: frames to the engine, to be stylized in each look."""
@@ -257,7 +273,9 @@ class _Stages:
         if batch:
             yield batch
 
-    def _output(self, target: Path | None, look: Look, plan: OutputPlan) -> VideoOutput:
+    def _output(self, place: int, target: Path | None, look: Look, plan: OutputPlan) -> VideoOutput:
+        if self._job.part is not None and self._job.part_files is not None:
+            return PartOutput(target, look, plan, self._job.part, self._job.part_files, place)
         if target is not None and is_pattern(target.name):
             return NumberedOutput(target, look, plan.overwrite)
         if target is not None and plan.video_format.in_pieces(plan.encoder):
@@ -272,6 +290,8 @@ class _Stages:
 
     def _total(self) -> int:
         """How many frames there will be, as far as is known."""
+        if self._job.part is not None:
+            return self._job.part.frames
         info, cut = self._reader.info, self._job.cut
         if cut is None or not info.frames:
             return info.frames

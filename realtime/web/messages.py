@@ -10,6 +10,7 @@ from realtime.look import Look
 from realtime.stats import Stats
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue, find_style
+from realtime.style_prediction import is_of_image
 
 MAX_MESSAGE_LENGTH = 4096
 _SHOWN_CHARACTERS = 60
@@ -76,7 +77,7 @@ def command_in(message: dict[str, Any], catalogue: Catalogue, own: Sequence[Styl
     change = ChangeLook(**{name: _value(name, value) for name, value in look.items()})
     if change.style is None:
         return change
-    style = find_style(look["style"], Catalogue((*catalogue.styles, *own)))
+    style = find_style(look["style"], Catalogue((*own, *catalogue.styles)))
     is_own = not {style.name, *style.parts}.isdisjoint(each.name for each in own)
     return replace(change, style=style) if is_own else change
 
@@ -112,9 +113,15 @@ def look_as_json(look: Look) -> dict[str, Any]:
 
 
 def styles_as_json(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Number, name, and whether it can be blended, of every style."""
+    """Number, name, address of the thumbnail, whether it can be blended, and be kept, of every style."""
     return [
-        {"number": number, "name": style.name, "blends": style.fades_by_vector}
+        {
+            "number": number,
+            "name": style.name,
+            "blends": style.fades_by_vector,
+            "of_image": is_of_image(style),
+            "thumbnail": f"/api/styles/{number}.jpg?{catalogue.changes.get(style.name, 0)}",
+        }
         for number, style in enumerate(catalogue.styles, start=1)
     ]
 

@@ -39,7 +39,7 @@ class StyleRoutes:
 
     def __init__(self, styles: VisitorStyles, make_thumbnail: Callable[[Style], Awaitable[bytes]]) -> None:
         self._styles, self._make_thumbnail = styles, make_thumbnail
-        self._thumbnails: dict[int, bytes] = {}
+        self._thumbnails: dict[int, tuple[Style, bytes]] = {}
         self._places = Places(_IMAGES_OF_ADDRESS, _IMAGES_IN_ALL, "other images are sent; try again in a moment")
         # Not that of uploads: a style should not wait until large images of others are stylized.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="visitor_styles")
@@ -61,17 +61,22 @@ class StyleRoutes:
 
     async def _get_styles(self, request: Request) -> JSONResponse:
         own = [{"name": style.name} for style in self._styles.of(visitor_of(request))]
+        version = self._styles.catalogue.version  # before the list: what comes between them is told once more
         shared = styles_as_json(self._styles.catalogue)
-        return JSONResponse({"styles": shared, "own": own, "takes_images": self._styles.like is not None})
+        takes_images = self._styles.like is not None
+        return JSONResponse({"styles": shared, "version": version, "own": own, "takes_images": takes_images})
 
     async def _get_thumbnail(self, request: Request) -> Response:
         text, styles = request.path_params["number"], self._styles.catalogue.styles
         number = int(text) if text.isascii() and text.isdecimal() and len(text) <= _STYLE_DIGITS else 0
         if not 1 <= number <= len(styles):
             raise HTTPException(404, f"there are {len(styles)} styles, numbered from 1")
-        if number not in self._thumbnails:
-            self._thumbnails[number] = await self._make_thumbnail(styles[number - 1])
-        return Response(self._thumbnails[number], media_type="image/jpeg")
+        style = styles[number - 1]
+        made_of, thumbnail = self._thumbnails.get(number, (None, b""))
+        if made_of is not style:  # it was not made yet, or the style was put in the place of another
+            thumbnail = await self._make_thumbnail(style)
+            self._thumbnails[number] = style, thumbnail
+        return Response(thumbnail, media_type="image/jpeg")
 
     async def _post_style(self, request: Request) -> JSONResponse:
         """Predicts the style of an image, and keeps it for who sent it."""
@@ -89,14 +94,16 @@ class StyleRoutes:
         return JSONResponse({"visitor": visitor, "name": name, "thumbnail": picture, "own": own}, 201)
 
     async def _post_kept(self, request: Request) -> JSONResponse:
-        """Writes one of an operator's own styles to a file, as the key "k" does."""
+        """Writes one of an operator's own styles, or one of an image in the show, to a file, as the key "k" does."""
         if role_of(request) != "operator":
             raise HTTPException(403, "only the operator keeps styles")
         name = request.path_params["name"]
-        style = next((each for each in self._styles.of(visitor_of(request)) if each.name == name), None)
+        own = self._styles.of(visitor_of(request))
+        style = next((each for each in (*own, *self._styles.catalogue.styles) if each.name == name), None)
         if style is None:
-            raise HTTPException(404, f"style {name[:40]!r}: is none of yours")
-        named = replace(style, file=Path(f"{name}.jpg"))  # for the name; there is no such file, and none is read
+            raise HTTPException(404, f"style {name[:40]!r}: is none of yours, and none of the show")
+        # An own style has no file: this one is for the name, and not read.
+        named = replace(style, file=Path(f"{name}.jpg")) if style in own else style
         try:
             path = await asyncio.get_running_loop().run_in_executor(self._thread, keep_style, named)
         except OSError as error:

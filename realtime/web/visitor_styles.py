@@ -109,7 +109,7 @@ class VisitorStyles:
             StyleError: there is none, or it cannot be used.
             UnknownVisitorError: nobody has the handle.
         """
-        return find_style(text, Catalogue((*self.catalogue.styles, *self.of(handle))))
+        return find_style(text, Catalogue((*self.of(handle), *self.catalogue.styles)))
 
     def remove(self, handle: str, name: str) -> None:
         """Forgets one style.

@@ -152,7 +152,8 @@ class Connection:
         await self.close()
 
     def _figures(self) -> dict[str, Any]:
-        return {**state_as_json(self._broadcast.controls, self._broadcast.stats), "sends": self.sends}
+        state = state_as_json(self._broadcast.controls, self._broadcast.stats)
+        return {**state, "sends": self.sends, "styles": self._setting.styles.catalogue.version}
 
     def _on_state(self) -> None:
         state = self._peer.connectionState

@@ -29,7 +29,7 @@ SIZES_WH = ((64, 48), (61, 75), (3, 2), (1, 1), (130, 33))
 _SMALL = {"width": 8, "num_blocks": 1, "head_width": 4, "inner_width": 12}
 
 
-@pytest.fixture(scope="module", params=["fast", "fine", "transformer"])
+@pytest.fixture(scope="module", params=["fast", "fine", pytest.param("transformer", marks=pytest.mark.slow)])
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network of each family; that of the second one is a public checkpoint."""
     torch.manual_seed(0)
@@ -151,6 +151,7 @@ def test_a_seal_alone_does_not_let_other_calls_in(sealed: Path, tmp_path: Path) 
         read_script_file(forged)
 
 
+@pytest.mark.slow
 def test_a_file_of_others_runs_only_when_it_is_trusted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Negative(torch.nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:

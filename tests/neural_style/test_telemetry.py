@@ -28,13 +28,14 @@ COMMANDS = {
     "benchmark": ["benchmark.py", "--help"],
     "training": ["train_style.py", "--help"],
     **{
-        f"{package} then {runtime}": ["-c", f"import {package}, {runtime}"]
+        f"{package} then runtimes": ["-c", f"import {package}, onnxruntime, openvino"]
         for package in ("neural_style", "realtime", "export", "speed")
-        for runtime in ("onnxruntime", "openvino")
     },
     "export": ["-c", "import export.exporter"],
     "speed": ["-c", "import speed.worker, realtime.engines.onnx_engine, realtime.engines.openvino_engine"],
 }
+QUICK = ("live onnx", "benchmark", "neural_style then runtimes")
+CASES = [pytest.param(COMMANDS[name], id=name, marks=[] if name in QUICK else pytest.mark.slow) for name in COMMANDS]
 
 
 def _strace_fault() -> str:
@@ -77,7 +78,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="identifiers are kept in the registry there")
 @pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles")
-@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("arguments", CASES)
 def test_no_identifier_is_written_and_no_connection_opened(home: Path, arguments: list[str]) -> None:
     calls = home.parent / "calls"
     _run(home, arguments, None if STRACE_FAULT else [*WATCH, str(calls)])
@@ -104,6 +105,7 @@ def test_what_the_user_set_stays(home: Path, chosen: str) -> None:
     assert _run(home, ["-c", script]) == "'1'\n"
 
 
+@pytest.mark.slow
 def test_openvino_works_without_its_telemetry(home: Path) -> None:
     script = (
         "import realtime, openvino, numpy as np\n"

@@ -162,6 +162,7 @@ def test_an_engine_that_hangs_is_an_error_that_names_engine_and_shape(ask: Calla
     engine.let_go.set()
 
 
+@pytest.mark.slow
 def test_preparing_may_take_longer_than_a_frame_says_so_and_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flow, "_SAID_AFTER_S", 0.3)
     monkeypatch.setattr(flow, "_PREPARE_LIMIT_S", 1.5)

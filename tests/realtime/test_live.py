@@ -182,6 +182,7 @@ class Watcher(CollectingSink):
             self.threads.append(threading.active_count())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_memory_and_threads_stay_flat(batch_size: int) -> None:
     watcher = Watcher()
@@ -240,6 +241,7 @@ def test_a_slow_sink_costs_frames_and_never_delay(parallel_batches: int) -> None
     assert report.frames_in == report.frames_out + report.frames_dropped
 
 
+@pytest.mark.slow
 def test_the_engine_does_not_work_for_frames_that_a_slow_sink_would_leave_out() -> None:
     engine, sink = SlowEngine(0.03), SlowSink(0.15)
     sink.source = FakeSource(interval_s=0.01)

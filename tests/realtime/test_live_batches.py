@@ -39,6 +39,7 @@ def _run(batch_size: int) -> tuple[StatsReport, SublinearEngine, CollectingSink]
     return Pipeline(stages, options, lambda _: None).run(), engine, sink
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_threads_left")
 def test_batches_raise_the_rate_and_latency_stays_under_its_limit() -> None:
     single, _, _ = _run(1)

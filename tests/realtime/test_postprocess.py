@@ -13,7 +13,7 @@ from fakes import BLUE, RED, difference, make_catalogue, noise, solid
 from realtime import postprocess
 from realtime.frame import Image
 from realtime.look import Look
-from realtime.postprocess import Finisher
+from realtime.postprocess import Finisher, frames_remembered
 
 
 def test_fading_goes_from_the_image_to_the_stylized() -> None:
@@ -246,3 +246,13 @@ def test_going_on_is_as_if_it_had_never_stopped() -> None:
     second.go_on(first.smoothed, look(smoothing=0.7))
     found = [second.finish(image, solid((9, 9, 9)), look(smoothing=0.7)) for image in images[2:]]
     assert all(difference(a, b) == 0 for a, b in zip(expected[2:], found, strict=True))
+
+
+@pytest.mark.parametrize(("smoothing", "frames"), [(0.0, 0), (0.001, 1), (0.5, 8), (1.0, 109)])
+def test_after_so_many_frames_less_than_a_level_is_remembered(smoothing: float, frames: int) -> None:
+    assert frames_remembered(smoothing) == frames
+    still = np.zeros((8, 8, 3), np.uint8)
+    smoothed = postprocess.smooth(still + 255, still, smoothing, None)
+    for _ in range(frames):
+        smoothed = postprocess.smooth(still, still, smoothing, smoothed)
+    assert smoothed.exact.max() < 1 or smoothing == 0.0

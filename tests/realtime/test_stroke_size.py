@@ -81,7 +81,7 @@ def test_strokes_of_videos_are_of_fixed_pixels() -> None:
     assert stylized_size_wh((3840, 2160), 3.0, None) == (1280, 720)
 
 
-@pytest.mark.parametrize("stroke", [0.5, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("stroke", [0.5, 4.0])
 @pytest.mark.slow
 def test_strokes_of_twelve_megapixels_grow_with_the_image_and_the_choice(stroke: float) -> None:
     engine = _Stripes()

@@ -29,8 +29,11 @@ def stylizer() -> Iterator[Stylizer]:
 @pytest.mark.parametrize(
     ("options", "arguments"),
     [
-        ({}, []),
-        ({"stroke": 2.0, "strength": 0.7}, ["--stroke", "2", "--strength", "0.7"]),
+        pytest.param({}, [], marks=pytest.mark.slow),  # the fine network
+        (
+            {"stroke": 2.0, "strength": 0.7, "network": "fast"},
+            ["--stroke", "2", "--strength", "0.7", "--network", "fast"],
+        ),
         ({"keep_colors": True, "network": "fast"}, ["--keep-colors", "--network", "fast"]),
     ],
 )

@@ -27,7 +27,7 @@ from speed.acceptance import GpuReport, GpuResult, Requirement, gpu_table, requi
 from speed.benchmark import accept
 from speed.gpu import FULL_HD, UHD, GpuAcceptance, speed_requirements
 
-SIZES_WH = ((24, 16), (16, 16))
+SIZES_WH = ((16, 8), (8, 8))
 
 
 def _result(name: str, size_wh: tuple[int, int], resident_ms: float, host_fps: float = 500.0) -> GpuResult:
@@ -76,7 +76,7 @@ def test_what_does_not_fit_into_memory_is_left_out_and_said(
     monkeypatch.setattr(acceptance, "_say", said.append)
     cuda.has_memory = False
     assert not list(acceptance.results(100.0, 20.0))
-    assert f"left out: FastNet, 24x16, batch 4: {OUT_OF_MEMORY}" in said
+    assert f"left out: FastNet, 16x8, batch 4: {OUT_OF_MEMORY}" in said
 
 
 @pytest.mark.slow
@@ -198,6 +198,7 @@ def test_the_acceptance_run_ends_with_1_when_a_requirement_is_not_met(
     assert "  FastNet, 1920x1080, batch 1: 0.500 ms, 2000 fps, 40% of peak, from host 500 fps" in said, "as it comes"
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_costs_its_own_figures_only(
     quick_parts: GpuAcceptance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -213,6 +214,7 @@ def test_a_part_that_fails_costs_its_own_figures_only(
     assert whys["fp16 beside fp32"] == whys["training"] == "MissingPackageError: training: skimage is not installed"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_ended_midway_keeps_what_it_had(
     quick_parts: GpuAcceptance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -226,6 +228,7 @@ def test_a_run_that_is_ended_midway_keeps_what_it_had(
     assert content["ceilings"]["copy GB/s"] > 0
 
 
+@pytest.mark.slow
 def test_runners_are_let_go_of_before_the_next_are_made(
     acceptance: GpuAcceptance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

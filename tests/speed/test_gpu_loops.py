@@ -9,6 +9,7 @@ from realtime.sources.selection import SAMPLE_CLIP
 from speed import gpu_loops as loops
 
 
+@pytest.mark.slow
 def test_live_loop_sizes_mixed_and_short_memory_are_each_run_and_memory_is_given_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

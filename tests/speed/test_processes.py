@@ -63,6 +63,7 @@ def test_a_process_that_dies_is_named(adder: RemoteObject) -> None:
         adder.ask("add", 1)
 
 
+@pytest.mark.slow
 def test_a_process_that_hangs_is_an_error_and_is_ended(adder: RemoteObject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("speed.processes._ANSWER_S", 1.0)
     number = adder.ask("process_id")

@@ -5,6 +5,7 @@ const HOLD_MS = 2000; // so long after a change older settings may still arrive 
 const SEVERAL = "several";
 const blend = { first: "", second: "", share: 0.5 };
 let styles = [];
+const images = new Map(); // on the buttons of everybody's styles, by name
 let own = []; // the visitor's own styles, the newest first
 let shared = ""; // the last style shown that is everybody's
 let changed = () => {};
@@ -18,13 +19,8 @@ const shares = () => ["strength", "smoothing"].filter((name) => element(name)); 
 
 // allStyles: { name, blends, thumbnail } each; onChange takes the settings that were changed.
 export function startControls(allStyles, onChange) {
-  [styles, changed] = [allStyles, onChange];
-  for (const style of styles) {
-    const image = addStyleButton(element("styles"), style, choose);
-    image.loading = "lazy";
-    image.src = style.thumbnail;
-    if (style.blends) element("blend").append(new Option(plain(style.name), style.name));
-  }
+  changed = onChange;
+  updateStyles(allStyles);
   for (const name of shares()) {
     element(name).addEventListener("input", (event) => change({ [name]: event.target.value / 100 }));
   }
@@ -35,6 +31,23 @@ export function startControls(allStyles, onChange) {
   element("blend-share").addEventListener("input", (event) => { blend.share = event.target.value / 100; changeStyle(); });
   element("find").addEventListener("input", find);
   element("find").addEventListener("keydown", found);
+}
+
+// Shows everybody's styles that have come or changed meanwhile, and returns those that have come; none goes.
+export function updateStyles(allStyles) {
+  styles = allStyles;
+  const come = styles.filter((style) => !images.has(style.name));
+  for (const style of come) {
+    images.set(style.name, addStyleButton(element("styles"), style, choose));
+    if (style.blends) element("blend").append(new Option(plain(style.name), style.name));
+  }
+  for (const { name, thumbnail } of styles) {
+    const image = images.get(name);
+    image.loading = "lazy";
+    if (image.getAttribute("src") !== thumbnail) image.src = thumbnail;
+  }
+  find();
+  return come;
 }
 
 // Adds a button for a style to a list, and returns its image, which is still empty.
@@ -57,16 +70,18 @@ export function addOwn(style, buttons) {
   own.unshift(style);
   const image = addStyleButton(element("styles"), style, choose);
   image.src = style.thumbnail;
-  const item = image.closest("li");
-  for (const { sign, words, clicked } of buttons) {
-    const button = document.createElement("button");
-    Object.assign(button, { type: "button", className: words.toLowerCase(), textContent: sign, title: words });
-    button.ariaLabel = `${words} ${plain(style.name)}`;
-    button.addEventListener("click", clicked);
-    item.append(button);
-  }
-  element("styles").prepend(item);
+  for (const button of buttons) addSmallButton(style.name, button, image);
+  element("styles").prepend(image.closest("li"));
   element("blend").insertBefore(new Option(plain(style.name), style.name), element("blend").options[2] ?? null);
+}
+
+// Puts a small button on that of a style; of one of everybody's by its name.
+export function addSmallButton(name, { sign, words, clicked }, image = images.get(name)) {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: words.toLowerCase(), textContent: sign, title: words });
+  button.ariaLabel = `${words} ${plain(name)}`;
+  button.addEventListener("click", clicked);
+  image.closest("li").append(button);
 }
 
 // Takes it away again; where it is shown, the style before it comes back.

@@ -39,12 +39,13 @@ export function stylizeAgain(look) {
   work();
 }
 
-// A style that has come, or gone, since the image was opened.
-export function addPreview(style) {
+// A style that has come, or gone, since the image was opened; the visitor's own come first.
+export function addPreview(style, isOwn = true) {
   if (!image) return;
   const picture = addStyleButton(element("previews"), style, choose);
-  element("previews").prepend(picture.closest("li"));
-  previews.unshift({ style, picture });
+  if (isOwn) element("previews").prepend(picture.closest("li"));
+  previews[isOwn ? "unshift" : "push"]({ style, picture });
+  if (!isOwn) work();
 }
 
 export function removePreview(name) {

@@ -1,5 +1,5 @@
 // The visitor's own styles: an image that is dropped, chosen or photographed becomes one, for this page alone, until it is left.
-import { addOwn } from "./controls.js";
+import { addOwn, addSmallButton } from "./controls.js";
 import { photograph } from "./photograph.js";
 import { RequestError, ask, visitor } from "./server.js";
 import { element, plain } from "./shared.js";
@@ -22,6 +22,11 @@ export function startOwnStyles(onCame, onWent, isOperator) {
   document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) showHint(false); });
   document.addEventListener("drop", dropped);
   addEventListener("pagehide", forget);
+}
+
+// An operator may also keep those of the show that are of images, such as a refined one.
+export function addKeep(styles) {
+  for (const { name, of_image: isOfImage } of styles) if (mayKeep && isOfImage) addSmallButton(name, keepButton(name));
 }
 
 export const hasOwnStyles = () => kept.length > 0;
@@ -69,7 +74,7 @@ function add(file) {
     const style = { name, thumbnail, blends: true };
     addOwn(style, [
       { sign: "×", words: "Remove", clicked: () => remove(name) },
-      ...(mayKeep ? [{ sign: "★", words: "Keep", clicked: () => keepForGood(name) }] : []),
+      ...(mayKeep ? [keepButton(name)] : []),
     ]);
     notice(came(style) ? `${plain(name)} is a style now, for you alone.`
       : `${plain(name)} is yours: show “my camera”, or open the Image tab.`);
@@ -99,6 +104,8 @@ function remove(name) {
   notice(`${plain(name)} is removed.`);
   ask(`/api/styles/${encodeURIComponent(name)}`, { method: "DELETE" }).catch(() => {}); // forgotten there already
 }
+
+const keepButton = (name) => ({ sign: "★", words: "Keep", clicked: () => keepForGood(name) });
 
 function keepForGood(name) {
   ask(`/api/styles/${encodeURIComponent(name)}/kept`, { method: "POST" }).then((answer) => answer.json())

@@ -3,10 +3,10 @@ import * as controls from "./controls.js";
 import { addPreview, notice as imageNotice, removePreview, startImages, stylizeAgain } from "./images.js";
 import { startKeys } from "./keys.js";
 import { live, source, startLive, stopLive, tell } from "./live.js";
-import { hasOwnStyles, renewStyles, startOwnStyles } from "./own-styles.js";
+import { addKeep, hasOwnStyles, renewStyles, startOwnStyles } from "./own-styles.js";
 import { ask, visitor } from "./server.js";
 import * as kept from "./settings.js";
-import { announce, element, say } from "./shared.js";
+import { announce, element, plain, say } from "./shared.js";
 import { startStage } from "./stage.js";
 import * as storage from "./storage.js";
 import { showTab, startTabs } from "./tabs.js";
@@ -20,6 +20,7 @@ let forShow = fromAddress.tab === "image" ? {} : kept.pick(fromAddress, kept.LOO
 let tab = "live";
 let commands = true; // whether this visitor may command the show
 let show = {}; // the look of the show
+let listed = 0; // the version of the list of styles that is shown
 
 const commandsNow = () => tab === "image" || source() === "send" || commands;
 
@@ -49,10 +50,25 @@ function found(state) {
 
 // Takes the settings of what is shown: the show, or this visitor's own camera.
 function stateCame(state) {
+  if (state.styles !== listed) updateList(state.styles);
   if (state.sends !== (source() === "send")) return;
   if (!state.sends) show = state.look;
   if (controls.showLook(state.look) && commandsNow()) followed();
   showFrozen(state.frozen);
+}
+
+// Shows the styles that have come or changed since the page was opened.
+async function updateList(version) {
+  const before = listed;
+  listed = version; // the next figures come soon
+  try {
+    const come = controls.updateStyles((await (await ask("/api/styles")).json()).styles);
+    addKeep(come);
+    for (const style of come) addPreview(style, false);
+    if (come.length) announce(`New style ${come.map(({ name }) => plain(name)).join(", ")}`);
+  } catch {
+    listed = before; // to be tried again
+  }
 }
 
 // The address goes on with what others choose for the same video, so that a reload changes nothing.
@@ -123,6 +139,7 @@ function openTab(name) {
   if (name === "live") openSource(element("source").value);
   else {
     stopLive();
+    updateList(listed); // figures come beside the video only
     controls.showLook({ ...show, ...kept.pick(own, kept.LOOK) }, true);
     stylizeAgain(controls.look);
   }
@@ -162,8 +179,8 @@ async function start() {
   keep(true); // and the token, which is in a cookie by now, need not be seen
   listen();
   Object.assign(live, { onFound: found, onState: stateCame, onOpen: opened });
-  const { styles, takes_images: takesImages } = await (await ask("/api/styles")).json();
-  for (const style of styles) style.thumbnail = `/api/styles/${style.number}.jpg`;
+  const { styles, version, takes_images: takesImages } = await (await ask("/api/styles")).json();
+  listed = version;
   const state = await (await ask("/api/state")).json();
   controls.startControls(styles, changed);
   for (const settings of [own, fromAddress]) {
@@ -176,6 +193,7 @@ async function start() {
   startImages((file) => new UploadedImage(file));
   element("own").hidden = !takesImages;
   if (takesImages) startOwnStyles(ownStyleCame, ownStyleWent, state.role === "operator");
+  addKeep(styles);
   element("source").options[0].textContent = `the server’s ${state.source}`;
   if ([...element("size").options].some((option) => option.value === own.size)) element("size").value = own.size;
   element("source").value = storage.readSource();

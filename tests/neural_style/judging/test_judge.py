@@ -97,6 +97,7 @@ def _plain_layers(state: dict[str, Tensor], images: Tensor) -> list[Tensor]:
     return layers
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_the_network_equals_its_layers_with_batch_norm(state: dict[str, Tensor]) -> None:
     images = torch.from_numpy(_style_image().transpose(2, 0, 1).copy())[None].float()
@@ -154,17 +155,20 @@ def test_an_impression_holds_means_and_covariances_at_both_sizes(judge: Judge) -
         torch.testing.assert_close(covariance, expected, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_of_a_large_image_the_same_patches_are_taken_each_time(judge: Judge) -> None:
     first, second = (judge.look(_style_image(160, 160)).patches for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert [quantiles.shape for quantiles in first] == [(256, 512)] * 3
 
 
+@pytest.mark.slow
 def test_two_looks_at_a_image_are_equal(judge: Judge) -> None:
     first = _figures(judge, _style_image(seed=2), _photograph(), _style_image())
     assert _figures(Judge(), _style_image(seed=2), _photograph(), _style_image()) == first
 
 
+@pytest.mark.slow
 def test_a_style_image_by_the_same_hand_is_near_and_a_photograph_far(judge: Judge) -> None:
     style_image, photograph = _style_image(), _photograph()
     same_hand = _figures(judge, _style_image(96, 128, seed=5), photograph, style_image)
@@ -224,6 +228,7 @@ def test_content_is_blind_to_contrast_and_sees_shape(judge: Judge) -> None:
     assert figures[0].content_structure < 0.4 * figures[1].content_structure
 
 
+@pytest.mark.slow
 def test_images_of_other_sizes_are_brought_to_the_photographs(judge: Judge) -> None:
     photograph, style_image = _photograph(), _style_image()
     large = np.asarray(cv2.resize(photograph, (256, 192), interpolation=cv2.INTER_NEAREST), np.uint8)
@@ -245,6 +250,7 @@ def test_the_style_distance_is_a_geometric_mean_and_the_content_distance_one_of_
     )
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_content_is_compared_in_two_layers(judge: Judge) -> None:
     images = _style_image(96, 128), _photograph()
@@ -258,6 +264,7 @@ def test_content_is_compared_in_two_layers(judge: Judge) -> None:
     assert expected[0] != pytest.approx(expected[1], rel=1e-2)
 
 
+@pytest.mark.slow
 def test_a_quick_look_leaves_out_the_enlarged_image_and_nothing_else(judge: Judge) -> None:
     images = _style_image(96, 128, seed=5), _photograph(), _style_image()
     quick, whole = Judge(quick=True), judge

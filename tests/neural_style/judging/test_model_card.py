@@ -75,6 +75,32 @@ def test_both_sizes_of_the_network_have_figures_and_share_their_rows_of_rights(f
     assert card.count("| rain | A. Painter's Rain, 1901 | public domain |") == 1
 
 
+def _score(painting: str, predicted: float, **trained: object) -> dict[str, object]:
+    known = {"painting": painting, "single": 0.2, "blend": 0.19, "predicted": predicted, "content": 1.3}
+    return {**known, "refined": {}, "full": None, **trained}
+
+
+def test_predictions_have_a_row_for_each_painting_and_a_dash_for_what_was_not_measured(folder: Path) -> None:
+    scores = [_score("old_man.jpg", 0.1), _score("sea.jpg", 0.12)]
+    (folder / "figures.predictions.json").write_text(json.dumps(scores))
+    assert _run(folder) == 0
+    card = (folder / "README.md").read_text()
+    assert "| painting | nearest style | nearest blend | predicted |\n|---|---|---|---|\n" in card
+    assert "| old man | 0.200 | 0.190 | 0.100 |" in card
+    assert "| **mean of 2, `fast`** | 0.200 | 0.190 | 0.110 |" in card
+    scores.append(_score("hill.jpg", 0.14, refined={"20": 0.13, "60": 0.125}, full=0.12))
+    (folder / "figures.predictions.json").write_text(json.dumps(scores))
+    (folder / "figures.predictions.fine.json").write_text(json.dumps(scores[:2]))
+    assert _run(folder) == 0
+    card = (folder / "README.md").read_text()
+    assert "| predicted | refined 20 s | refined 60 s | full |" in card
+    assert "| old man | 0.200 | 0.190 | 0.100 | - | - | - |" in card
+    assert "| hill | 0.200 | 0.190 | 0.140 | 0.130 | 0.125 | 0.120 |" in card
+    assert "| **mean of 3, `fast`** | 0.200 | 0.190 | 0.120 | - | - | - |" in card
+    assert "| **mean of 1, `fast`** | 0.200 | 0.190 | 0.140 | 0.130 | 0.125 | 0.120 |" in card
+    assert "| **mean of 2, `fine`** | 0.200 | 0.190 | 0.110 | - | - | - |" in card
+
+
 def test_draws_every_style_on_every_photograph(folder: Path) -> None:
     assert _run(folder) == 0
     sheet = cv2.imread(str(folder / "styles.jpg"))
@@ -83,6 +109,7 @@ def test_draws_every_style_on_every_photograph(folder: Path) -> None:
     assert sheet.std() > 20
 
 
+@pytest.mark.slow
 def test_its_command_gives_the_options_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neural_style.training.trainer.load_loss_network", lambda name, file: FakeLossNetwork())
     base = small_options(tmp_path, styles="ab")

@@ -199,6 +199,7 @@ def test_training_does_not_change_the_list_of_photographs(tmp_path: Path) -> Non
     assert paths == before
 
 
+@pytest.mark.slow
 def test_a_crop_shows_from_all_of_a_photograph_to_a_small_part(tmp_path: Path) -> None:
     """Large images are stylized at the same pixel size as small ones: both scales are trained."""
     ramp = np.linspace(0, 255, 500).astype(np.uint8)

@@ -56,14 +56,8 @@ def _linear() -> nn.Linear:
     return linear
 
 
-def _step_twice(member: Member) -> None:
-    network = member.synchronized(_linear())
-    for _ in range(2):
-        _step(network, member)
-
-
 def test_a_single_process_starts_nothing() -> None:
-    with process_group(1, _step_twice) as member:
+    with process_group(1, _step_until_it_fails) as member:
         assert member == Member(0, 1)
         assert multiprocessing.active_children() == []
         linear = _linear()
@@ -73,43 +67,40 @@ def test_a_single_process_starts_nothing() -> None:
         assert linear.weight.grad.unique().tolist() == [1]  # type: ignore[no-untyped-call]
 
 
-def test_gradients_are_averaged_also_after_an_interrupt_that_only_the_leader_hears() -> None:
-    with process_group(3, _step_twice) as member:
-        assert torch.get_num_threads() == 1
-        linear = _linear()
-        network = member.synchronized(linear)
-        for _ in range(2):
-            _step(network, member)
-            assert linear.weight.grad is not None
-            assert torch.equal(linear.weight.grad, torch.full((2, 3), 2.0))
-            assert linear.bias.grad is None
-            for other in multiprocessing.active_children():
-                assert other.pid is not None
-                os.kill(other.pid, signal.SIGINT)
-
-
-def _show_weights(member: Member) -> None:
+def _step_and_show_weights(member: Member) -> None:
     torch.manual_seed(member.rank)
     network = member.synchronized(_linear())
-    _step(network, member)
+    for _ in range(2):
+        _step(network, member)
     raise TrainingError(str(next(network.parameters()).tolist()))
 
 
-def test_all_start_from_the_leaders_weights() -> None:
+def test_two_share_weights_gradients_and_the_first_error_on_this_machine_alone(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """All of it in one group, because starting one takes seconds."""
     torch.manual_seed(5)
     linear = _linear()
-    with pytest.raises(TrainingError) as caught, process_group(2, _show_weights) as member:
-        network = member.synchronized(linear)
-        for _ in range(1000):
-            _step(network, member)
-    assert str(caught.value) == str(linear.weight.tolist())
-
-
-def test_only_this_machine_can_reach_the_group() -> None:
-    with process_group(2, _step_until_it_fails):
+    with pytest.raises(TrainingError) as caught, process_group(2, _step_and_show_weights) as member:
+        assert torch.get_num_threads() == 1
         listening = [c for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN]
         assert listening
         assert {connection.laddr.ip for connection in listening} <= {"127.0.0.1", "::1"}
+        network = member.synchronized(linear)
+        for _ in range(2):
+            (other,) = multiprocessing.active_children()
+            assert other.pid is not None
+            os.kill(other.pid, signal.SIGINT)  # Ctrl-C reaches all, and only the leader ends because of it
+            _step(network, member)
+            assert linear.weight.grad is not None
+            assert torch.equal(linear.weight.grad, torch.full((2, 3), 1.5)), "the mean"
+            assert linear.bias.grad is None
+        start_s = time.monotonic()
+        for _ in range(1000):
+            _step(network, member)
+    assert time.monotonic() - start_s < SOON_S
+    assert str(caught.value) == str(linear.weight.tolist()), "all start from the leader's weights"
+    assert capfd.readouterr().err == "", "an error of another is the leader's, and is said once"
 
 
 def _train(options: TrainOptions, member: Member) -> Tensor:
@@ -147,11 +138,6 @@ def _vector(checkpoint: Path | None) -> Tensor:
     return network.style_vectors.mean(0)
 
 
-def _fail(member: Member) -> None:
-    _step(member.synchronized(_linear()), member)
-    raise TrainingError("step 3: the loss is nan")
-
-
 def _break(member: Member) -> None:
     network = member.synchronized(_linear())
     _step(network, member)
@@ -172,14 +158,6 @@ def _step_until_it_fails(member: Member) -> None:
     network = member.synchronized(_linear())
     for _ in range(1000):
         _step(network, member)
-
-
-def test_an_error_of_another_member_is_the_leaders_and_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(TrainingError, match=r"^step 3: the loss is nan$"), process_group(2, _fail) as member:
-        start_s = time.monotonic()
-        _step_until_it_fails(member)
-    assert time.monotonic() - start_s < SOON_S
-    assert capfd.readouterr().err == ""
 
 
 def test_a_defect_in_another_member_shows_where_it_is(capfd: pytest.CaptureFixture[str]) -> None:

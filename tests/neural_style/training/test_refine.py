@@ -49,6 +49,7 @@ def test_it_ends_when_the_loss_stays(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert last == steps, "the vector of the last step is kept"
 
 
+@pytest.mark.slow
 def test_it_goes_on_while_it_pays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _refined([10 * 0.999**step for step in range(300)], tmp_path, monkeypatch) == (300, 300.0)
 

@@ -154,6 +154,7 @@ def test_a_missing_output_folder_is_made(folder: Path) -> None:
     assert (folder / "new/deep/out.safetensors").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fast", "transformer"])
 def test_all_weights_that_have_an_effect_are_trained(folder: Path, kind: NetworkKind) -> None:
     options = small_options(folder, styles="ab" if kind == "fast" else "a", network=kind, photos=1)
@@ -174,6 +175,7 @@ def _start(options: TrainOptions) -> FastNet:
     return network
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_an_average_over_the_last_steps(folder: Path) -> None:
     options = replace(small_options(folder), steps=6)
     trainer = Trainer(options)
@@ -230,6 +232,7 @@ def _strengths(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> torch.
     return torch.cat(seen)
 
 
+@pytest.mark.slow
 def test_some_images_are_stylized_at_part_of_the_strength(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = replace(small_options(folder), batch_size=16, steps=6, save_every=6)
     strengths = _strengths(options, monkeypatch)
@@ -320,6 +323,7 @@ def test_styles_are_found_by_name_and_a_new_one_starts_at_the_mean(folder: Path)
     torch.testing.assert_close(network.style_vectors.detach(), expected)
 
 
+@pytest.mark.slow
 def test_a_training_that_starts_from_another_network_can_be_resumed(folder: Path) -> None:
     options = replace(small_options(folder), start_from=write_trunk(folder / "old.safetensors", styles="a"))
     whole, _ = _run(options)
@@ -358,6 +362,7 @@ def test_a_trunk_that_is_missing_is_named(folder: Path) -> None:
         new_network(replace(small_options(folder, network="style"), trunk=folder / "gone.safetensors"))
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_weights(folder: Path) -> None:
     options = small_options(folder, styles="ab")
     first, again = _run(options)[0], _run(options)[0]
@@ -366,6 +371,7 @@ def test_the_seed_decides_the_weights(folder: Path) -> None:
     assert _largest_difference(first, other) > 0.01
 
 
+@pytest.mark.slow
 def test_the_last_tenth_of_the_photographs_is_shown_but_not_learnt_from(
     folder: Path, loss_network: FakeLossNetwork
 ) -> None:
@@ -388,6 +394,7 @@ def _preview(options: TrainOptions) -> NDArray[np.uint8]:
     return np.asarray(sheet[..., ::-1], np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("photos", "rows"), [(3, 3), (9, 4), (12, 1), (25, 2)])
 def test_the_preview_has_a_row_for_each_shown_photograph_and_a_column_for_each_style(
     folder: Path, photos: int, rows: int
@@ -432,6 +439,7 @@ def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(folder: Path) -
     assert _largest_difference(whole, resumed) == 0
 
 
+@pytest.mark.slow
 def test_a_resumed_run_draws_the_styles_of_an_uninterrupted_one(folder: Path) -> None:
     options = replace(small_options(folder, "whole.safetensors", styles="ab"), steps=8, save_every=4, batch_size=2)
     whole, _ = _run(options)
@@ -441,6 +449,7 @@ def test_a_resumed_run_draws_the_styles_of_an_uninterrupted_one(folder: Path) ->
     assert _largest_difference(whole, resumed) == 0
 
 
+@pytest.mark.slow
 def test_resuming_a_finished_run_changes_nothing(folder: Path) -> None:
     options = small_options(folder)
     finished, _ = _run(options)
@@ -450,6 +459,7 @@ def test_resuming_a_finished_run_changes_nothing(folder: Path) -> None:
     assert _largest_difference(finished, again) == 0
 
 
+@pytest.mark.slow
 def test_resuming_with_another_number_of_steps_is_refused_with_both(folder: Path) -> None:
     options = small_options(folder)
     _run(options)
@@ -477,6 +487,7 @@ def test_resuming_without_a_state_is_refused(folder: Path) -> None:
     assert "does not exist" in _refusal_to_resume(small_options(folder))
 
 
+@pytest.mark.slow
 def test_resuming_with_other_styles_is_refused_with_both_lists(folder: Path) -> None:
     _run(small_options(folder, styles="ab"))
     message = _refusal_to_resume(small_options(folder, styles="ac"))
@@ -575,6 +586,7 @@ def test_a_style_image_of_one_colour_can_be_trained_or_is_named(folder: Path) ->
             raise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["fast", "style"])
 @pytest.mark.parametrize("crop_px", [64, 75])
 def test_a_step_with_the_real_loss_network(tmp_path: Path, network: NetworkKind, crop_px: int) -> None:

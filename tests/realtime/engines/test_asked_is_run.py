@@ -290,6 +290,8 @@ def test_tiles_report_it_too(catalogue: Catalogue, monkeypatch: pytest.MonkeyPat
     ONLY_A_DRIVER.take_place(monkeypatch)
     said: list[str] = []
     reporter = SimpleNamespace(report=lambda _, __, text: said.append(text))
-    engine = run._open_engine(catalogue, FileOptions(("a.png",), "b.png", tile_px=1024), 0, cast(Reporter, reporter))
+    engine = run.open_file_engine(
+        catalogue, FileOptions(("a.png",), "b.png", tile_px=1024), 0, cast(Reporter, reporter)
+    )
     assert engine.info.device == "cpu"
     assert said == [f"GPU {GPU_NAME} is not used: {FOR_CPUS}"]

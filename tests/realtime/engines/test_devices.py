@@ -223,7 +223,15 @@ def test_trying_onnx_runtime_prints_nothing_and_the_trial_itself_runs(
     assert session.run(None, {})[0] == 1.0
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--list-styles"], ["--engine", "onnx"], ["--engine", "openvino"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--list-styles"],
+        ["--engine", "onnx"],
+        pytest.param(["--engine", "openvino"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_quick_start_imports_no_pytorch(tmp_path: Path, arguments: list[str]) -> None:
     script = (
         "import sys, run_webcam\n"

@@ -224,6 +224,7 @@ def test_a_style_of_its_own_file_is_stylized_by_the_network_beside_it(tmp_path: 
     engine.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "onnx", "openvino"])
 def test_a_network_of_one_style_ignores_the_strength(tmp_path: Path, name: Any) -> None:
     torch.manual_seed(0)
@@ -672,6 +673,7 @@ def test_an_onnx_file_alone_runs_where_it_can(name: Any) -> None:
     assert difference(engine.stylize(images, catalogue.styles[3]), expected) < 0.01
 
 
+@pytest.mark.slow
 def test_batches_at_once_are_stylized_as_one_by_one(catalogue: Catalogue) -> None:
     alone = open_engine(catalogue, EngineOptions("openvino", "cpu", "fp32"))
     together = open_engine(catalogue, EngineOptions("openvino", "cpu", "fp32", parallel_batches=2))

@@ -65,3 +65,22 @@ def test_scripts_read_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> N
     assert events[1] == {"event": "progress", "source": "a.mp4", "frames": 0, "total": 100}
     assert events[3]["targets"] == ["b.mp4"]
     assert events[3]["lost"] == 1
+
+
+def test_a_cluster_has_one_bar_until_the_end_and_a_table_of_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    reporter, screen = ConsoleReporter(to_stderr=False, one_bar=True), io.StringIO()
+    reporter._console = Console(file=screen, force_terminal=True, width=140, highlight=False)
+    for done in (0, 50):
+        reporter.report("progress", "all", frames=done, total=100, workers=2, restarts=1, failures=done // 50)
+        reporter.report("error", "c.mp4", text="video c.mp4: cannot be read")
+    bar = reporter._bar
+    assert bar is not None
+    reporter.report("done", "a.mp4", targets=["b.mp4"], frames=8, size="64x48")
+    assert reporter._bar is bar
+    reporter.report("failures", failures=[{"source": "c.mp4", "text": "video c.mp4: cannot be read"}])
+    reporter.close()
+    shown, said = screen.getvalue(), capsys.readouterr().err
+    assert "50/100" in shown
+    assert "2 workers, 1 restarts, 1 failed" in shown
+    assert "wrote b.mp4: 8 frames, 64x48" in shown
+    assert [line.split("  ") for line in said.splitlines()[-1:]] == [["c.mp4", "video c.mp4: cannot be read"]]

@@ -304,6 +304,7 @@ def test_what_is_no_video_is_one_line(content: bytes, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
 
 
+@pytest.mark.slow
 def test_waiting_for_the_slowest_encoder_does_not_spin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last encoder ends first; what is counted is how often the main thread woke up meanwhile."""
     finish = SegmentWriter.finish

@@ -141,6 +141,7 @@ def test_silent_sockets_slow_uploads_and_dead_offers_keep_no_honest_visitor_out(
     assert asyncio.run(work()) < WITHIN_S
 
 
+@pytest.mark.slow
 def test_who_sends_no_head_is_cut_off(
     connect: Callable[[bytes], socket.socket], monkeypatch: pytest.MonkeyPatch, visitor: PageAddress
 ) -> None:
@@ -158,6 +159,7 @@ def test_who_sends_no_head_is_cut_off(
     assert time.monotonic() - start_s < 10
 
 
+@pytest.mark.slow
 def test_an_upload_that_trickles_is_told_and_ended(
     connect: Callable[[bytes], socket.socket], monkeypatch: pytest.MonkeyPatch, visitor: PageAddress
 ) -> None:

@@ -257,6 +257,7 @@ def test_every_file_of_the_page_is_served_as_what_it_is(page: WebPage, file: Pat
     assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
 
 
+@pytest.mark.slow
 def test_who_sends_slowly_or_never_reads_holds_up_nobody(page: WebPage) -> None:
     address = urlsplit(page.url)
     lazy = []

@@ -69,12 +69,12 @@ def server() -> Iterator[_Server]:
 
 
 def _large(kind: str, size_wh: tuple[int, int], mode: str = "RGB", **options: object) -> bytes:
-    y, x = np.mgrid[0 : size_wh[1], 0 : size_wh[0]]
-    squares = ((x // 64 + y // 64) % 256).astype(np.uint8)
+    x, y = (np.arange(side, dtype=np.uint16) // 64 for side in size_wh)
+    squares = ((x[None] + y[:, None]) % 256).astype(np.uint8)
     if mode == "I;16":
         image = Pillow.fromarray(squares.astype(np.uint16) * 257)
     else:
-        image = Pillow.fromarray(np.dstack([squares] * len(mode)), mode)
+        image = Pillow.merge(mode, [Pillow.fromarray(squares)] * len(mode))
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()

@@ -41,7 +41,7 @@ def _command(text: str | bytes) -> Command:
     return command_in(read_message(text), STYLES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_messages)
 @example({"look": {"strength": HUGE}})
 @example({"look": {"strength": math.nan}})

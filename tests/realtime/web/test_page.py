@@ -1,5 +1,7 @@
 """Tests of the page in a real browser, with a fake camera: what a visitor sees and can do; without a screen."""
 
+import base64
+import io
 import re
 import time
 from collections.abc import Iterator
@@ -107,14 +109,14 @@ class Visitor(Tab):
 
     def seen(self) -> Image:
         """What the video shows now: uint8 (H, W, 3) RGB."""
-        values = self.page.evaluate(
+        png = self.page.evaluate(  # as text: a list of so many numbers takes Playwright seconds
             """() => { const canvas = document.createElement("canvas");
             [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
-            const context = canvas.getContext("2d"); context.drawImage(video, 0, 0);
-            return Array.from(context.getImageData(0, 0, canvas.width, canvas.height).data); }"""
+            canvas.getContext("2d").drawImage(video, 0, 0);
+            return canvas.toDataURL("image/png").split(",")[1]; }"""
         )
-        width, height = self.page.evaluate("[video.videoWidth, video.videoHeight]")
-        return np.array(values, np.uint8).reshape(height, width, 4)[..., :3]
+        with Pillow.open(io.BytesIO(base64.b64decode(png))) as opened:
+            return np.asarray(opened.convert("RGB"), np.uint8)
 
     def close(self) -> None:
         """Leaves the page, and waits until the server knows."""

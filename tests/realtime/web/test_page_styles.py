@@ -4,6 +4,8 @@ import base64
 import io
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from fakes import noise, solid
 from PIL import Image as Pillow
 from playwright.sync_api import Browser
 from web_page import ColourEngine, WebPage, predicting
+
+from realtime.controls import AddStyle
 
 pytestmark = [
     pytest.mark.slow,
@@ -93,9 +97,16 @@ def test_a_painting_that_is_dropped_paints_the_visitors_camera_at_once_and_nobod
     tab.slide("blend-share", 95)
     tab.until_colour(BLUE)
     assert other.page.evaluate(OWN) == []
+    served.controls.apply(AddStyle(replace(served.controls.look.style, name="moss", file=Path("moss.jpg"))))
+    moss = "document.querySelector('#styles [data-name=moss] img')"
+    for each in (tab, other):  # what comes to the show comes to open pages
+        each.until(f"{moss}?.naturalWidth > 0")
+        assert each.page.locator("#styles button", has_text="moss").count() == 1
+    tab.page.click("#styles li:has([data-name=moss]) .keep")  # which fails: there is no network to keep it for
+    tab.until(f"/^moss cannot be kept: .*none of an image file/.test({NOTICE})")
     assert served.controls.look.style.name == "red", "the show is not touched"
     tab.page.click("#styles .keep")  # which fails: there is no network to keep it for
-    tab.until(f"/^Spring Meadow cannot be kept: .*none of an image/.test({NOTICE})")
+    tab.until(f"/^Spring Meadow cannot be kept: .*none of an image file/.test({NOTICE})")
     tab.complaints.clear()
     tab.page.click("#styles .remove")
     tab.until(f"{CHOSEN} === 'red' && !{OWN}.length")

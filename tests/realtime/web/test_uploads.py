@@ -45,6 +45,7 @@ def _stylized(engine: _WatchedEngine, pixels: NDArray[np.uint8], max_side_px: in
         return np.array(opened, np.uint8)
 
 
+@pytest.mark.slow
 def test_a_large_image_is_stylized_as_at_a_megapixel_and_given_back_in_its_size() -> None:
     engine = _WatchedEngine()
     stylized = _stylized(engine, noise((2000, 1500)), None)
@@ -60,6 +61,7 @@ def test_a_small_image_and_a_preview_are_stylized_as_they_are() -> None:
     assert engine.shape == (1, 240, 320, 3)
 
 
+@pytest.mark.slow
 def test_transparency_is_kept() -> None:
     alpha = np.tile(np.linspace(0, 255, 2000).astype(np.uint8), (1500, 1))
     stylized = _stylized(_WatchedEngine(), np.dstack([noise((2000, 1500)), alpha]), None)

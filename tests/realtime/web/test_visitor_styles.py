@@ -4,6 +4,7 @@ import asyncio
 import io
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image as Pillow
 from test_uploads import file_that_says_it_is
 from web_page import Answer, Camera, Client, ColourEngine, WebPage, predicting, wait_for
 
-from realtime.controls import ChangeLook, SelectStyle
+from realtime.controls import AddStyle, ChangeLook, SelectStyle
 from realtime.errors import SourceError
 from realtime.frame import Image
 from realtime.style import Style
@@ -184,6 +185,43 @@ def test_the_operator_shows_it_and_nobody_gets_it(page: WebPage) -> None:
     assert page.controls.look.style.name == "red"
 
 
+def test_what_is_put_into_the_show_is_told_to_open_pages(page: WebPage) -> None:
+    def listed() -> tuple[int, dict[str, str]]:
+        answer = page.ask("GET", "/api/styles").json
+        return answer["version"], {each["name"]: each["thumbnail"] for each in answer["styles"]}
+
+    def put(vector: float, is_refined: bool = False) -> None:
+        style = replace(red, name="moss", file=Path("moss.jpg"), vector=np.array([vector], np.float32))
+        page.controls.apply(AddStyle(style, is_refined))
+
+    async def told() -> list[int]:
+        clients = Client(page), Client(page, Camera())
+        for client in clients:
+            await client.connect()
+        await wait_for(lambda: all(client.messages for client in clients))
+        for client in clients:
+            await client.close()
+        return [client.messages[-1]["styles"] for client in clients]
+
+    red = page.controls.look.style
+    version, before = listed()
+    put(10)
+    first, after = listed()
+    assert [first, after["red"]] == [version + 1, before["red"]]
+    green = page.ask("GET", after["moss"]).body
+    put(20, is_refined=True)
+    assert listed() == (first, after), "a refinement changes the style every second"
+    put(20)
+    second, changed = listed()
+    assert asyncio.run(told()) == [second, second]
+    assert (second > first, changed["moss"] != after["moss"]) == (True, True)
+    assert page.ask("GET", changed["moss"]).body != green, "its thumbnail is that of the image that is there now"
+    assert [each["of_image"] for each in page.ask("GET", "/api/styles").json["styles"]] == [False] * 3 + [True]
+    own = _sent(page, GREEN_PAINTING, "fern")[0]
+    page.controls.apply(AddStyle(replace(red, name="fern")))
+    assert _colour(_stylized(page, "fern", Visitor=own)) == GREEN, "what somebody sent stays theirs"
+
+
 def test_a_server_whose_network_has_no_predictor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visitor_styles, "is_predicted", is_predicted)
     page = WebPage()
@@ -210,6 +248,9 @@ def test_only_an_operator_keeps_their_style(page: WebPage, monkeypatch: pytest.M
     answer = page.ask("POST", path, headers={"Visitor": visitor})
     assert (answer.status, answer.json) == (201, {"name": "sea_2"})
     assert written[0].vector == pytest.approx([20])
+    page.controls.apply(AddStyle(replace(page.controls.look.style, name="rust", file=Path("my rust.jpg"))))
+    assert page.ask("POST", "/api/styles/rust/kept").status == 201, "one of an image of the show, too"
+    assert written[1].file == Path("my rust.jpg")
     monkeypatch.setattr("realtime.web.style_routes.keep_style", lambda _: Path("/proc/none/x").mkdir())
     answer = page.ask("POST", path, headers={"Visitor": visitor})
     assert (answer.status, "cannot be written" in answer.json["error"]) == (500, True)

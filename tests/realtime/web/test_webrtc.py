@@ -128,6 +128,7 @@ def test_more_than_the_most_connections_are_turned_away_and_a_place_becomes_free
     _run(work)
 
 
+@pytest.mark.slow
 def test_who_never_comes_and_who_falls_silent_is_forgotten(page: WebPage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webrtc, "_CONNECT_S", 1.5)
     monkeypatch.setattr(webrtc, "_SILENT_S", 1.5)
@@ -213,7 +214,7 @@ def test_an_offer_with_sound_is_refused(page: WebPage) -> None:
 
 
 @pytest.mark.slow
-def test_fifty_who_come_and_are_killed_leave_nothing_behind(page: WebPage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_who_come_and_are_killed_leave_nothing_behind(page: WebPage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webrtc, "_SILENT_S", 1.0)
     process = psutil.Process()
 
@@ -237,14 +238,14 @@ def test_fifty_who_come_and_are_killed_leave_nothing_behind(page: WebPage, monke
             await come_and_die(sends=True)
         await wait_for(lambda: page.ask("GET", "/api/state").json["connections"] == 0)
         before = held()
-        for number in range(50):
+        for number in range(24):
             await come_and_die(sends=bool(number % 2))
         await wait_for(lambda: page.ask("GET", "/api/state").json["connections"] == 0)
         await asyncio.sleep(0.5)
         after = held()
         assert after[0] <= before[0] + 4, "file descriptors"
         assert after[1] <= before[1] + 1, "threads"
-        assert after[2] <= before[2] + 60, "MB of memory"
+        assert after[2] <= before[2] + 30, "MB of memory"
 
     _run(work)
     loop = page.sink._server.broadcast._loop  # type: ignore[union-attr]

@@ -1,0 +1,1 @@
+"""Files on many machines: `stylize.py --ray`. Only `ray_cluster` imports Ray."""
