@@ -174,7 +174,10 @@ def test_what_is_shown_is_a_matter_of_the_look(browser: Browser, site: ServedSit
 _SWITCH = """async () => {
     const probe = Object.assign(document.createElement("canvas"), { width: 32, height: 24 });
     const context = probe.getContext("2d", { willReadFrequently: true });
-    const pixels = () => { context.drawImage(canvas, 0, 0, 32, 24); return context.getImageData(0, 0, 32, 24).data.join(); };
+    const pixels = () => {
+        context.drawImage(canvas, 0, 0, 32, 24);
+        return context.getImageData(0, 0, 32, 24).data.join();
+    };
     const before = pixels(), startedMs = performance.now();
     document.querySelector("#styles button[data-name=mosaic]").click();
     while (pixels() === before) await new Promise(requestAnimationFrame);
