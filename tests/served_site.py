@@ -133,15 +133,17 @@ class Proxy:
 
 
 class Visit(Tab):
-    """A page of the site, and all that it asked for."""
+    """A page of the site, and all that it asked for; a script may run before its own, and a file may be missing."""
 
-    def __init__(self, browser: Browser, url: str, script: str = "", **context: Any) -> None:
+    def __init__(self, browser: Browser, url: str, script: str = "", missing: str = "", **context: Any) -> None:
         self.requests: list[str] = []
 
         def prepare(page: Any) -> None:
             page.context.on("request", lambda request: self.requests.append(request.url))
             if script:
                 page.add_init_script(script)
+            if missing:
+                page.route(f"**/{missing}", lambda route: route.abort())
 
         super().__init__(browser, url, prepare, **{"viewport": LAPTOP, **context})
 
