@@ -149,11 +149,15 @@ class Visit(Tab):
 
     def until(self, expression: str, limit_s: float = WAIT_MS / 1000) -> float:
         """See `Tab`; a page of a first visit is loaded again meanwhile."""
-        try:
-            return super().until(expression, limit_s)
-        except Error as error:
-            assert "context was destroyed" in str(error)
-            return super().until(expression, limit_s)
+        started_s = time.monotonic()
+        while True:
+            try:
+                super().until(expression, limit_s)
+                return time.monotonic() - started_s
+            except Error:
+                if time.monotonic() - started_s > limit_s:
+                    raise
+                self.page.wait_for_timeout(100)
 
     def start_camera(self) -> None:
         self.page.click("#camera-on")
