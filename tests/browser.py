@@ -21,7 +21,7 @@ from realtime.sources.selection import SAMPLE_CLIP
 CHROMIUM = shutil.which("chromium")
 WAIT_MS = 20_000
 CAMERA_WH = (320, 240)
-STARTED = "#styles button, #fault, .too-old"
+STARTED = "#styles button, #fault, .cannot-start"
 PLAYS = "video.getVideoPlaybackQuality().totalVideoFrames > 3"
 _POLL_MS = 30
 

@@ -133,25 +133,31 @@ class Proxy:
 
 
 class Visit(Tab):
-    """A page of the site, and all that it asked for."""
+    """A page of the site, and all that it asked for; a script may run before its own, and a file may be missing."""
 
-    def __init__(self, browser: Browser, url: str, script: str = "", **context: Any) -> None:
+    def __init__(self, browser: Browser, url: str, script: str = "", missing: str = "", **context: Any) -> None:
         self.requests: list[str] = []
 
         def prepare(page: Any) -> None:
             page.context.on("request", lambda request: self.requests.append(request.url))
             if script:
                 page.add_init_script(script)
+            if missing:
+                page.route(f"**/{missing}", lambda route: route.abort())
 
         super().__init__(browser, url, prepare, **{"viewport": LAPTOP, **context})
 
     def until(self, expression: str, limit_s: float = WAIT_MS / 1000) -> float:
         """See `Tab`; a page of a first visit is loaded again meanwhile."""
-        try:
-            return super().until(expression, limit_s)
-        except Error as error:
-            assert "context was destroyed" in str(error)
-            return super().until(expression, limit_s)
+        started_s = time.monotonic()
+        while True:
+            try:
+                super().until(expression, limit_s)
+                return time.monotonic() - started_s
+            except Error:
+                if time.monotonic() - started_s > limit_s:
+                    raise
+                self.page.wait_for_timeout(100)
 
     def start_camera(self) -> None:
         self.page.click("#camera-on")

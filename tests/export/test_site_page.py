@@ -289,7 +289,11 @@ def test_it_works_without_a_network_and_a_new_version_comes_whole(
     visit.close()
 
 
-def test_an_old_browser_is_told(browser: Browser, site: ServedSite) -> None:
+def test_what_keeps_the_page_from_starting_is_told(browser: Browser, site: ServedSite) -> None:
     visit = Visit(browser, site.url, "delete window.DecompressionStream")
     visit.until(f"{NOTICE}.includes('too old')")
+    visit.close()
+    visit = Visit(browser, site.url, "", missing="tabs.js")
+    visit.until(f"{NOTICE}.includes('did not come')")
+    visit.complaints.clear()
     visit.close()
