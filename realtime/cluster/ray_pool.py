@@ -186,8 +186,8 @@ class RayPool:
             return list(self._ray.get(list(references), timeout=READY_LIMIT_S))
         except self._ray.exceptions.GetTimeoutError as error:
             raise EngineError(
-                f"ray: workers did not all answer within {READY_LIMIT_S:.0f} s; the cluster is busy, or they end again and "
-                "again, as for lack of memory: use fewer --workers, or see what --verbose says"
+                f"ray: workers did not all answer within {READY_LIMIT_S:.0f} s; the cluster is busy, or they end again "
+                "and again, as for lack of memory: use fewer --workers, or see what --verbose says"
             ) from error
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else error from None
