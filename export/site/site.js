@@ -156,4 +156,4 @@ async function load() {
   if (fault || (!camera.isOpen() && element("notice").textContent.startsWith("Loading"))) notice(welcome());
 }
 
-if (!document.documentElement.classList.contains("too-old")) openAll().catch((error) => notice(error.message));
+if (!document.documentElement.classList.contains("cannot-start")) openAll().catch((error) => notice(error.message));
