@@ -3,7 +3,7 @@
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def sample_frames(count: int) -> list[Image]:
 
 
 @contextmanager
-def chromium(camera_file: Path | None = None, more: Sequence[str] = ()) -> Iterator[Browser]:
+def chromium(camera_file: Path | None = None) -> Iterator[Browser]:
     """A browser whose camera shows a file, or Chromium's own test pattern, which comes in every size."""
     arguments = [
         "--headless",
@@ -46,7 +46,6 @@ def chromium(camera_file: Path | None = None, more: Sequence[str] = ()) -> Itera
         "--no-zygote",
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
-        *more,
     ]
     if camera_file is not None:
         arguments.append(f"--use-file-for-fake-video-capture={camera_file}")

@@ -4,7 +4,6 @@ import base64
 import http.server
 import io
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -103,33 +102,6 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
-
-
-class Proxy:
-    """A proxy that lets nothing through: whatever a browser asks of other machines is recorded here.
-
-    Attributes:
-        address: for the browser's command line.
-        asked: the first line of each request.
-    """
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self.asked: list[str] = []
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection:
-                self.asked.append(connection.recv(4096).decode(errors="replace").partition("\r\n")[0])
 
 
 class Visit(Tab):
