@@ -45,6 +45,7 @@ class RayCluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         if self._address is None:  # Ray's own way to say: no machine but this one, so that every port is the loopback's
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+            os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let every other program go first
         with optional_packages("--ray"):
             import ray
         self.ray: Any = ray

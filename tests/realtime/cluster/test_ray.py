@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,15 @@ def listening(process: psutil.Process) -> set[str]:
     return found
 
 
+def niceness_of_workers(process: psutil.Process) -> set[int]:
+    found: set[int] = set()
+    for one in process.children(recursive=True):
+        with suppress(psutil.Error):
+            if "ray::Worker" in "".join(one.cmdline()):
+                found.add(one.nice())
+    return found
+
+
 def test_without_ray_it_is_one_line_and_ray_is_not_needed_without_its_option(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +101,7 @@ def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.
 def test_a_folder_on_two_workers(inputs: Path, tmp_path: Path) -> None:
     lines: list[dict[str, Any]] = []
     reached: set[str] = set()
+    niceness: set[int] = set()
     workers = ("--ray", "auto", "--workers", "2", "--cpus-per-worker", "1")
     with start(inputs, "-o", f"{tmp_path}/out/", *workers, "--json") as process:
         assert process.stdout is not None
@@ -99,10 +110,12 @@ def test_a_folder_on_two_workers(inputs: Path, tmp_path: Path) -> None:
             lines.append(json.loads(line))
             if lines[-1]["event"] == "progress":
                 reached |= listening(psutil.Process(process.pid))
+                niceness |= niceness_of_workers(psutil.Process(process.pid))
         assert process.wait() == 1, "one input is broken"
         assert process.stderr.read() == "", "Ray is silent"
     if sys.platform == "linux":  # elsewhere one may not ask
         assert {address.removeprefix("::ffff:") for address in reached} == {"127.0.0.1"}
+    assert niceness == {psutil.Process().nice()}, "as on one machine"
     events = [line["event"] for line in lines]
     assert events.count("done") == 2
     assert [one["source"] for one in lines[-1]["failures"]] == [str(inputs / "broken.mp4")]
