@@ -26,6 +26,9 @@ from realtime.style_catalogue import Catalogue
 from realtime.web.uploads import thumbnail
 
 STYLES_FILE, MODEL_FILE, FORMAT_VERSION = "styles.json", "model.onnx", 1
+_MARKS = (STYLES_FILE, MODEL_FILE, "runtime/versions.json")
+"""What no other folder has together."""
+
 MAX_MODEL_BYTES, MAX_SITE_BYTES = 1_000_000, 15_000_000
 _PLAIN = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
@@ -95,7 +98,7 @@ def _check_folder(folder: Path, overwrite: bool) -> None:
         )
     if not folder.exists() and not folder.is_symlink():
         return
-    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / STYLES_FILE).is_file()):
+    if not folder.is_dir() or (any(folder.iterdir()) and not all((folder / name).is_file() for name in _MARKS)):
         raise ExportError(f"web {folder}: is there already, and is no site; choose another name")
     if any(folder.iterdir()) and not overwrite:
         raise ExportError(f"web {folder}: is there already; use --overwrite, or choose another name")
