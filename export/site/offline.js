@@ -1,24 +1,20 @@
 // The service worker, seen from the page: it brings the page without a network, and threads where the host sends no headers for them.
 import { element } from "./shared.js";
 
-const PATIENCE_MS = 20_000, TAKE_OVER_MS = 3000;
+const PATIENCE_MS = 20_000;
+const NEWS = "A new version of this page is here: close the page, wherever it is open, and open it again.";
 
-// Resolves when the page may load the rest. Before that it may be loaded again, if mayReload agrees: a first visit for threads,
-// a later one for a newer version.
+// Resolves when the page may load the rest. A first visit may be loaded again for threads instead, if mayReload agrees.
 export async function startOffline(mayReload) {
   const workers = navigator.serviceWorker;
   if (!workers) return; // such as without HTTPS
   try {
     const earlier = (await workers.getRegistration())?.active;
     const registration = await workers.register("service-worker.js");
-    if (earlier) {
-      const isNew = registration.waiting && workers.controller && await takesOver(registration.waiting, workers);
-      watchForNews(registration, workers);
-      registration.update().catch(() => {}); // browsers look by themselves, but some time later
-      if (!isNew) return;
-    } else if (!await activated(registration) || self.crossOriginIsolated) return;
+    watchForNews(registration, workers);
+    if (earlier) registration.update().catch(() => {}); // browsers look by themselves, but some time later
+    if (earlier || !await activated(registration) || self.crossOriginIsolated || !mayReload()) return;
   } catch { return; } // a browser may forbid it
-  if (!mayReload()) return;
   location.reload();
   await new Promise(() => {});
 }
@@ -34,21 +30,10 @@ function activated(registration) {
   });
 }
 
-// Whether a version that waits has taken over; it does not while the page is open elsewhere, too.
-function takesOver(waiting, workers) {
-  return new Promise((resolve) => {
-    workers.addEventListener("controllerchange", () => resolve(true), { once: true });
-    workers.addEventListener("message", () => resolve(false), { once: true });
-    workers.startMessages();
-    waiting.postMessage("take over");
-    setTimeout(resolve, TAKE_OVER_MS, false);
-  });
-}
-
 // Says when a version waits that is newer than this page.
 function watchForNews(registration, workers) {
   const tell = () => {
-    if (registration.waiting && workers.controller) element("news").textContent = "A new version of this page is here: load it again.";
+    if (registration.waiting && workers.controller) element("news").textContent = NEWS;
   };
   const watch = () => registration.installing?.addEventListener("statechange", tell);
   registration.addEventListener("updatefound", watch);

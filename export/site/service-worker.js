@@ -11,7 +11,6 @@ const addressOf = (path) => new URL(path, SITE).href;
 
 self.addEventListener("install", (event) => event.waitUntil(fill()));
 self.addEventListener("activate", (event) => event.waitUntil(begin()));
-self.addEventListener("message", (event) => { if (event.data === "take over") event.waitUntil(takeOver(event.source)); });
 self.addEventListener("fetch", (event) => {
   const { method, url } = event.request;
   if (method !== "GET" || !url.startsWith(SITE)) return;
@@ -73,14 +72,7 @@ async function kept(path, event) {
   return isolated(answer.body, answer, length ? { "Content-Length": length } : {});
 }
 
-// A version that waits takes over when a page that has just been loaded asks, and none is open beside it; never under a page in use.
-async function takeOver(asking) {
-  const pages = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
-  if (pages.filter(({ url }) => url.startsWith(SITE)).length <= 1) await self.skipWaiting();
-  else asking.postMessage("not now");
-}
-
-// The first version takes the page that brought it; a later one finds none that it does not have.
+// The first version takes the page that brought it. A later one begins when the page is open nowhere: never under one in use.
 async function begin() {
   const others = (await caches.keys()).filter((name) => name.startsWith(PREFIX) && name !== CACHE);
   for (const name of others) await caches.delete(name);
