@@ -185,4 +185,4 @@ def test_a_wrong_command_line_exits_with_2(arguments: list[str], capsys: pytest.
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    assert "--help" in capsys.readouterr().err

@@ -230,7 +230,7 @@ def test_one_failure_does_not_stop_the_others(photo: Path, capsys: pytest.Captur
         (["gone.png", "-o", "b.png"], "no such file", 1),
         (["{photo}", "-o", "{photo}"], "is the input itself", 1),
         (["{photo}", "-o", "b.png", "--style", "cadny"], "did you mean candy", 1),
-        (["{photo}", "-o", "b.png", "--style", ""], "style '': there is no such style", 1),
+        (["{photo}", "-o", "b.png", "--style", ""], "style '': a name is missing", 1),
         (["{photo}", "-o", "b.png", "--start", "x"], "time 'x'", 2),
         (["{photo}", "-o", "b.png", "--start", "5", "--end", "4"], "end must be later", 2),
         (["{photo}", "-o", "b.png", "--stroke", "0.4"], "stroke 0.4: must be 0.5 to 4", 2),
