@@ -16,6 +16,7 @@ from realtime.options import SINK_NAMES, EngineOptions, LookOptions, RunOptions,
 from realtime.show_options import ShowOptions
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # capture and sinks need the time that PyTorch would wait in
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -264,13 +264,20 @@ def _find(text: str, catalogue: Catalogue, may_read: bool = True) -> tuple[Catal
     """The place of a name, an image or a blend; an image or a blend is added to the catalogue."""
     if may_read and is_style_image(text):
         found = style_of_image(Path(text), catalogue)
-    elif may_read and text not in catalogue.names and Path(text).exists() and text:
+    elif may_read and text not in catalogue.names and _is_there(text):
         raise StyleError(f"style {text}: {_no_style(Path(text))}; give a name, an image or a weights file")
     elif "+" not in text and ":" not in text:
         return catalogue, catalogue.index_of(text)
     else:
         found = blend(text, catalogue, may_read)
     return _with(found, catalogue)
+
+
+def _is_there(text: str) -> bool:
+    try:
+        return bool(text) and Path(text).exists()
+    except OSError:  # too long for a name
+        return False
 
 
 def _no_style(path: Path) -> str:

@@ -32,9 +32,9 @@ def run_benchmark(options: BenchmarkOptions) -> int:
     earlier = read_report(options.compare) if options.compare is not None else None
     if options.plot is not None:
         check_plotting()
-    _check_device(options)
     if options.threads is not None:
         use_cores(options.threads)
+    _check_device(options)
     from speed.measurement import Measurement  # after the cores were chosen, because it imports PyTorch
 
     console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)

@@ -6,7 +6,6 @@ from pathlib import Path
 from neural_style.errors import TrainingError
 from neural_style.training.options import STATE_SUFFIX
 from neural_style.weights import SAVED_MODELS
-from realtime.media.opaque_image import read_on_white
 
 _NETWORK_FILES = ("fast", "fine")
 
@@ -21,6 +20,8 @@ def check_inputs(chosen: Namespace) -> None:
         TrainingError: a file or folder is not there, or the output is that of a network.
         SourceError: a style image cannot be read.
     """
+    from realtime.media.opaque_image import read_on_white  # not above: --help comes at once
+
     for image in chosen.style_images:
         read_on_white(image, "style image")
     files = {"trunk": chosen.trunk, "loss-weights": chosen.loss_weights_file, "start-from": chosen.start_from}

@@ -301,6 +301,7 @@ def test_what_is_there_and_no_style_is_named_without_the_list(folder: Path) -> N
     message = _refusal(str(folder / "notes.txt"))
     assert "notes.txt: is neither an image (.jpg" in message
     assert "udnie" not in message
+    assert len(open_style_list("+".join([f"candy:0.{'1' * 40}"] * 8))[1]) == 1  # longer than a file's name may be
 
 
 @pytest.mark.usefixtures("folder")
