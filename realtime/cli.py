@@ -25,6 +25,14 @@ WRONG_COMMAND_LINE = 2
 Options = TypeVar("Options")
 
 
+class Parser(argparse.ArgumentParser):
+    """One that says in a line what is wrong with a command line, and not its whole usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process, with the status that argparse has for it."""
+        self.exit(WRONG_COMMAND_LINE, f"error: {message}; see {self.prog} --help\n")
+
+
 def add_look_arguments(parser: argparse.ArgumentParser, style: str, smoothing: str) -> None:
     """Adds what decides how images look; the texts say what `--style` takes, and what smoothing is by default."""
     add = parser.add_argument
@@ -54,6 +62,8 @@ def add_verbose(parser: argparse.ArgumentParser) -> None:
 
 
 def _batch_size(text: str) -> int | None:
+    if text != "auto" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number of frames, or auto")
     return None if text == "auto" else int(text)
 
 

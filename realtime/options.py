@@ -155,6 +155,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         _check_choice("network", self.network, NETWORKS)
+        _check_trust(self.engine, self.look.style)
         for sink in self.sinks:
             _check_choice("sink", sink, SINK_NAMES)
         if self.size_wh is not None and not all(1 <= side <= MAX_SIDE_PX for side in self.size_wh):
@@ -219,6 +220,7 @@ class FileOptions:
 
     def __post_init__(self) -> None:
         _check_choice("network", self.network, NETWORKS)
+        _check_trust(self.engine, self.styles)
         if self.watch and (len(self.inputs) != 1 or "-" in (self.inputs[0], self.output)):
             raise OptionError(f"watch: takes one folder and an output folder, got {', '.join(self.inputs)}")
         if self.watch and (self.stats is not None or self.fps is not None):
@@ -237,6 +239,11 @@ class FileOptions:
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise OptionError(f"{name} {value!r}: unknown; allowed: {', '.join(allowed)}")
+
+
+def _check_trust(engine: EngineOptions, styles: str) -> None:
+    if engine.trust and not styles.lower().endswith(".pt"):
+        raise OptionError(f"trust: is for a TorchScript file as --style, got {styles}; leave --trust out")
 
 
 def _check_range(name: str, value: float | None, allowed: tuple[float, float], unit: str = "") -> None:
