@@ -264,8 +264,7 @@ def _modulated_norm(graph: Graph, features: str, channels: int, scale: str, shif
     joined = graph.add("Concat", graph.constant([1, -1]), size, axis=0)
     apart = graph.add("Concat", graph.constant([-1, channels]), size, axis=0)
     inputs = graph.add("Reshape", features, joined), scale, shift
-    normalized = graph.add("InstanceNormalization", *inputs, epsilon=NORM_EPSILON)
-    return graph.add("Reshape", normalized, apart)
+    return graph.add("Reshape", graph.add("InstanceNormalization", *inputs, epsilon=NORM_EPSILON), apart)
 
 
 def _split_style(graph: Graph, network: FastNet) -> list[str]:

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +21,35 @@ from realtime.style import Style
 MAX_MEAN_DIFFERENCE = 2.0
 """On the 0..255 scale."""
 
-_SIZE_WH = (318, 239)
-"""No whole cells."""
-
 _LIMIT_S = 120
 _BLEND_STRENGTH = 0.7
 _PAGE = Path(__file__).with_name("site_check.html")
-_ROUTE_PAGE, _ROUTE_IMAGE, _ROUTE_LOOKS = "/check/page.html", "/check/image.png", "/check/looks.json"
+_ROUTE_PAGE, _ROUTE_IMAGE, _ROUTE_ASKED = "/check/page.html", "/check/image.png", "/check/asked.json"
 
 
-def check_site(folder: Path, styles: Sequence[Style], engine: Engine) -> str:
+@dataclass(frozen=True)
+class CheckSetup:
+    """How a site is checked.
+
+    Attributes:
+        provider: "wasm" or "webgpu".
+        size_wh: width and height of the image in px; no whole cells.
+        flags: more of the browser's options.
+    """
+
+    provider: str = "wasm"
+    size_wh: tuple[int, int] = (318, 239)
+    flags: tuple[str, ...] = ()
+
+
+def check_site(folder: Path, styles: Sequence[Style], engine: Engine, setup: CheckSetup = CheckSetup()) -> str:
     """Opens a site in Chromium, and compares a style, and a blend at part of its strength, with the engine's images.
+
+    Args:
+        folder: the site.
+        styles: that it has.
+        engine: gives the images that are expected.
+        setup: how.
 
     Returns:
         What the check measured, or why there was none.
@@ -42,14 +60,19 @@ def check_site(folder: Path, styles: Sequence[Style], engine: Engine) -> str:
     browser = find_browser()
     if browser is None:
         return f"not checked, because there is no Chromium ({', '.join(PROGRAMS)})"
-    image, looks = _image(), _looks(styles)
+    image, looks = _image(setup.size_wh), _looks(styles)
+    asked = {
+        "provider": setup.provider,
+        "looks": [{"style": text, "strength": strength} for text, strength, _ in looks],
+    }
     content = {
         _ROUTE_PAGE: _PAGE.read_bytes(),
         _ROUTE_IMAGE: encode_still(StillImage(image), ".png"),
-        _ROUTE_LOOKS: json.dumps([{"style": text, "strength": strength} for text, strength, _ in looks]).encode(),
+        _ROUTE_ASKED: json.dumps(asked).encode(),
     }
     expected = [engine.stylize(image[None], style, strength)[0] for _, strength, style in looks]
-    stylized = [_pixels(answer, image.shape) for answer in _answers(browser, folder, content, len(looks))]
+    answers = _answers(browser, Served(folder, content), setup.flags, len(looks))
+    stylized = [_pixels(answer, image.shape) for answer in answers]
     differences = [
         float(np.abs(one.astype(np.float32) - other).mean()) for one, other in zip(stylized, expected, strict=True)
     ]
@@ -61,11 +84,11 @@ def check_site(folder: Path, styles: Sequence[Style], engine: Engine) -> str:
     return f"in Chromium its images differ from the engine's by {max(differences):.3f} of 255 on average"
 
 
-def _image() -> Image:
-    """The sample clip's first frame: uint8 (239, 318, 3) RGB."""
+def _image(size_wh: tuple[int, int]) -> Image:
+    """The sample clip's first frame: uint8 (H, W, 3) RGB."""
     reader = VideoReader(SAMPLE_CLIP)
     try:
-        return resize(next(reader.frames()).pixels, _SIZE_WH)
+        return resize(next(reader.frames()).pixels, size_wh)
     finally:
         reader.close()
 
@@ -87,8 +110,8 @@ def _pixels(answer: bytes, shape: tuple[int, ...]) -> Image:
     return np.frombuffer(answer, np.uint8).reshape(height, width, 4)[:, :, :3]
 
 
-def _answers(browser: str, folder: Path, content: Mapping[str, bytes], count: int) -> list[bytes]:
+def _answers(browser: str, served: Served, flags: Sequence[str], count: int) -> list[bytes]:
     """What the check's page sends back."""
     until_s = time.monotonic() + _LIMIT_S
-    with opened_page(browser, Served(folder, content), _ROUTE_PAGE) as page:
+    with opened_page(browser, served, _ROUTE_PAGE, flags) as page:
         return [page.answer(max(0.0, until_s - time.monotonic()))[1] for _ in range(count)]

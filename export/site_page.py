@@ -43,7 +43,7 @@ def write_page(folder: Path) -> None:
         shutil.copyfile(source, folder / source.name)
     page = folder / "index.html"
     page.write_text(_with_parts(page.read_text("utf-8")), "utf-8", newline="\n")
-    _list_files(folder)
+    list_files(folder)
 
 
 def _with_parts(page: str) -> str:
@@ -54,7 +54,7 @@ def _with_parts(page: str) -> str:
     return re.sub(r"<!-- part: (\w+) -->\n", lambda place: parts[place[1]], page)
 
 
-def _list_files(folder: Path) -> None:
+def list_files(folder: Path) -> None:
     """Tells the service worker what the folder holds; its version is the hash of that."""
     files = {}
     for path in sorted(folder.rglob("*")):
@@ -63,6 +63,6 @@ def _list_files(folder: Path) -> None:
             files[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     listed = json.dumps(files, indent=0)
     version = hashlib.sha256(listed.encode()).hexdigest()[:16]
-    worker = folder / _WORKER
-    text = worker.read_text("utf-8").replace(_UNSET, f'const VERSION = "{version}", FILES = {listed};')
-    worker.write_text(text, "utf-8", newline="\n")
+    before, after = (_OWN / _WORKER).read_text("utf-8").split(_UNSET)
+    text = f'{before}const VERSION = "{version}", FILES = {listed};{after}'
+    (folder / _WORKER).write_text(text, "utf-8", newline="\n")

@@ -48,7 +48,7 @@ class Run:
 
     Attributes:
         wall_s: of the whole command.
-        work_s: from when an engine was there to the end.
+        work_s: from when an engine was there to when the result was.
         files: bytes of the result.
     """
 
@@ -76,15 +76,16 @@ def run_once(clip: Path, target: Path, options: Sequence[str]) -> Run:
     began_s = time.perf_counter()
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        ready_s = began_s
+        ready_s = done_s = began_s
         for line in process.stdout:
             event = json.loads(line)
             if event["event"] == "begin" or event.get("source") == "cluster":
                 ready_s = time.perf_counter()
+            elif event["event"] == "done":
+                done_s = time.perf_counter()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} {' '.join(options)}: ended with status {process.returncode}")
-    now_s = time.perf_counter()
-    return Run(now_s - began_s, now_s - ready_s, target.stat().st_size)
+    return Run(time.perf_counter() - began_s, done_s - ready_s, target.stat().st_size)
 
 
 def hand_out_s() -> float:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-LIMITS = ("segments", "hand-out", "storage", "start")
-"""What can hold workers up: too few segments at the end, the process that hands out, the storage, and their start."""
+LIMITS = ("segments", "hand-out", "storage", "start", "joining")
+"""What can hold workers up: too few segments, the process that hands out, the storage, their start, and joining."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ def limit_of(mix: Mix, costs: Costs, workers: int) -> str:
         "hand-out": (mix, replace(costs, unit_s=0.0)),
         "storage": (mix, replace(costs, storage_bytes_s=1e18)),
         "start": (mix, replace(costs, start_s=0.0)),
+        "joining": (mix, replace(costs, join_frame_s=0.0)),
         "segments": (
             _in_crumbs(mix),
             replace(costs, run_in=0, state_bytes=costs.state_bytes / 10, unit_s=costs.unit_s / 10),

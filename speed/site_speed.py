@@ -13,7 +13,7 @@ from statistics import median
 
 import psutil
 
-from export.site_browser import ISOLATION, OpenedPage, Served, find_browser, opened_page
+from export.site_browser import ISOLATION, SOFTWARE_GPU, OpenedPage, Served, find_browser, opened_page
 from neural_style.errors import MissingPackageError
 from realtime.cli import parse_size_wh, run_main, run_script, say
 from realtime.media.image_file import StillImage, encode_still
@@ -24,9 +24,6 @@ from speed.machine import describe_machine
 _PAGE = Path(__file__).with_suffix(".html")
 _ANSWER_S = 180
 _ROUTE = "/speed/page.html"
-_SOFTWARE_GPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-unsafe-swiftshader")
-"""WebGPU on a machine without a graphics card."""
-
 _CASES = (("wasm", 1), ("wasm", 2), ("webgpu", 1))
 
 
@@ -50,7 +47,7 @@ def measure(folder: Path, size_wh: tuple[int, int], lasts_s: float, cases: Seque
     served = Served(folder, {_ROUTE: _PAGE.read_bytes(), "/speed/image.png": image}, ISOLATION)
     for provider, threads in cases:
         query = f"provider={provider}&threads={threads}&width={size_wh[0]}&height={size_wh[1]}&seconds={lasts_s}"
-        flags = _SOFTWARE_GPU if provider == "webgpu" else ()
+        flags = SOFTWARE_GPU if provider == "webgpu" else ()
         with opened_page(browser, served, f"{_ROUTE}?{query}", flags) as page:
             yield _line(page)
 

@@ -3,7 +3,7 @@
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from realtime.sources.selection import SAMPLE_CLIP
 CHROMIUM = shutil.which("chromium")
 WAIT_MS = 20_000
 CAMERA_WH = (320, 240)
-STARTED = "#styles button, #fault, .too-old"
+STARTED = "#styles button, #fault, .cannot-start"
 PLAYS = "video.getVideoPlaybackQuality().totalVideoFrames > 3"
 _POLL_MS = 30
 
@@ -39,7 +39,7 @@ def sample_frames(count: int) -> list[Image]:
 
 
 @contextmanager
-def chromium(camera_file: Path | None = None, more: Sequence[str] = ()) -> Iterator[Browser]:
+def chromium(camera_file: Path | None = None) -> Iterator[Browser]:
     """A browser whose camera shows a file, or Chromium's own test pattern, which comes in every size."""
     arguments = [
         "--headless",
@@ -47,7 +47,6 @@ def chromium(camera_file: Path | None = None, more: Sequence[str] = ()) -> Itera
         "--no-zygote",
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
-        *more,
     ]
     if camera_file is not None:
         arguments.append(f"--use-file-for-fake-video-capture={camera_file}")

@@ -122,13 +122,14 @@ def run_with_kills(trial: Trial, seed: int = 1) -> Found:
     workers, drivers = 0, 0
     log = trial.folder / "units.jsonl"
     while time.monotonic() - began_s < _LIMIT_S:
+        known = _lines(log)
         driver = _start(trial, log)
         kills_here = (trial.worker_kills - workers) // (1 + trial.driver_kills - drivers)
         for _ in range(kills_here):
-            if not _painting(driver, draw.uniform(0.2, 1.5)):
+            if not _painting(driver, log, known, draw.uniform(0.2, 2.5)):
                 break
             workers += _kill_a_worker(driver, draw)
-        if drivers < trial.driver_kills and _painting(driver, draw.uniform(0.5, 2.0)):
+        if drivers < trial.driver_kills and _painting(driver, log, known, draw.uniform(0.5, 2.0)):
             driver.kill()
             driver.wait()
             drivers += 1
@@ -184,17 +185,29 @@ def _command(trial: Trial, how: str, output: str, log: str = "") -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
+    """Without a cluster that somebody else may have started."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "RAY_ADDRESS": "", "RAY_TMPDIR": str(ROOT / "no such folder")}
 
 
-def _painting(driver: "subprocess.Popen[bytes]", after_s: float) -> bool:
-    """Waits until workers are there, and a while longer; whether the driver still runs."""
-    while driver.poll() is None and not _workers_of(driver):
+def _painting(driver: "subprocess.Popen[bytes]", log: Path, known: int, after_s: float) -> bool:
+    """Waits until a driver has handed out work, and a while longer; whether it still runs.
+
+    Args:
+        driver: the process.
+        log: of units.
+        known: lines in it before that driver.
+        after_s: how much longer.
+    """
+    while driver.poll() is None and _lines(log) <= known:
         time.sleep(0.05)
-    with_end = time.monotonic() + after_s
-    while driver.poll() is None and time.monotonic() < with_end:
+    end_s = time.monotonic() + after_s
+    while driver.poll() is None and time.monotonic() < end_s:
         time.sleep(0.05)
     return driver.poll() is None
+
+
+def _lines(log: Path) -> int:
+    return len(log.read_text(encoding="utf-8").splitlines()) if log.exists() else 0
 
 
 def _workers_of(driver: "subprocess.Popen[bytes]") -> list[psutil.Process]:

@@ -4,7 +4,6 @@ import base64
 import http.server
 import io
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -105,53 +104,32 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-class Proxy:
-    """A proxy that lets nothing through: whatever a browser asks of other machines is recorded here.
-
-    Attributes:
-        address: for the browser's command line.
-        asked: the first line of each request.
-    """
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
-        self.asked: list[str] = []
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection:
-                self.asked.append(connection.recv(4096).decode(errors="replace").partition("\r\n")[0])
-
-
 class Visit(Tab):
-    """A page of the site, and all that it asked for."""
+    """A page of the site, and all that it asked for; a script may run before its own, and a file may be missing."""
 
-    def __init__(self, browser: Browser, url: str, script: str = "", **context: Any) -> None:
+    def __init__(self, browser: Browser, url: str, script: str = "", missing: str = "", **context: Any) -> None:
         self.requests: list[str] = []
 
         def prepare(page: Any) -> None:
             page.context.on("request", lambda request: self.requests.append(request.url))
             if script:
                 page.add_init_script(script)
+            if missing:
+                page.route(f"**/{missing}", lambda route: route.abort())
 
         super().__init__(browser, url, prepare, **{"viewport": LAPTOP, **context})
 
     def until(self, expression: str, limit_s: float = WAIT_MS / 1000) -> float:
         """See `Tab`; a page of a first visit is loaded again meanwhile."""
-        try:
-            return super().until(expression, limit_s)
-        except Error as error:
-            assert "context was destroyed" in str(error)
-            return super().until(expression, limit_s)
+        started_s = time.monotonic()
+        while True:
+            try:
+                super().until(expression, limit_s)
+                return time.monotonic() - started_s
+            except Error:
+                if time.monotonic() - started_s > limit_s:
+                    raise
+                self.page.wait_for_timeout(100)
 
     def start_camera(self) -> None:
         self.page.click("#camera-on")

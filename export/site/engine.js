@@ -2,6 +2,10 @@
 import { openStylizer } from "./stylizer.js";
 import { readStyles, vectorOf } from "./styles.js";
 
+const query = new URLSearchParams(location.search); // "?provider=wasm&threads=1" is for measuring
+const asked = {
+  provider: ["webgpu", "wasm"].find((name) => name === query.get("provider")) ?? "auto", threads: Math.max(0, parseInt(query.get("threads"), 10) || 0),
+};
 let opened = null;
 let before = Promise.resolve(), onProgress = () => {};
 let turn = Promise.resolve();
@@ -12,7 +16,7 @@ export function openAfter(promise, progress) { [before, onProgress] = [promise, 
 // After an error the next call tries again.
 export function openEngine() {
   if (!opened) {
-    const mine = opened = before.then(() => openStylizer({ onProgress }));
+    const mine = opened = before.then(() => openStylizer({ ...asked, onProgress }));
     mine.catch(() => { if (opened === mine) opened = null; });
   }
   return opened;

@@ -11,7 +11,7 @@ export async function startOffline(mayReload) {
     const earlier = (await workers.getRegistration())?.active;
     const registration = await workers.register("service-worker.js");
     watchForNews(registration, workers);
-    if (earlier && navigator.onLine) registration.update().catch(() => {}); // browsers look by themselves, but some time later
+    if (earlier) registration.update().catch(() => {}); // browsers look by themselves, but some time later
     if (earlier || !await activated(registration) || self.crossOriginIsolated || !mayReload()) return;
   } catch { return; } // a browser may forbid it
   location.reload();

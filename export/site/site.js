@@ -19,6 +19,7 @@ const own = kept.readAddress(location.search, faults); // what was chosen; it st
 const inAddress = new Set(Object.keys(own));
 let tab = "live";
 let stylizer = null;
+let fault = ""; // why there is none
 let hasImage = false;
 
 function keep(atOnce = false) { kept.soon(() => kept.writeAddress(own, inAddress), atOnce); }
@@ -50,7 +51,9 @@ function openTab(name) {
   }
 }
 
-const welcome = () => (stylizer ? "Start the camera, or open the Image tab. Nothing leaves this device: all is computed here." : "Loading…");
+function welcome() {
+  return fault || (stylizer ? "Start the camera, or open the Image tab. Nothing leaves this device: all is computed here." : "Loading…");
+}
 
 function showOpen(isOpen) {
   element("camera-on").setAttribute("aria-pressed", String(isOpen));
@@ -85,7 +88,10 @@ function start() {
   element("image-limit").textContent = LONGEST_PX;
   element("camera-on").addEventListener("click", () => {
     if (camera.isOpen()) camera.stopCamera(welcome());
-    else camera.startCamera();
+    else {
+      camera.startCamera();
+      load();
+    }
   });
   for (const id of ["camera", "size"]) element(id).addEventListener("change", () => { if (camera.isOpen()) camera.startCamera(); });
   element("freeze").addEventListener("click", () => {
@@ -136,15 +142,18 @@ async function openAll() {
   openAfter(startOffline(mayReload), loading);
   await startLook();
   if (wasOpen) camera.startCamera();
-  stylizer = await openEngine();
-  element("why").textContent = stylizer.why;
-  showFigures();
-  if (!camera.isOpen() && element("notice").textContent.startsWith("Loading")) notice(welcome());
+  await load();
+  if (fault) imageNotice(fault);
 }
 
-if (!document.documentElement.classList.contains("too-old")) {
-  openAll().catch((error) => {
-    notice(error.message);
-    imageNotice(error.message);
-  });
+// Opens what stylizes, and says what it is, or why there is none.
+async function load() {
+  try {
+    [stylizer, fault] = [await openEngine(), ""];
+    element("why").textContent = stylizer.why;
+    showFigures();
+  } catch (error) { fault = error.message; }
+  if (fault || (!camera.isOpen() && element("notice").textContent.startsWith("Loading"))) notice(welcome());
 }
+
+if (!document.documentElement.classList.contains("cannot-start")) openAll().catch((error) => notice(error.message));

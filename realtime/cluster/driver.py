@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from neural_style.weights import SAVED_MODELS
 from realtime.cluster.inputs import ClusterInput, find_inputs
@@ -206,8 +207,8 @@ class _Run:
 def _open_engines(pool: Pool, setup: Setup, reporter: Reporter) -> EngineInfo:
     """Lets the first worker choose the engine, and gives it to all; what is chosen is told."""
     info, lines = pool.open(setup, 0)
-    device = info.device.partition(":")[0]
-    engine = replace(setup.options.engine, engine=info.engine, precision=info.precision, device=device)
+    chosen: dict[str, Any] = {"engine": info.engine, "precision": info.precision}
+    engine = replace(setup.options.engine, device=info.device.partition(":")[0], **chosen)
     setup = replace(setup, options=replace(setup.options, engine=engine))
     for worker in range(1, len(pool)):
         pool.open(setup, worker)

@@ -25,7 +25,7 @@ from realtime.cluster.units import (
     video_source,
 )
 from realtime.engines.protocol import Engine
-from realtime.errors import EngineError, EngineTimeoutError, SourceError
+from realtime.errors import EngineError, EngineMemoryError, EngineTimeoutError, SourceError
 from realtime.look import Look
 from realtime.media.codecs import Encoder, find_encoder
 from realtime.media.image_file import IMAGE_SUFFIXES
@@ -164,10 +164,8 @@ class Painter:
                 try:
                     sizes.append(self._image(images, storage, scratch, address, results))
                     errors.append("")
-                except EngineTimeoutError:
-                    raise
                 except StylizationError as error:
-                    if isinstance(error, EngineError) and self._engine.info.device != "cpu":
+                    if may_be_lost(error, self._engine.info.device):
                         raise
                     errors.append(str(error))
                     sizes.append("")
@@ -211,6 +209,13 @@ def look_through(setup: Setup, unit: ScanUnit) -> Outcome:
     with _readable(unit.source) as (source, _):
         wish = ScanWish(source, setup.cut, encoder, smoothing, setup.segment_s)
         return Outcome("done", scan=scan_video(wish))
+
+
+def may_be_lost(error: StylizationError, device: str) -> bool:
+    """Whether another worker could do what one could not: its engine hangs, or its GPU fails."""
+    if isinstance(error, EngineTimeoutError):
+        return True
+    return isinstance(error, EngineError) and device != "cpu" and not isinstance(error, EngineMemoryError)
 
 
 @contextmanager

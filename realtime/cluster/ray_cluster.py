@@ -39,7 +39,9 @@ class RayCluster:
     """
 
     def __init__(self, asked: str, verbose: bool) -> None:
-        self._address, self._folder = _address_of(asked), None
+        self._address = os.environ.get("RAY_ADDRESS") or _started_here() if asked == "auto" else asked
+        self._found = asked == "auto" and not os.environ.get("RAY_ADDRESS")
+        self._folder: Path | None = None
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         if self._address is None:  # Ray's own way to say: no machine but this one, so that every port is the loopback's
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -72,7 +74,7 @@ class RayCluster:
                 "_temp_dir": str(self._folder),
             }
         elif _answers_at(self._address):
-            options["address"] = self._address
+            options["address"] = "auto" if self._found else self._address  # only so Ray shows its token by itself
         else:
             raise OptionError(
                 f"ray {self._address}: nothing answers there; start it with `ray start`, or use --ray auto"
@@ -82,18 +84,17 @@ class RayCluster:
         except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             what = "a local cluster cannot be started" if self._address is None else f"{self._address} cannot be joined"
-            raise OptionError(f"ray: {what} ({reason}); --verbose says more") from error
+            token = "" if self._address is None else "; where it asks for a token, set RAY_AUTH_MODE=token"
+            raise OptionError(f"ray: {what} ({reason}){token}; --verbose says more") from error
         if self._address is None and self.ray.util.get_node_ip_address() != _LOOPBACK:
             raise EngineError("ray: others would reach the local cluster, because Ray was imported before this program")
 
 
-def _address_of(asked: str) -> str | None:
-    """The cluster to join; None where one is to be started."""
-    if asked != "auto":
-        return asked
-    if os.environ.get("RAY_ADDRESS"):
-        return os.environ["RAY_ADDRESS"]
-    # What `ray start` leaves. Ray's own "auto" would also join the local cluster of another such run.
+def _started_here() -> str | None:
+    """The cluster that `ray start` made on this machine; None where there is none.
+
+    Ray's own "auto" alone would also join the local cluster of another such run.
+    """
     known = Path(os.environ.get("RAY_TMPDIR") or "/tmp/ray") / _CURRENT
     with suppress(OSError):
         address = known.read_text(encoding="utf-8").strip()

@@ -16,7 +16,6 @@ from realtime.errors import EngineError, OptionError
 READY_LIMIT_S = 90.0
 """How long workers may take to come up, and how long none of them may be there."""
 
-_SETUP_TRIES = 5
 _USUAL_CORES = 2
 
 
@@ -179,16 +178,16 @@ class RayPool:
         return self._answers([self._asked(actor, "host") for actor in self._actors])
 
     def _asked(self, actor: Any, method: str, *arguments: Any) -> Any:
-        """Asks what is as well asked twice: Ray does so where the worker ends meanwhile."""
-        return getattr(actor, method).options(max_task_retries=_SETUP_TRIES).remote(*arguments)
+        """Asks what is as well asked twice: Ray does so as often as the worker ends meanwhile."""
+        return getattr(actor, method).options(max_task_retries=-1).remote(*arguments)
 
     def _answers(self, references: Sequence[Any]) -> list[Any]:
         try:
             return list(self._ray.get(list(references), timeout=READY_LIMIT_S))
         except self._ray.exceptions.GetTimeoutError as error:
             raise EngineError(
-                f"ray: only some of {len(references)} workers answered within {READY_LIMIT_S:.0f} s; the cluster is "
-                "busy, so use fewer --workers"
+                f"ray: workers did not all answer within {READY_LIMIT_S:.0f} s; the cluster is busy, or they end again "
+                "and again, as for lack of memory: use fewer --workers, or see what --verbose says"
             ) from error
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause if isinstance(error.cause, Exception) else error from None
@@ -211,7 +210,7 @@ class RayPool:
         self._told.pop(worker, None)
         if not ended:
             self._ray.kill(self._actors[worker], no_restart=False)
-        self._busy[self._actors[worker].host.options(max_task_retries=-1).remote()] = worker, False
+        self._busy[self._asked(self._actors[worker], "host")] = worker, False
 
     def _retire(self, worker: int, outcome: Outcome) -> None:
         """Gives no more work to a worker that can do none."""

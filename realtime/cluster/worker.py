@@ -6,12 +6,11 @@ Nothing here knows Ray.
 import socket
 
 from neural_style.errors import StylizationError
-from realtime.cluster.painter import Painter, look_through
+from realtime.cluster.painter import Painter, look_through, may_be_lost
 from realtime.cluster.storage import storage_of
 from realtime.cluster.units import Outcome, PaintUnit, ScanUnit, Setup, Unit
 from realtime.cluster.worker_machine import Lines, style_here, use_cores
 from realtime.engines.protocol import Engine, EngineInfo
-from realtime.errors import EngineError, EngineMemoryError, EngineTimeoutError
 from realtime.style_catalogue import Catalogue
 from realtime.videos.job import open_file_engine
 from realtime.videos.video_part import UncuttableError
@@ -79,10 +78,9 @@ class Worker:
             outcome = look_through(setup, unit) if isinstance(unit, ScanUnit) else self._paint(setup, rank, unit)
         except UncuttableError as error:
             outcome = Outcome("uncut", str(error))
-        except EngineError as error:
-            outcome = Outcome("fault" if self._may_be_lost(error) else "failed", str(error))
         except StylizationError as error:
-            outcome = Outcome("failed", str(error))
+            device = "cpu" if self._engine is None else self._engine.info.device
+            outcome = Outcome("fault" if may_be_lost(error, device) else "failed", str(error))
         except OSError as error:
             outcome = Outcome("failed", f"output {error.filename}: {error.strerror}; choose another place")
         return outcome
@@ -94,13 +92,6 @@ class Worker:
             return Outcome("unfit", str(error))
         assert self._engine is not None
         return Painter(setup, self._catalogue, self._engine, self._count).paint(unit)
-
-    def _may_be_lost(self, error: EngineError) -> bool:
-        """Whether another worker could do what this one could not."""
-        if isinstance(error, EngineTimeoutError):
-            return True
-        device = "cpu" if self._engine is None else self._engine.info.device
-        return device != "cpu" and not isinstance(error, EngineMemoryError)
 
     def _count(self, done: int) -> None:
         self._done = done

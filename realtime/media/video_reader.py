@@ -235,16 +235,11 @@ class VideoReader:
         return has_alpha(first) and bool((self._to_rgb.with_alpha(first)[1] < 255).any())
 
     def _decoded(self, entry: int | None = None) -> Generator[av.VideoFrame]:
-        """All images that come out of the decoder, whatever happens to the packets between.
-
-        Args:
-            entry: time of the key image to begin with; None begins with what comes first.
-        """
-        waits = entry is not None
+        """All images that come out of the decoder, from a key image on, whatever happens to the packets between."""
         for packet in self._packets():
-            if waits and not (packet.is_keyframe and packet.pts == entry):
+            if entry is not None and not (packet.is_keyframe and packet.pts == entry):
                 continue
-            waits = False
+            entry = None
             self._promised += bool(packet.size) and not packet.is_discard
             self._discarded += packet.is_discard
             try:

@@ -1,7 +1,5 @@
 """Owns stylizing a video: decoding, engine and encoding in threads of their own, joined by bounded mailboxes."""
 
-import math
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +20,7 @@ from realtime.media.still_reader import StillReader, is_pattern
 from realtime.media.video_frame import Cut, VideoFrame
 from realtime.stats import Stats, StatsReport
 from realtime.videos.direct_output import DirectOutput
+from realtime.videos.disk_room import check_disk
 from realtime.videos.flicker_meter import FlickerMeter
 from realtime.videos.numbered_output import NumberedOutput
 from realtime.videos.task_checks import note_changes
@@ -40,13 +39,6 @@ from realtime.videos.video_part import PartFiles, PartOutput, UncuttableError, V
 _POLL_S = 0.1
 _JOIN_S = 1.5
 """How long stages may take to end after a failure or Ctrl-C; one that hangs longer is left behind."""
-
-_LEAST_FREE_BYTES = 64_000_000
-_BITS_PER_PIXEL = 0.4
-"""Of a stylized video, about; pieces and finished video are on the disk at the same time."""
-
-_BITS_PER_PIXEL_OF_IMAGES = 8.0
-"""The same of numbered images, which are on the disk once."""
 
 Progress = Callable[[int, int], None]
 
@@ -150,7 +142,7 @@ class _Stages:
         self._threads = StageThreads(self._abort)
         self._format = reader.info
         note_changes(self._format, job.encoder, job.targets[0], note)
-        self._check_disk(0)
+        self._check_disk(2 * len(job.targets) * self._total())
         bounds = None if job.cut is None else job.cut.bounds(reader.info)
         begin = min(0, reader.info.start) if bounds is None else bounds[0]
         plan = OutputPlan(job.source, job.encoder, reader.info, bounds, begin, job.fingerprint, job.overwrite)
@@ -255,7 +247,7 @@ class _Stages:
         if output is self.outputs[0]:
             self._done += 1
             if self._done % SEGMENT_FRAMES == 0:
-                self._check_disk(self._done)
+                self._check_disk()
 
     def _batches(self) -> Iterator[list[VideoFrame]]:
         """Frames of one size, as many together as is fastest; the last batch may be smaller."""
@@ -288,6 +280,11 @@ class _Stages:
         """Takes the notes of one of several videos; those of the others would be the same."""
         return self._note if target == self._job.targets[0] else lambda _: None
 
+    def _check_disk(self, frames: int = 0) -> None:
+        """Ends the video before the disk is full; so many frames are still to be written."""
+        if self._job.targets[0] is not None:
+            check_disk(self._job.targets[0], frames, self._format.size_wh)
+
     def _total(self) -> int:
         """How many frames there will be, as far as is known."""
         if self._job.part is not None:
@@ -297,19 +294,3 @@ class _Stages:
             return info.frames
         end_s = info.frames / float(info.rate) if cut.end_s is None else cut.end_s
         return min(info.frames, round((end_s - cut.start_s) * float(info.rate)))
-
-    def _check_disk(self, done: int) -> None:
-        """Ends the video before the disk is full."""
-        target = self._job.targets[0]
-        if target is None:
-            return
-        folder = target.parent
-        width, height = self._format.size_wh
-        values = 0 if done else 2 * len(self._job.targets) * self._total() * width * height
-        likely = values * (_BITS_PER_PIXEL_OF_IMAGES if is_pattern(target.name) else _BITS_PER_PIXEL) / 8
-        free = shutil.disk_usage(folder).free
-        if free < likely + _LEAST_FREE_BYTES:
-            raise SinkError(
-                f"folder {folder}: {free / 1e6:.0f} MB are free, and about "
-                f"{math.ceil((likely + _LEAST_FREE_BYTES) / 1e6)} MB will be needed; make room, or choose another place"
-            )

@@ -15,8 +15,8 @@ from PIL import Image as Pillow
 from test_site_runtime import package  # noqa: F401 - a fixture
 
 from export.exporter import ExportError
-from export.site_browser import Served, find_browser, opened_page
-from export.site_check import check_site
+from export.site_browser import SOFTWARE_GPU, Served, find_browser, opened_page
+from export.site_check import CheckSetup, check_site
 from export.site_runtime import INSTALL_COMMAND, PACKAGE, find_runtime
 from export.web_site import write_site
 from export_onnx import main
@@ -175,6 +175,9 @@ def test_a_browser_compares_the_site_with_the_engine_and_a_wrong_one_is_found(
     found = re.search(r"in Chromium its images differ from the engine's by ([\d.]+) of 255", said)
     assert found is not None
     assert float(found[1]) < 0.2
+    engine = TorchEngine(catalogue, EngineOptions("torch", "cpu", "fp32"))
+    in_software = CheckSetup("webgpu", (62, 45), SOFTWARE_GPU)
+    assert "differ from the engine's by 0." in check_site(tmp_path / "site", catalogue.styles, engine, in_software)
     torch.manual_seed(1)
     save_checkpoint(tmp_path / "other.safetensors", FastNet(NAMES, SMALL), [], {})
     other = Catalogue(styles_of_file(tmp_path / "other.safetensors"))

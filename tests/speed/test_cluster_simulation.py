@@ -46,6 +46,7 @@ def test_what_cannot_be_cut_is_one_unit() -> None:
         (replace(FREE, unit_s=5.0), "hand-out"),
         (replace(FREE, read_bytes=1.0, storage_bytes_s=10.0), "storage"),
         (replace(FREE, start_s=100.0), "start"),
+        (replace(FREE, join_frame_s=1.0), "joining"),
     ],
 )
 def test_what_breaks_first_is_named(costs: Costs, limit: str) -> None:

@@ -66,6 +66,6 @@ function toggleFullScreen() {
 function fill(on) {
   element("stage").classList.toggle("filled", on);
   element("leave").hidden = !on;
-  for (const other of document.querySelectorAll("header, .settings, .bar, .choices")) other.inert = on;
+  for (const other of document.querySelectorAll("header, footer, .settings, .bar, .choices")) other.inert = on;
   element(on ? "leave" : "full-screen").focus();
 }

@@ -118,6 +118,7 @@ def _follow(options: TrainOptions, member: Member) -> None:
     _train(options, member)
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     options = replace(small_options(tmp_path, network="style"), batch_size=4, steps=2)
     together = replace(options, output=tmp_path / "together.safetensors", processes=2)
@@ -160,12 +161,14 @@ def _step_until_it_fails(member: Member) -> None:
         _step(network, member)
 
 
+@pytest.mark.slow
 def test_a_defect_in_another_member_shows_where_it_is(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(TrainingError, match="ValueError: a defect"), process_group(3, _break) as member:
         _step_until_it_fails(member)
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_member_that_is_killed_ends_the_group(capfd: pytest.CaptureFixture[str]) -> None:
     with (
         pytest.raises(TrainingError, match="status -9; use fewer --processes") as caught,
@@ -188,6 +191,7 @@ class _Bomb:
         return os._exit, (3,)
 
 
+@pytest.mark.slow
 def test_a_member_that_does_not_start_is_an_error_and_no_hang() -> None:
     start_s = time.monotonic()
     with pytest.raises(TrainingError, match="status 3"), process_group(2, _Bomb()):
@@ -195,6 +199,7 @@ def test_a_member_that_does_not_start_is_an_error_and_no_hang() -> None:
     assert time.monotonic() - start_s < SOON_S
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_the_leader_ends_the_others() -> None:
     with pytest.raises(KeyboardInterrupt), process_group(2, _step_until_it_fails) as member:
         _step(member.synchronized(_linear()), member)

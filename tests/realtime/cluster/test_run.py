@@ -31,7 +31,8 @@ KIND = VideoKind(options={"preset": "ultrafast", "g": "25"}, count=75, size_wh=(
 
 
 def run(pool: LocalPool, told: Told, *inputs: str | Path, output: str | Path, **more: Any) -> RunResult:
-    options = FileOptions(tuple(map(str, inputs)), str(output), **({"engine": ENGINE, "network": "fast"} | more))
+    usual: dict[str, Any] = {"engine": ENGINE, "network": "fast"}
+    options = FileOptions(tuple(map(str, inputs)), str(output), **(usual | more))
     return run_cluster(options, CLUSTER, told, lambda *_: pool)
 
 

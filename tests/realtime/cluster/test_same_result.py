@@ -179,11 +179,11 @@ def test_a_piece_that_does_not_fit_is_made_again(spoil: Any, then: type[Unit], s
 
     def before(unit: Unit) -> Outcome | None:
         if isinstance(unit, JoinUnit) and not spoilt:
-            spoilt.append(len(pool.units))
+            spoilt.append(len(workers.units))
             spoil(*segment_paths(Path(unit.folder) / "0", 1))
         return None
 
-    pool = LocalPool(1, before)
-    apart, alone, _ = both_ways(source, pool)
+    workers = LocalPool(1, before)
+    apart, alone, _ = both_ways(source, workers)
     check_same(apart, alone)
-    assert isinstance(pool.units[spoilt[0]], then)
+    assert isinstance(workers.units[spoilt[0]], then)
