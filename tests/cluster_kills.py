@@ -128,7 +128,9 @@ def run_with_kills(trial: Trial, seed: int = 1) -> Found:
         for _ in range(kills_here):
             if not _works(driver, log, known, draw.uniform(0.2, 2.5)):
                 break
-            workers += _kill_a_worker(driver, draw)
+            while not (killed := _kill_a_worker(driver, draw)) and driver.poll() is None:
+                time.sleep(0.05)  # until one is there again
+            workers += killed
         if drivers < trial.driver_kills and _works(driver, log, known, draw.uniform(0.5, 2.0)):
             driver.kill()
             driver.wait()
