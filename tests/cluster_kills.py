@@ -14,8 +14,8 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +27,11 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from fakes import noise  # noqa: E402
-from video_corpus import VideoKind, make_video, take_apart  # noqa: E402
+from cluster_inputs import make_inputs  # noqa: E402
+from video_corpus import take_apart  # noqa: E402
 
 _WORKER = "ray::Worker"
 _LIMIT_S = 900.0
-_X264 = {"preset": "veryfast", "crf": "20"}
-KINDS = (
-    VideoKind(options={**_X264, "g": "25"}, count=150, sound_s=6.0),
-    VideoKind(options={**_X264, "g": "25", "bf": "3"}, count=100, sound_s=4.0, sound_offset_s=0.2),
-    VideoKind(options={**_X264, "x264-params": "open-gop=1:keyint=25:bframes=3"}, count=120),
-    VideoKind(".ts", options={**_X264, "g": "25", "bf": "2"}, count=110, sound_s=4.4),
-    VideoKind(".mkv", options={**_X264, "g": "25"}, count=75, time_base=Fraction(1, 1000), sound_s=3.0),
-    VideoKind(options={**_X264, "g": "9999", "sc_threshold": "0"}, count=60),
-    VideoKind(".webm", "libvpx-vp9", options={"g": "25", "deadline": "realtime", "cpu-used": "8"}, count=80,
-              time_base=Fraction(1, 1000)),
-    VideoKind(options={**_X264, "g": "25"}, count=70, times=tuple(n * 512 + n * 37 % 400 for n in range(70))),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,26 +82,6 @@ class Found:
     @property
     def is_good(self) -> bool:
         return self.status == 0 and not (self.partial or self.twice or self.differing)
-
-
-def make_inputs(folder: Path, count: int, clips: Path | None = None, longer: int = 1) -> None:
-    """Writes so many small videos of many kinds, of which those of another folder are some; others may be longer."""
-    folder.mkdir(parents=True)
-    given = sorted(clips.glob("*.mp4")) if clips is not None else []
-    for number, clip in enumerate(given[:count]):
-        (folder / f"{number:02d}.mkv").write_bytes(clip.read_bytes())
-    for number in range(len(given), count):
-        kind = _longer(KINDS[number % len(KINDS)], longer)
-        scene = noise((160 + kind.count, 120), number)
-        images = [np.ascontiguousarray(scene[:, place : place + 160]) for place in range(kind.count)]
-        # Results keep the names of inputs, and Matroska alone holds FFV1, which loses nothing; FFmpeg reads contents.
-        make_video(folder / f"{number:02d}", kind, images).rename(folder / f"{number:02d}.mkv")
-
-
-def _longer(kind: VideoKind, factor: int) -> VideoKind:
-    count = kind.count * factor
-    times = None if kind.times is None else tuple(n * 512 + n * 37 % 400 for n in range(count))
-    return replace(kind, size_wh=(160, 120), count=count, sound_s=kind.sound_s * factor, times=times)
 
 
 def run_with_kills(trial: Trial, seed: int = 1) -> Found:
@@ -202,9 +170,8 @@ def _works(driver: "subprocess.Popen[bytes]", log: Path, known: int, after_s: fl
     """
     while driver.poll() is None and _lines(log) <= known:
         time.sleep(0.05)
-    end_s = time.monotonic() + after_s
-    while driver.poll() is None and time.monotonic() < end_s:
-        time.sleep(0.05)
+    with suppress(subprocess.TimeoutExpired):
+        driver.wait(after_s)
     return driver.poll() is None
 
 
@@ -222,13 +189,10 @@ def _workers_of(driver: "subprocess.Popen[bytes]") -> list[psutil.Process]:
 
 def _kill_a_worker(driver: "subprocess.Popen[bytes]", draw: random.Random) -> bool:
     workers = _workers_of(driver)
-    if not workers:
-        return False
-    try:
+    with suppress(psutil.Error, IndexError):
         draw.choice(workers).kill()
-    except psutil.Error:
-        return False
-    return True
+        return True
+    return False
 
 
 def _unplayable(trial: Trial) -> list[str]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import psutil
 import pytest
-from cluster_kills import Trial, compare_with_one_machine, make_inputs, run_with_kills
+from cluster_inputs import make_inputs
+from cluster_kills import Trial, compare_with_one_machine, run_with_kills
 from fakes import noise
 from PIL import Image as Pillow
 from video_corpus import VideoKind, make_video, take_apart
