@@ -144,8 +144,8 @@ def _planes(path: Path) -> Iterator[NDArray[np.int16]]:
 
 
 def _start(trial: Trial, log: Path) -> "subprocess.Popen[bytes]":
-    command = _command(trial, "cluster", "out", str(log))
     with (trial.folder / "driver.log").open("ab") as said:
+        command = _command(trial, "cluster", "out", str(log))
         return subprocess.Popen(command, cwd=trial.folder, env=_environment(), stdout=said, stderr=said)
 
 
@@ -290,10 +290,9 @@ def main() -> int:
         make_inputs(trial.folder / "in", chosen.videos, chosen.clips, chosen.longer)
         found = run_with_kills(trial, chosen.seed)
         alone_s = compare_with_one_machine(trial, found) if found.status == 0 else 0.0
-        say = sys.stdout.write
-        say(f"{found}\none machine alone: {alone_s:.1f} s\n")
+        sys.stdout.write(f"{found}\none machine alone: {alone_s:.1f} s\n")
         if not found.is_good:
-            say((trial.folder / "driver.log").read_text(encoding="utf-8")[-4000:])
+            sys.stdout.write((trial.folder / "driver.log").read_text(encoding="utf-8")[-4000:])
         return 0 if found.is_good else 1
 
 
