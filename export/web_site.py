@@ -46,7 +46,7 @@ will do, below any path, and nothing is sent to it but requests for these files.
   visit twice for it; these headers of the server's spare that: `Cross-Origin-Opener-Policy: same-origin` and
   `Cross-Origin-Embedder-Policy: require-corp`.
 - To update, write the folder again (`python export_onnx.py --web {name} --overwrite`) and replace all files. Visitors
-  are told, and get the new version whole when they load the page again.
+  are told, and get the new version whole when they have closed the page and open it again.
 
 `runtime/` is ONNX Runtime Web {runtime} (MIT, see `runtime/LICENSE` and `runtime/ThirdPartyNotices.txt`), its binaries
 compressed by gzip. The page and the network are under the BSD-3-Clause licence; where the styles come from is in
