@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from realtime import cli
+from realtime.errors import OptionError
 from realtime.interrupts import ended_by_signals
 from realtime.options import ENGINE_NAMES, PRECISIONS
 from speed.options import BenchmarkOptions
@@ -23,7 +24,7 @@ _ALL = "all"
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of `BenchmarkOptions`."""
-    parser = argparse.ArgumentParser(description="Measure styles and engines on this machine, side by side.")
+    parser = cli.Parser(description="Measure styles and engines on this machine, side by side.")
     add, defaults = parser.add_argument, BenchmarkOptions
     add(
         "--style",
@@ -71,8 +72,15 @@ def read_options(chosen: argparse.Namespace) -> BenchmarkOptions:
         engines=() if chosen.engine == _ALL else _parts(chosen.engine),
         precisions=() if chosen.precision == _ALL else _parts(chosen.precision),
         sizes_wh=tuple(cli.parse_size_wh(size) for size in _parts(chosen.size)),
-        batch_sizes=tuple(int(size) if size.isdecimal() else 0 for size in _parts(chosen.batch_size)),
+        batch_sizes=tuple(_batch_size(size) for size in _parts(chosen.batch_size)),
     )
+
+
+@cli.wrong_command_line()
+def _batch_size(text: str) -> int:
+    if not text.isdecimal():
+        raise OptionError(f"batch-size {text!r}: write a number of frames, or several with commas between")
+    return int(text)
 
 
 def _parts(text: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from realtime.interrupts import ended_by_signals
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Export the network of a style to ONNX and compare it with PyTorch.")
+    parser = cli.Parser(description="Export the network of a style to ONNX and compare it with PyTorch.")
     add, default = parser.add_argument, " (default %(default)s)"
     add("--style", help="a name (the file gets all styles of its network), or a .safetensors, .pth file")
     add("--network", choices=("fast", "fine"), default="fast", help=f"that a name means{default}")
@@ -100,6 +100,8 @@ def export_style(asked: argparse.Namespace) -> str:
             return export_torchscript(checkpoint, asked.output, asked.precision)
         vector = style.vector if asked.baked else None
         options = ExportOptions(asked.floats, vector, asked.precision, asked.runtime, asked.photo_dir)
+        if asked.precision == "int8":
+            cli.say("int8: is calibrated on photographs, which takes a minute or two")
         target, parity = export_checkpoint(checkpoint, asked.output, options)
     except OSError as error:
         name = asked.output or error.filename
@@ -126,6 +128,9 @@ def _check_together(parser: argparse.ArgumentParser, chosen: argparse.Namespace)
             parser.error("the following arguments are required: --style")
         if chosen.runtime_dir is not None:
             parser.error("--runtime-dir: only with --web")
+        for name in ("runtime", "photo_dir"):
+            if chosen.precision != "int8" and getattr(chosen, name) != parser.get_default(name):
+                parser.error(f"--{name.replace('_', '-')}: only with --precision int8")
         return
     others = ("output", "baked", "floats", "torchscript", "photo_dir", "precision", "runtime")
     given = [name for name in others if getattr(chosen, name) != parser.get_default(name)]

@@ -16,14 +16,15 @@ from realtime.options import SINK_NAMES, EngineOptions, LookOptions, RunOptions,
 from realtime.show_options import ShowOptions
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # capture and sinks need the time that PyTorch would wait in
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of the options dataclasses."""
-    parser = argparse.ArgumentParser(description="Show a camera, stream or video in a style. Keys: press h.")
+    parser = cli.Parser(description="Show a camera, stream or video in a style. Keys: press h.")
     add, web = parser.add_argument, WebOptions
     add("--source", help="camera number, path or name, URL, video file, sample, pattern (default: camera 0, or sample)")
-    style = f"name, blend as in candy:0.6+udnie:0.4, or weights file (default {LookOptions.style})"
+    style = f"name, image, blend as in candy:0.6+my.jpg:0.4, or weights file (default {LookOptions.style})"
     cli.add_look_arguments(parser, style, smoothing=str(LookOptions.smoothing))
     add("--size", metavar="WxH", help="stylize at this size; videos are fitted inside it (default: their own)")
     add("--unpaced", action="store_true", help="read a file as fast as possible, dropping nothing")
@@ -81,7 +82,7 @@ def read_options(chosen: argparse.Namespace) -> RunOptions:
         sinks=tuple(chosen.sink),
         look=cli.read_options(LookOptions, chosen),
         engine=cli.read_options(EngineOptions, chosen),
-        web=cli.read_options(WebOptions, chosen),
+        web=cli.read_options(WebOptions, chosen, look_is_given=cli.look_is_given(chosen)),
         show=cli.read_options(ShowOptions, chosen),
     )
 

@@ -29,7 +29,7 @@ EXIT_DAMAGED = 3
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of the options dataclasses."""
-    parser = argparse.ArgumentParser(
+    parser = cli.Parser(
         description="Turn images, videos and folders of them into stylized images. No frame is dropped.",
         epilog="Exit status: 0 done, 1 failed, 2 wrong command line, 3 a damaged video lost frames, 130 interrupted.",
     )
@@ -38,7 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("inputs", nargs="+", metavar="INPUT", help=inputs)
     output = "file, folder for several, or %%05d.png for numbered images; - is standard output"
     add("-o", "--output", required=True, help=output)
-    style = f"names and blends as a,b:0.6+c:0.4, or all (default {LookOptions.style}; of a sheet all)"
+    style = f"names, images, blends as a,b:0.6+my.jpg:0.4, or all (default {LookOptions.style}; of a sheet all)"
     cli.add_look_arguments(parser, style, smoothing=f"0 for images, {LookOptions.smoothing} for videos")
     fps = "frames per second of numbered images (default 25); with it, a folder of images is one video"
     add("--fps", type=cli.parse_rate, help=fps)

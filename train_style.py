@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import NoReturn
 
+from neural_style.training.inputs import check_inputs, left_by_interruption, output_of
 from neural_style.training.options import LOSS_NETWORK_NAMES, NETWORK_KINDS, STEPS, LossWeights, TrainOptions
 from neural_style.weights import SAVED_MODELS
 from realtime import cli
@@ -20,44 +21,40 @@ from realtime.interrupts import ended_by_signals
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of `TrainOptions`."""
-    parser = argparse.ArgumentParser(description="Train one network for one or more styles.")
+    parser = cli.Parser(description="Train one network for one or more styles.")
     add, defaults = parser.add_argument, TrainOptions
     image = "image to learn from (repeatable)"
     add("--style-image", dest="style_images", type=Path, action="append", required=True, help=image)
     add("--name", action="append", required=True, help="name of the style (one for each image)")
     add("--credit", action="append", default=[], metavar="SOURCE;LICENCE", help="origin and rights of each image")
-    add("--content-dir", type=Path, help="folder of photographs (default: ten that scikit-image ships)")
-    add("-o", "--output", type=Path, help="file to write (default saved_models/NAME.safetensors)")
+    add("--content-dir", type=Path, metavar="FOLDER", help="photographs (default: ten that scikit-image ships)")
+    add("-o", "--output", type=Path, metavar="FILE", help="file to write (default saved_models/NAME.safetensors)")
     kinds = "style: only a style, for the network that is there, in minutes; fast, fine, transformer: a whole network"
     add("--network", choices=NETWORK_KINDS, default=defaults.network, help=kinds)
     trunk = "network that a new style joins (default saved_models/fast.safetensors)"
     add("--trunk", type=Path, metavar="FILE", help=trunk)
-    add("--steps", type=int, help=f"default {STEPS['style']} for a style, {STEPS['fast']} for a network")
-    add("--batch-size", type=int, default=defaults.batch_size)
-    add("--crop", dest="crop_px", type=int, default=defaults.crop_px, help="side of the training crops in px")
-    size = "shorter side of the style image in px"
-    add("--style-size", dest="style_size_px", type=int, default=defaults.style_size_px, help=size)
-    add("--learning-rate", type=float, default=defaults.learning_rate)
+    add("--steps", type=int, metavar="N", help=f"default {STEPS['style']} for a style, {STEPS['fast']} for a network")
+    add("--batch-size", type=int, default=defaults.batch_size, metavar="N", help="photographs in a step")
+    add("--crop", dest="crop_px", type=int, default=defaults.crop_px, metavar="PX", help="side of training crops")
+    size = "shorter side of the style image"
+    add("--style-size", dest="style_size_px", type=int, default=defaults.style_size_px, metavar="PX", help=size)
+    add("--learning-rate", type=float, default=defaults.learning_rate, metavar="X", help="of most of the steps")
     for term in fields(LossWeights):
-        add(f"--{term.name}-weight", type=float, help="default: as found for the loss network")
-    factor = "on the content weight, for each style"
-    add("--content-factor", dest="content_weights", type=float, action="append", help=factor)
-    add("--share", dest="style_shares", type=int, action="append", help="how often each style is drawn in a round")
-    add(
-        "--steadiness-from",
-        dest="steady_from",
-        type=float,
-        default=defaults.steady_from,
-        help="part of the steps, 0..1",
-    )
+        add(f"--{term.name}-weight", type=float, metavar="X", help="default: as found for the loss network")
+    factor = "on the content weight, for each style (default 1)"
+    add("--content-factor", dest="content_weights", type=float, action="append", metavar="X", help=factor)
+    share = "how often each style is drawn in a round (default 1)"
+    add("--share", dest="style_shares", type=int, action="append", metavar="N", help=share)
+    steady = "part of the steps, 0..1 (default %(default)s)"
+    add("--steadiness-from", dest="steady_from", type=float, default=defaults.steady_from, metavar="X", help=steady)
     add("--start-from", type=Path, metavar="FILE", help="checkpoint whose weights training starts with")
     add("--processes", type=int, metavar="N", help="that share each batch (default: as the cores and the batch allow)")
     loss = "whose features are compared; auto: that of --loss-weights, a VGG that torchvision has, or efficientnet"
     add("--loss-network", choices=("auto", *LOSS_NETWORK_NAMES), default="auto", help=loss)
     add("--loss-weights", dest="loss_weights_file", type=Path, metavar="FILE", help="weights of the loss network")
-    add("--save-every", type=int, default=defaults.save_every, metavar="STEPS")
-    add("--seed", type=int, default=defaults.seed)
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    add("--save-every", type=int, default=defaults.save_every, metavar="STEPS", help="between checkpoints")
+    add("--seed", type=int, default=defaults.seed, metavar="N", help="of what is drawn at random")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="what trains (default %(default)s)")
     add("--resume", action="store_true", help="go on from the last checkpoint of the same output")
     cli.add_verbose(parser)
     return parser
@@ -78,7 +75,6 @@ def read_options(chosen: argparse.Namespace) -> TrainOptions:
     trunk = chosen.trunk
     if trunk is None and chosen.network == "style":
         trunk = SAVED_MODELS / "fast.safetensors"
-    folder = SAVED_MODELS if trunk is None else trunk.parent
     device, loss_network = chosen_device(chosen.device), chosen.loss_network
     if loss_network == "auto":
         loss_network = best_loss_network(chosen.loss_weights_file)
@@ -89,7 +85,7 @@ def read_options(chosen: argparse.Namespace) -> TrainOptions:
         chosen,
         credits=style_credits,
         content_dir=chosen.content_dir,
-        output=chosen.output or folder / f"{chosen.name[0]}.safetensors",
+        output=output_of(chosen),
         trunk=trunk,
         steps=STEPS[chosen.network] if chosen.steps is None else chosen.steps,
         weights=replace(default_weights(loss_network), **given),
@@ -101,6 +97,7 @@ def read_options(chosen: argparse.Namespace) -> TrainOptions:
 
 def run(chosen: argparse.Namespace) -> int:
     """Does what the command line says, and returns the exit status."""
+    check_inputs(chosen)
     with ended_by_signals():
         from export.exporter import export_checkpoint
         from neural_style.training.checks import check_output
@@ -135,9 +132,7 @@ def _taken_names(folder: Path) -> dict[str, Path]:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit status."""
     chosen = make_parser().parse_args(arguments)
-
-    line = "interrupted; --resume goes on from the last checkpoint, and needs the .training.pt beside it"
-    return cli.run_main(lambda: run(chosen), interrupted=lambda: print(line, file=sys.stderr))
+    return cli.run_main(lambda: run(chosen), interrupted=lambda: print(left_by_interruption(chosen), file=sys.stderr))
 
 
 def command() -> NoReturn:

@@ -267,7 +267,7 @@ def _expected(network: StyleNetwork, frames: Frames, vector: Tensor | None) -> N
 
 def _photographs(folder: Path | None) -> list[Frames]:
     """Photographs spread over a folder, each uint8 (1, 240, 320, 3)."""
-    paths = packaged_photos() if folder is None else find_photos(folder)
+    paths = packaged_photos("--photo-dir") if folder is None else find_photos(folder, "photo folder")
     chosen = paths[:: max(1, len(paths) // _CALIBRATION_IMAGES)][:_CALIBRATION_IMAGES]
     return [resize(image, _CALIBRATION_SIZE_WH)[None] for image in readable_images(chosen)]
 

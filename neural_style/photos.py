@@ -40,17 +40,20 @@ def find_photos(folder: Path, what: str = "content folder") -> list[Path]:
     return paths
 
 
-def packaged_photos() -> list[Path]:
+def packaged_photos(option: str = "--content-dir") -> list[Path]:
     """Photographs in scikit-image's wheel: a person, a cat, a cup, a rocket, a motorcycle, ground and sky.
+
+    Args:
+        option: that takes others, for messages.
 
     Raises:
         MissingPackageError: scikit-image is not installed.
     """
-    return [packaged_photo(name) for name in _PACKAGED_PHOTOS]
+    return [packaged_photo(name, option) for name in _PACKAGED_PHOTOS]
 
 
-def packaged_photo(name: str) -> Path:
-    """An image file in scikit-image's wheel.
+def packaged_photo(name: str, option: str = "--content-dir") -> Path:
+    """An image file in scikit-image's wheel; `option` as of `packaged_photos`.
 
     Raises:
         MissingPackageError: scikit-image is not installed.
@@ -60,7 +63,7 @@ def packaged_photo(name: str) -> Path:
     except ImportError as error:
         raise MissingPackageError(
             f"photograph {name}: comes with scikit-image, which is not installed; run: pip install "
-            "scikit-image==0.26.0, or give your own photographs with --content-dir"
+            f"scikit-image==0.26.0, or give your own photographs with {option}"
         ) from error
     return Path(skimage.__file__).parent / "data" / name
 

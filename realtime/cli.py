@@ -25,13 +25,26 @@ WRONG_COMMAND_LINE = 2
 Options = TypeVar("Options")
 
 
+class Parser(argparse.ArgumentParser):
+    """One that says in a line what is wrong with a command line, and not its whole usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process, with the status that argparse has for it."""
+        self.exit(WRONG_COMMAND_LINE, f"error: {message}; see {self.prog} --help\n")
+
+
 def add_look_arguments(parser: argparse.ArgumentParser, style: str, smoothing: str) -> None:
     """Adds what decides how images look; the texts say what `--style` takes, and what smoothing is by default."""
     add = parser.add_argument
     add("--style", help=style)
-    add("--strength", type=float, default=LookOptions.strength, help="0 to 1 (default %(default)s)")
+    add("--strength", type=float, help=f"0 to 1 (default {LookOptions.strength})")
     add("--keep-colors", action="store_true", help="keep the colours of the original")
     add("--smoothing", type=float, help=f"0 to 1, against flicker (default {smoothing})")
+
+
+def look_is_given(chosen: argparse.Namespace) -> bool:
+    """Whether the command line says anything of how images look, be it the default."""
+    return chosen.keep_colors or any(each is not None for each in (chosen.style, chosen.strength, chosen.smoothing))
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser, network: str, batch: str) -> None:
@@ -54,6 +67,8 @@ def add_verbose(parser: argparse.ArgumentParser) -> None:
 
 
 def _batch_size(text: str) -> int | None:
+    if text != "auto" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number of frames, or auto")
     return None if text == "auto" else int(text)
 
 

@@ -27,7 +27,7 @@ _SLOWEST_TO_FIRST = 20.0
 _PREPARE_LIMIT_S, _GPU_PREPARE_LIMIT_S = 120.0, 900.0
 """The time limit of preparing a shape: TensorRT builds an engine for minutes."""
 
-_SAID_AFTER_S = 3.0
+_SAID_AFTER_S, _IMAGE_SAID_AFTER_S = 3.0, 10.0
 _TICK_S = 0.1
 """How often somebody who waits for the engine looks whether the run was ended."""
 
@@ -171,6 +171,12 @@ class EngineStage(Generic[Item]):
         self.wait_for_room()
         self._calls.put(self._begin(item, pixels, jobs))
 
+    def prepare(self, shape: tuple[int, ...], style: Style) -> None:
+        """Waits until a shape (N, H, W, 3) is prepared, before its first batch comes; errors as of `results`."""
+        call = _Call(None, shape, self._prepare_limit_s)
+        self._wait_for(self._submitted(call, self._engine.prepare, shape, style))
+        call.future.result()
+
     def close(self) -> None:
         """Takes no more batches; `results` ends after those that are under way."""
         self._calls.close()
@@ -226,8 +232,11 @@ class EngineStage(Generic[Item]):
 
     def _begin(self, item: Given, pixels: NDArray[np.uint8], jobs: Sequence[Job]) -> "_Call[Given]":
         call = _Call(item, pixels.shape, self._prepare_limit_s + _limit_s(pixels))
+        return self._submitted(call, self._work, call, pixels, jobs)
+
+    def _submitted(self, call: "_Call[Given]", work: Callable[..., Any], *given: object) -> "_Call[Given]":
         try:
-            call.future = self._threads.submit(self._work, call, pixels, jobs)
+            call.future = self._threads.submit(work, *given)
         except RuntimeError as error:  # the stage was aborted
             raise MailboxClosedError from error
         return call
@@ -264,10 +273,11 @@ class EngineStage(Generic[Item]):
                     f"{self._described(call)} did not come back within {call.limit_s:.0f} s, so the run was ended; "
                     "try another --engine, or a smaller --size"
                 )
-            if prepares and waited_s > _SAID_AFTER_S and not said and self._report is not None:
+            said_after_s = _SAID_AFTER_S if self._prepares else _IMAGE_SAID_AFTER_S
+            if prepares and waited_s > said_after_s and not said and self._report is not None:
                 said = True
-                why = "prepares for this size, which may take" if self._prepares else "takes long,"
-                self._report(f"{self._described(call)}: {why} up to {call.limit_s:.0f} s")
+                why = "prepares for this size, which may take up to" if self._prepares else "takes long; given up after"
+                self._report(f"{self._described(call)}: {why} {call.limit_s:.0f} s")
 
     def _is_done_within_a_tick(self, call: "_Call[Any]") -> bool:
         try:

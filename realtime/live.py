@@ -83,7 +83,7 @@ class Pipeline:
         self._last: StylizedFrame | None = None
         self._finisher = Finisher()
         self._crossfade = Crossfade(options.show.crossfade_s)
-        self.interrupted = False
+        self.interrupted = self.source_ended = False
 
     def send(self, command: Command) -> None:
         """Asks for something, from any thread; it is carried out before the next frame is shown."""
@@ -136,6 +136,7 @@ class Pipeline:
     def _capture(self) -> None:
         """Thread: source to mailbox."""
         source, limit = self._stages.source, self._options.max_frames if self._options.unpaced else None
+        self._warm_up()
         interval_s = 1.0 / source.info.rate_fps
         shift, paused_s, put_s = 0, 0.0, 0.0
         last: Frame | None = None
@@ -155,6 +156,7 @@ class Pipeline:
                 with self._stats.stage("source"):
                     captured = source.read()
                 if captured is None:
+                    self.source_ended = not self._stopped.is_set()
                     break
                 frame = replace(captured, index=captured.index + shift, media_time_s=captured.media_time_s + paused_s)
             if self._stopped.is_set():
@@ -166,6 +168,12 @@ class Pipeline:
             self._captured.put(frame)
             last, put_s = frame, frame.capture_time_s
         self._captured.close()
+
+    def _warm_up(self) -> None:
+        """Prepares the engine before the source's clock runs: else a recording would begin with a still image."""
+        width, height = self._stages.source.info.size_wh
+        shape = (self._options.engine.batch_size or 1, height, width, 3)
+        self._engine.prepare(shape, self._stages.controls.look.style)
 
     def _leaves_out(self, frame: Frame, put_s: float) -> bool:
         """Whether a live frame is left out, because nobody watches and the last was a moment ago; it counts nowhere."""

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ from realtime.live_show import (
     with_switching,
 )
 from realtime.look import Look
-from realtime.options import PARALLEL_BATCHES, RunOptions, SinkName
+from realtime.options import PARALLEL_BATCHES, NetworkName, RunOptions, SinkName, WebOptions
 from realtime.osc import OscSink
 from realtime.output_names import check_output
 from realtime.show_options import osc_address
@@ -44,7 +45,7 @@ from realtime.sources.protocol import Source, SourceInfo
 from realtime.sources.selection import open_default_source, open_source
 from realtime.stages import Stages
 from realtime.style import Style
-from realtime.style_catalogue import Catalogue, has_network, open_styles
+from realtime.style_catalogue import Catalogue, bound_note, bound_style, has_network, open_styles
 from realtime.style_keeper import StyleKeeper
 from realtime.web.memory import use_one_arena
 
@@ -96,6 +97,8 @@ def run_live(options: RunOptions, say: Say) -> int:
         pipeline = _open_remotes(options, stages, opened, say, until_it_runs)
         until_it_runs.pop_all()  # from here on the pipeline closes source and sinks
         report = pipeline.run()
+    if pipeline.source_ended:
+        say(f"source {source.info.name} has ended")
     say(report.summary())
     if options.stats is not None:
         report.write(options.stats, options.overwrite)
@@ -172,6 +175,8 @@ def _open_remotes(options: RunOptions, stages: Stages, opened: _Opened, say: Say
         address = web.open(stages.source.info.name, stages.controls, pipeline.send)
         for line in web.lines:
             say(line)
+        if options.show.qr and options.web.host == WebOptions.host:
+            say(f"qr: {options.web.host} is this machine only; for phones add --host 0.0.0.0")
         if isinstance(stages.display, QrSink):
             stages.display.point_to(next(iter(web.visitor_addresses), address))
         if is_alone:
@@ -234,6 +239,10 @@ def _with_network(options: RunOptions, source: Source, say: Say) -> RunOptions:
     options = replace(options, engine=replace(options.engine, parallel_batches=PARALLEL_BATCHES))
     if options.network != "auto":
         return options
+    bound = bound_style(options.look.style)
+    if bound is not None:
+        say(bound_note(options.look.style))
+        return replace(options, network=cast(NetworkName, bound.network))
     if options.unpaced or options.show.fps is not None or not has_network("fine"):
         return replace(options, network="fast")
     network, engine = choose_live_network(options.look.style, options.engine, source.info, say)

@@ -22,7 +22,7 @@ from realtime.sources.protocol import Source
 from realtime.sources.selection import device_of
 from realtime.sources.switching import SwitchingSource
 from realtime.stages import Stages
-from realtime.style_catalogue import Catalogue, find_style, has_network, open_styles
+from realtime.style_catalogue import Catalogue, bound_style, find_style, has_network, open_styles
 from realtime.style_refiner import StyleRefiner
 from realtime.styles_folder import StylesFolder
 
@@ -49,6 +49,8 @@ def check_show(options: RunOptions, sinks: Sequence[SinkName]) -> None:
         raise OptionError(f"kiosk {show.kiosk:g}: needs a window, got --sink {' '.join(sinks)}; add --sink window")
     if show.qr and not {"window", "web"} <= set(sinks):
         raise OptionError("qr: shows the page's address in the window; add --sink window --sink web")
+    if options.web.open_stage and "web" not in sinks:
+        raise OptionError("open-stage: is of the web page; add --sink web, or leave --open-stage out")
     if show.record_input is not None and show.record_input == options.record:
         raise OptionError(f"record-input {show.record_input}: is what --record writes, too; choose two names")
     for name, value in (("fps", show.fps), ("record-input", show.record_input)):
@@ -122,6 +124,8 @@ def fine_catalogue(options: RunOptions) -> Catalogue | None:
     """The styles of `fine` where a rate is held by either network; None where there is no choice."""
     if options.show.fps is None or options.network != "auto" or not has_network("fine"):
         return None
+    if bound_style(options.look.style) is not None:
+        return None
     catalogue, place = open_styles(options.look.style, "fine")
     return catalogue if catalogue.styles[place].network == "fine" else None
 
@@ -133,6 +137,8 @@ def hold_rate(
     wanted_fps = options.show.fps
     if wanted_fps is None:
         return None
+    if wanted_fps > source.info.rate_fps:
+        say(f"fps {wanted_fps:g}: the source gives {source.info.rate_fps:.4g} frames a second, and no more are shown")
     return FrameRateEngine(engine, catalogues, min(wanted_fps, source.info.rate_fps), say)
 
 

@@ -101,6 +101,7 @@ class WebOptions:
         tls_cert: certificate as a PEM file, for HTTPS: browsers give no camera to pages without, but on this machine.
         tls_key: its key.
         open_stage: every visitor may change what all see, and not only this machine and who has the operator's token.
+        look_is_given: the user said how the show looks; pages of an earlier run then do not set it to what it was.
     """
 
     host: str = "127.0.0.1"
@@ -108,6 +109,7 @@ class WebOptions:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     open_stage: bool = False
+    look_is_given: bool = False
 
     def __post_init__(self) -> None:
         _check_range("port", self.port, (0, 65535))
@@ -155,6 +157,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         _check_choice("network", self.network, NETWORKS)
+        _check_trust(self.engine, self.look.style)
         for sink in self.sinks:
             _check_choice("sink", sink, SINK_NAMES)
         if self.size_wh is not None and not all(1 <= side <= MAX_SIDE_PX for side in self.size_wh):
@@ -219,6 +222,7 @@ class FileOptions:
 
     def __post_init__(self) -> None:
         _check_choice("network", self.network, NETWORKS)
+        _check_trust(self.engine, self.styles)
         if self.watch and (len(self.inputs) != 1 or "-" in (self.inputs[0], self.output)):
             raise OptionError(f"watch: takes one folder and an output folder, got {', '.join(self.inputs)}")
         if self.watch and (self.stats is not None or self.fps is not None):
@@ -237,6 +241,11 @@ class FileOptions:
 def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise OptionError(f"{name} {value!r}: unknown; allowed: {', '.join(allowed)}")
+
+
+def _check_trust(engine: EngineOptions, styles: str) -> None:
+    if engine.trust and not styles.lower().endswith(".pt"):
+        raise OptionError(f"trust: is for a TorchScript file as --style, got {styles}; leave --trust out")
 
 
 def _check_range(name: str, value: float | None, allowed: tuple[float, float], unit: str = "") -> None:

@@ -70,6 +70,18 @@ def held_names(paths: Sequence[Path], overwrite: bool) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def no_empty_folders(paths: Sequence[Path]) -> Iterator[None]:
+    """Inside, folders may be made for files; those that are empty afterwards are removed again."""
+    made = [folder for path in paths for folder in path.parents if not folder.exists()]
+    try:
+        yield
+    finally:
+        for folder in made:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
+
+
 class NameLock:
     """A name that only this run writes, from now until `release` or the end of the process, however it ends.
 

@@ -17,7 +17,7 @@ import psutil
 from neural_style.atomic_file import forget_partial, remember_partial
 from neural_style.errors import MissingPackageError
 from neural_style.loss_network_files import downloaded_vggs
-from neural_style.packages import install_command
+from neural_style.packages import distribution_of, install_command
 from realtime.style import Style, Vector
 
 _MODULE = "neural_style.training.refine"
@@ -39,7 +39,9 @@ def check_packages(weights: Path | None) -> None:
         MissingPackageError: a package is not installed.
     """
     for package in _missing(weights):
-        raise MissingPackageError(f"refine: {package} is not installed; run {install_command('train')}")
+        raise MissingPackageError(
+            f"refine: {distribution_of(package)} is not installed; run {install_command('train')}"
+        )
 
 
 def _missing(weights: Path | None) -> list[str]:

@@ -47,6 +47,8 @@ class ShowOptions:
         _check_range("fps", self.fps, (1, 240), "frames a second")
         if self.cycle_styles is not None and self.cycle is None:
             raise OptionError(f"cycle-styles {self.cycle_styles}: needs --cycle SECONDS; give both")
+        if self.cycle_styles is not None and not all(name.strip() for name in self.cycle_styles.split(",")):
+            raise OptionError(f"cycle-styles {self.cycle_styles}: a name is missing; write them as in candy,udnie")
         path = self.record_input
         if path is not None and path.suffix.lower() not in INPUT_SUFFIXES:
             raise OptionError(f"record-input {path}: must end in {', '.join(INPUT_SUFFIXES)}")

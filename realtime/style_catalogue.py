@@ -1,27 +1,25 @@
 """The catalogue of styles, and what `--style` asks of it: names, images, blends, lists, files. Imports no PyTorch."""
 
 import difflib
-import math
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
-
-import numpy as np
+from typing import cast
 
 from neural_style.weights import SAVED_MODELS
 from neural_style.weights.predictor import PREDICTOR_FILE
 from realtime.errors import StyleError
+from realtime.media.image_file import IMAGE_SUFFIXES
 from realtime.options import NetworkName
 from realtime.style import Style, styles_of_file
-from realtime.style_prediction import is_style_image, predict_style_of_file
+from realtime.style_blend import blend, style_of_image
+from realtime.style_prediction import is_style_image
 
 SHIPPED_NETWORKS = ("fast", "fine")
 """Two sizes of one network with the same styles; a catalogue has one of them."""
 
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".onnx", ".pt")
-MAX_BLENDED = 8
-"""Styles in one blend; of more nobody sees the parts."""
 
 
 @dataclass
@@ -102,6 +100,8 @@ class Catalogue:
         """
         if name in self.names:
             return self.names.index(name)
+        if not name:
+            raise StyleError(f"style {name!r}: a name is missing; write candy, candy,udnie or candy:0.6+udnie:0.4")
         close = difflib.get_close_matches(name.lower(), self.names, n=1, cutoff=0.4)
         guess = f"did you mean {close[0]}? " if close else ""
         raise StyleError(f"style {name!r}: there is no such style; {guess}available: {', '.join(self.names)}")
@@ -194,12 +194,52 @@ def open_style_list(styles: str, network: NetworkName = "fast") -> tuple[Catalog
         if styles == "all":
             return catalogue, [place for place, style in enumerate(catalogue.styles) if not style.fault]
         for text in styles.split(","):
-            catalogue, place = _find(text.strip(), catalogue)
+            catalogue, place = _find_for(text.strip(), catalogue, network)
             places.append(place)
     for place in places:
         if catalogue.styles[place].fault:
             raise StyleError(catalogue.styles[place].fault)
     return catalogue, places
+
+
+def bound_style(styles: str) -> Style | None:
+    """The first style among those that a `--style` names which one of the shipped networks alone can run.
+
+    Styles that were trained or kept are vectors for one of the two; all others are in both.
+    """
+    if styles == "all" or styles.lower().endswith(WEIGHT_SUFFIXES):
+        return None
+    return _bound_among(styles, load_catalogue(network="auto"))
+
+
+def bound_note(styles: str) -> str:
+    """A line that says which network "auto" takes because of such a style; "" where there is none."""
+    bound = bound_style(styles)
+    return "" if bound is None else f"network {bound.network}: style {bound.name} was made for it alone"
+
+
+def _bound_among(text: str, catalogue: Catalogue) -> Style | None:
+    names = {part.partition(":")[0].strip() for part in re.split("[,+]", text)}
+    own = (style for style in catalogue.styles if style.name in names and style.file is not None and not style.fault)
+    return next((style for style in own if style.network in SHIPPED_NETWORKS), None)
+
+
+def _find_for(text: str, catalogue: Catalogue, network: NetworkName) -> tuple[Catalogue, int]:
+    """As `_find`; what the network of the catalogue cannot run is taken from the other one, if any may be.
+
+    Raises:
+        StyleError: a network was asked for, and a style is for the other one.
+    """
+    bound = _bound_among(text, catalogue)
+    if bound is None or bound.network == catalogue.styles[0].network:
+        return _find(text, catalogue)
+    if network != "auto":
+        raise StyleError(
+            f"style {bound.name}: was made for the network {bound.network}, not for {network}; "
+            f"use --network {bound.network}"
+        )
+    others, place = _find(text, load_catalogue(network=cast(NetworkName, bound.network)))
+    return _with(others.styles[place], catalogue)
 
 
 def find_style(text: str, catalogue: Catalogue) -> Style:
@@ -223,73 +263,32 @@ def _catalogue_of_file(path: Path) -> Catalogue:
 def _find(text: str, catalogue: Catalogue, may_read: bool = True) -> tuple[Catalogue, int]:
     """The place of a name, an image or a blend; an image or a blend is added to the catalogue."""
     if may_read and is_style_image(text):
-        found = _of_image(Path(text), catalogue)
+        found = style_of_image(Path(text), catalogue)
+    elif may_read and text not in catalogue.names and _is_there(text):
+        raise StyleError(f"style {text}: {_no_style(Path(text))}; give a name, an image or a weights file")
     elif "+" not in text and ":" not in text:
         return catalogue, catalogue.index_of(text)
     else:
-        found = _blend(text, catalogue, may_read)
-    if found.name not in catalogue.names:
-        catalogue = Catalogue((*catalogue.styles, found))
-    return catalogue, catalogue.index_of(found.name)
+        found = blend(text, catalogue, may_read)
+    return _with(found, catalogue)
 
 
-def _of_image(path: Path, catalogue: Catalogue) -> Style:
-    """The style that is predicted for an image, named as its file; the same again when it is there already."""
-    known = [style for style in catalogue.styles if style.file == path]
-    if known:
-        return known[0]
-    return predict_style_of_file(path, catalogue.new_name(path), catalogue.styles[0])
-
-
-def _blend(text: str, catalogue: Catalogue, may_read: bool) -> Style:
-    """A style whose vector is the weighted mean of others (Dumoulin et al. 2017, section 3.3).
-
-    Raises:
-        StyleError: a part is unknown, cannot be used or lies in another network, a weight is no number above 0, or
-            there are more than eight parts.
-    """
-    count = text.count("+") + 1
-    if count > MAX_BLENDED:
-        raise StyleError(f"blend {text[:40]!r}...: has {count} parts; at most {MAX_BLENDED} styles are blended")
-    parts = [_part(part, text, catalogue, may_read) for part in text.split("+")]
-    first = parts[0][0]
-    if len(parts) == 1:
-        raise StyleError(f"blend {text!r}: has one part only; for less of a style use --strength")
-    largest = max(weight for _, weight in parts)
-    total = sum(weight / largest for _, weight in parts)
-    shares = [weight / largest / total for _, weight in parts]
-    vectors = []
-    for style, _ in parts:
-        if style.vector is None:
-            raise StyleError(f"blend {text!r}: {style.name} is a network of its own; only styles of one can be blended")
-        if (style.checkpoint, style.model_file) != (first.checkpoint, first.model_file):
-            raise StyleError(
-                f"blend {text!r}: {first.name} is in {first.checkpoint}, {style.name} in {style.checkpoint}; "
-                "only styles of one network can be blended"
-            )
-        vectors.append(style.vector)
-    return replace(
-        first,
-        name="+".join(f"{style.name}:{share:.3g}" for (style, _), share in zip(parts, shares, strict=True)),
-        vector=np.average(vectors, axis=0, weights=shares).astype(np.float32),
-        file=None,
-        parts=tuple(style.name for style, _ in parts),
-    )
-
-
-def _part(part: str, text: str, catalogue: Catalogue, may_read: bool) -> tuple[Style, float]:
-    """The style and the weight in "candy:0.6"; a weight that is left out is 1."""
-    name, separator, number = (word.strip() for word in part.partition(":"))
-    if may_read and is_style_image(part.strip()):  # whose folder may have a colon
-        name, separator, number = part.strip(), "", ""
-    of_image = may_read and is_style_image(name)
-    style = _of_image(Path(name), catalogue) if of_image else catalogue.styles[catalogue.index_of(name)]
+def _is_there(text: str) -> bool:
     try:
-        weight = float(number) if separator else 1.0
-    except ValueError:
-        weight = math.nan
-    if not 0 < weight < math.inf:
-        raise StyleError(f"blend {text!r}: weight {number!r} of {name} must be a number above 0, as in a:0.6+b:0.4")
-    if style.fault:
-        raise StyleError(style.fault)
-    return style, weight
+        return bool(text) and Path(text).exists()
+    except OSError:  # too long for a name
+        return False
+
+
+def _no_style(path: Path) -> str:
+    """Why a file or folder is no style."""
+    if path.is_dir():
+        return f"is a folder; run_webcam.py --styles-dir {path} makes styles of the images in it"
+    return f"is neither an image ({', '.join(IMAGE_SUFFIXES)}) nor a weights file ({', '.join(WEIGHT_SUFFIXES)})"
+
+
+def _with(style: Style, catalogue: Catalogue) -> tuple[Catalogue, int]:
+    """The catalogue with a style, and its place there; one that is there already is not added again."""
+    if style.name not in catalogue.names:
+        catalogue = Catalogue((*catalogue.styles, style))
+    return catalogue, catalogue.index_of(style.name)

@@ -28,7 +28,7 @@ from realtime.options import (
 from realtime.output_names import held_names
 from realtime.postprocess import Finisher
 from realtime.stroke_size import StrokeEngine
-from realtime.style_catalogue import find_style, open_styles
+from realtime.style_catalogue import bound_note, find_style, open_styles
 from realtime.videos.outputs import find_tasks
 from realtime.videos.stylize_video import VideoJob, VideoReport, make_videos
 
@@ -78,6 +78,8 @@ class Stylizer:
         self._options = FileOptions((), "", look=look, stroke=stroke, network=network, engine=wanted)
         self._report = report or (lambda _: None)
         self._catalogue, self._place = open_styles(style, network)
+        if network == "auto" and (line := bound_note(style)):
+            self._report(line)
         self._engine = self._open_engine(parallel_batches=1)
         name = self._catalogue.styles[self._place].name
         self._catalogue = self._catalogue.runnable_by(self._engine.info.engine, name)

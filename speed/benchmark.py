@@ -6,8 +6,10 @@ from pathlib import Path
 from rich.console import Console
 
 from realtime.cli import say
+from realtime.engines.devices import GPU_PRECISIONS, gpu_fault
 from realtime.errors import EngineError
 from realtime.interrupts import INTERRUPTED
+from realtime.options import EngineOptions
 from realtime.output_names import check_output
 from realtime.sources.selection import SAMPLE_CLIP
 from speed.acceptance import GpuReport, gpu_table, requirement_table
@@ -32,6 +34,7 @@ def run_benchmark(options: BenchmarkOptions) -> int:
         check_plotting()
     if options.threads is not None:
         use_cores(options.threads)
+    _check_device(options)
     from speed.measurement import Measurement  # after the cores were chosen, because it imports PyTorch
 
     console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
@@ -46,15 +49,28 @@ def run_benchmark(options: BenchmarkOptions) -> int:
             report, interrupted = measurement.run(), False
         except KeyboardInterrupt:
             report, interrupted = measurement.report(), True
-    _show(report)
+    if report.results:
+        _show(report)
     if report.results and options.csv is not None:
         report.write_csv(options.csv)
     if report.results and options.plot is not None:
         draw(report, options.plot)
     if interrupted:
-        console.print("interrupted: these are the results so far")
+        so_far = "these are the results so far" if report.results else "nothing was measured yet"
+        console.print(f"interrupted: {so_far}")
         return INTERRUPTED
     return 1 if earlier is not None and _has_become_slower(compare(earlier, report), earlier, report) else 0
+
+
+def _check_device(options: BenchmarkOptions) -> None:
+    """Raises EngineError where a GPU was asked for that none of the engines can use, before each says so."""
+    if not options.device.startswith("cuda"):
+        return
+    engines = [engine for engine in options.engines or GPU_PRECISIONS if engine in GPU_PRECISIONS]
+    faults = {engine: gpu_fault(engine, EngineOptions(device=options.device)) for engine in engines}
+    if all(faults.values()):
+        fault = next(iter(faults.values()), "of the engines that were asked for none computes on a GPU")
+        raise EngineError(f"device {options.device}: cannot be measured: {fault}, or use --device cpu")
 
 
 def _check_outputs(outputs: dict[str, Path | None], inputs: list[Path], overwrite: bool) -> None:

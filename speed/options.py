@@ -65,8 +65,12 @@ class BenchmarkOptions:
         for width, height in self.sizes_wh:
             if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
                 raise OptionError(f"size {width}x{height}: each side must be 1 to {MAX_SIDE_PX} px")
-        if min(self.rounds, self.runs, self.threads or 1) < 1 or self.threads == 0:
-            raise OptionError("rounds, runs and threads must be at least 1")
+        for name, number in (("rounds", self.rounds), ("runs", self.runs), ("threads", self.threads)):
+            if number is not None and number < 1:
+                raise OptionError(f"{name} {number}: must be at least 1")
+        self._check_outputs()
+
+    def _check_outputs(self) -> None:
         for name, suffix in _SUFFIXES.items():
             path: Path | None = getattr(self, name)
             if path is not None and path.suffix.lower() != suffix:

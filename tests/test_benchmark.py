@@ -208,9 +208,9 @@ STATES = ("nothing that was", "may use", "is there already; use --overwrite", "i
         (["--size", "0x4"], "0x4"),
         (["--size", "big"], "WIDTHxHEIGHT"),
         (["--batch-size", "0"], "batch-size 0"),
-        (["--batch-size", "two"], "batch-size"),
-        (["--rounds", "0"], "at least 1"),
-        (["--threads", "0"], "at least 1"),
+        (["--batch-size", "two"], "batch-size 'two': write a number"),
+        (["--rounds", "0"], "rounds 0: must be at least 1"),
+        (["--threads", "0"], "threads 0: must be at least 1"),
         (["--threads", "100000"], "may use"),
         (["--device", "tpu"], "tpu"),
         (["--clip", "nowhere.mp4"], "nowhere.mp4"),
@@ -237,3 +237,12 @@ def test_refuses_bad_input_in_one_line(
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: ")
     assert words in error
+
+
+def test_a_gpu_that_no_engine_can_use_is_said_once_and_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("speed.benchmark.gpu_fault", lambda *_: "no NVIDIA driver shows a GPU")
+    assert benchmark.main(["--device", "cuda"]) == 1
+    error = capsys.readouterr().err
+    assert error == "error: device cuda: cannot be measured: no NVIDIA driver shows a GPU, or use --device cpu\n"

@@ -438,7 +438,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 def test_a_wrong_command_line_ends_with_status_2_and_the_usage(run: Run, wish: list[str]) -> None:
     done = run(*wish)
     assert done.returncode == 2
-    assert done.stderr.startswith("usage: run_webcam.py")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.endswith("; see run_webcam.py --help\n")
+    assert done.stderr.count("\n") == 1
     assert wish[-1] in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -74,10 +74,40 @@ def test_a_sheet_of_a_large_image_shows_the_strokes_of_the_whole_image(tmp_path:
     assert difference(shown, whole[:187]) < 9 < difference(shown, noise((250, 188))[:187])
 
 
-def test_a_sheet_shows_all_styles(photo: Path) -> None:
+def test_a_sheet_shows_all_styles(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(photo, "-o", photo.with_name("sheet.png"), "--sheet") == 0
     rows = -(-(1 + len(load_catalogue())) // 5)
     assert image(photo.with_name("sheet.png")).shape == (rows * 224, 5 * 256, 3)
+    assert f"sheet.png: {5 * 256}x{rows * 224}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "said"),
+    [
+        ("empty.jpg", [], "empty.jpg: is empty"),
+        ("text.mp4", [], "text.mp4: cannot be read"),
+        ("photo.png", ["--codec", "hevc"], "codec: is of videos, and all inputs are images; leave --codec out"),
+        ("photo.png", ["--start", "3"], "start: is of videos"),
+        ("photo.png", ["--resume"], "resume: is of videos"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_an_engine_is_opened(
+    photo: Path,
+    name: str,
+    more: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("realtime.videos.job.open_engine", lambda *_: pytest.fail("opened an engine"))
+    folder = photo.parent
+    (folder / "empty.jpg").touch()
+    (folder / "text.mp4").write_text("words", encoding="utf-8")
+    photo.rename(folder / "photo.png")
+    out = folder / "out" / ("a.mp4" if name.endswith("mp4") else "a.png")
+    assert run(folder / name, "-o", out, *more) == 1
+    assert said in capsys.readouterr().err
+    assert not out.parent.exists()
 
 
 def test_the_longer_side_is_limited(photo: Path) -> None:
@@ -230,7 +260,7 @@ def test_one_failure_does_not_stop_the_others(photo: Path, capsys: pytest.Captur
         (["gone.png", "-o", "b.png"], "no such file", 1),
         (["{photo}", "-o", "{photo}"], "is the input itself", 1),
         (["{photo}", "-o", "b.png", "--style", "cadny"], "did you mean candy", 1),
-        (["{photo}", "-o", "b.png", "--style", ""], "style '': there is no such style", 1),
+        (["{photo}", "-o", "b.png", "--style", ""], "style '': a name is missing", 1),
         (["{photo}", "-o", "b.png", "--start", "x"], "time 'x'", 2),
         (["{photo}", "-o", "b.png", "--start", "5", "--end", "4"], "end must be later", 2),
         (["{photo}", "-o", "b.png", "--stroke", "0.4"], "stroke 0.4: must be 0.5 to 4", 2),

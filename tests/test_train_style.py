@@ -394,7 +394,7 @@ def test_a_wrong_command_line_exits_with_2(run: Run, arguments: list[str], capsy
     with pytest.raises(SystemExit) as caught:
         run(*arguments)
     assert caught.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    assert "--help" in capsys.readouterr().err
 
 
 def test_values_that_do_not_fit_together_are_a_training_error() -> None:

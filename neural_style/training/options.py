@@ -17,6 +17,9 @@ LOSS_NETWORK_NAMES: tuple[LossNetworkName, ...] = get_args(LossNetworkName)
 STEPS: dict[NetworkKind, int] = {"style": 500, "fast": 4500, "fine": 4500, "transformer": 4500}
 """How long each kind is trained when nothing else is asked for."""
 
+STATE_SUFFIX = ".training.pt"
+"""Of the file beside the output that `--resume` reads."""
+
 _RECORDED: tuple[str, ...] = ("network", "steps", "batch_size", "crop_px", "style_size_px", "learning_rate")
 _RECORDED += ("loss_network", "seed", "device", "processes", "steady_from")
 """Options that the header of a checkpoint keeps as they are."""
@@ -165,7 +168,7 @@ class TrainOptions:
     @property
     def state_path(self) -> Path:
         """Where the state that `--resume` reads is kept."""
-        return self.output.with_suffix(".training.pt")
+        return self.output.with_suffix(STATE_SUFFIX)
 
     @property
     def preview_path(self) -> Path:

@@ -14,11 +14,13 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from realtime.cluster.options import SEGMENT_S
+from realtime.errors import SourceError
 from realtime.media.codecs import Encoder
 from realtime.media.readers import VideoSource, open_reader
 from realtime.media.timeline import Timeline
+from realtime.media.video_container import open_container, shown_stream
 from realtime.media.video_frame import Cut
-from realtime.media.video_reader import VideoReader, open_container, search_time
+from realtime.media.video_reader import VideoReader, search_time
 from realtime.postprocess import frames_remembered
 from realtime.videos.video_part import VideoPart, hash_of_times
 
@@ -160,8 +162,10 @@ def _promised_s(container: InputContainer) -> Fraction:
 
 
 def _shown(container: InputContainer) -> av.VideoStream:
-    images = int(av.stream.Disposition.attached_pic)
-    return next(stream for stream in container.streams.video if not int(stream.disposition) & images)
+    shown = shown_stream(container)
+    if shown is None:
+        raise SourceError(f"video {container.name}: holds no video track; give a video or an image")
+    return shown
 
 
 def _bounds(times: list[int], keys: list[int], least: Fraction | float) -> list[int]:

@@ -10,7 +10,6 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -22,6 +21,7 @@ from realtime.media.colour import Alpha, ToRgb, bit_depth, displayed_size_wh, ha
 from realtime.media.remote_file import RemoteFile
 from realtime.media.standard_input import SpooledInput
 from realtime.media.timeline import Timeline
+from realtime.media.video_container import open_container, shown_stream
 from realtime.media.video_frame import Cut, VideoFrame, VideoInfo
 
 MAX_SIDE_PX = 16384
@@ -31,23 +31,13 @@ _SEARCHED_BACK_S = 1
 """A transport stream is searched by times of decoding, which are earlier than those of the frames."""
 
 
-def open_container(source: Path | str | SpooledInput | RemoteFile) -> InputContainer:
-    """Opens a file, a URL, what comes on standard input or lies at an address, for its tracks.
-
-    Raises:
-        FFmpegError, OSError: it cannot be read.
-    """
-    location = source.open() if isinstance(source, SpooledInput | RemoteFile) else source
-    return av.open(str(location) if isinstance(location, Path) else location, "r", metadata_errors="ignore")
-
-
 def search_time(entry: int, time_base: Fraction) -> int:
     """What to search for in a file, so that reading begins before a key image."""
     return entry - round(_SEARCHED_BACK_S / time_base)
 
 
 class VideoReader:
-    """Decodes the first video track of a file: upright, with square pixels, by the colours that it states.
+    """Decodes the video track of a file that players show: upright, with square pixels, by the colours that it states.
 
     What cannot be decoded is left out and counted.
 
@@ -213,11 +203,9 @@ class VideoReader:
         self._images = self._decoder = self._decoded()
 
     def _video_stream(self) -> VideoStream:
-        images = int(av.stream.Disposition.attached_pic)
-        streams = [s for s in self._container.streams.video if not int(s.disposition) & images]
-        if not streams:
+        stream = shown_stream(self._container)
+        if stream is None:
             raise SourceError(f"video {self._path}: holds no video track; give a video or an image")
-        stream = streams[0]
         if stream.codec_context is None:
             raise SourceError(f"video {self._path}: its codec is unknown to this FFmpeg; convert it first")
         if not (0 < stream.width <= MAX_SIDE_PX and 0 < stream.height <= MAX_SIDE_PX):

@@ -92,9 +92,9 @@ class CameraSource:
 
     def read(self) -> Frame | None:
         """See `Source.read`; reconnects when the device has fallen silent."""
-        if self._waiting is not None:
-            frame, self._waiting = self._waiting, None
-            return frame
+        if self._waiting is not None:  # from when it was opened; an engine was opened meanwhile
+            first, self._waiting = self._waiting, None
+            return self._newer() or first
         newest = self._wait_for_frame()
         return newest if newest is not None or self._stopped.is_set() else self._reconnect()
 
@@ -135,6 +135,13 @@ class CameraSource:
         """The newest frame, or None when the device is silent, has ended or failed."""
         try:
             return self._mailbox.get(self._silent_after_s)
+        except MailboxClosedError:
+            return None
+
+    def _newer(self) -> Frame | None:
+        """A frame that is there already; None where none is."""
+        try:
+            return self._mailbox.get(0.0)
         except MailboxClosedError:
             return None
 

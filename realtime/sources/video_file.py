@@ -1,5 +1,6 @@
 """Owns reading video files as a source: paced, and again from the beginning where that is wanted."""
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -40,8 +41,9 @@ class VideoFileSource:
     ) -> None:
         self._location = str(location)
         if "://" not in self._location and not Path(location).is_file():
-            what = "is a folder, not a video file" if Path(location).is_dir() else "no such file"
-            raise SourceError(f"source {location}: {what}; give a video file, a camera number, sample or pattern")
+            raise SourceError(f"source {location}: {_missing(self._location)}")
+        if "://" not in self._location and not os.access(location, os.R_OK):
+            raise SourceError(f"source {location}: may not be read; change its permissions")
         self._size_wh, self._loop = size_wh, loop
         self._pacer = Pacer(paced)
         self._closed = False
@@ -88,3 +90,13 @@ class VideoFileSource:
             self._begin()
             frame = next(self._frames, None)
         return frame
+
+
+def _missing(location: str) -> str:
+    """Why there is nothing to read, and what to do."""
+    others = "give a video file, a camera number, sample or pattern"
+    if Path(location).is_dir():
+        return f"is a folder, not a video file; {others}"
+    if Path(location).name == location and not Path(location).suffix:
+        return f"no camera of that name, and no such file; --list-cameras shows the cameras, or {others}"
+    return f"no such file; {others}"

@@ -20,18 +20,18 @@ from realtime.media.readers import VideoSource
 from realtime.media.standard_input import SpooledInput
 from realtime.media.video_frame import Cut
 from realtime.options import PARALLEL_BATCHES, FileOptions, LookOptions
-from realtime.output_names import check_output, held_names
+from realtime.output_names import check_output, held_names, no_empty_folders
 from realtime.stroke_size import StrokeEngine
 from realtime.style import Style
-from realtime.style_catalogue import Catalogue, open_style_list
+from realtime.style_catalogue import Catalogue, bound_note, open_style_list
 from realtime.videos.fingerprint import engine_settings, look_settings
 from realtime.videos.outputs import FileTask, VideoForm, find_tasks
 from realtime.videos.report import InputReport, check_report
-from realtime.videos.reporting import Reporter
+from realtime.videos.reporting import Reporter, note_engine
 from realtime.videos.resume import kept_path
 from realtime.videos.stylize_image import ImageStylizer
 from realtime.videos.stylize_video import VideoJob, make_videos
-from realtime.videos.task_checks import check_video, find_task_encoder
+from realtime.videos.task_checks import check_images, check_video, find_task_encoder, unreadable
 from realtime.videos.tracks import Note
 from realtime.videos.video_output import SEGMENT_FRAMES
 from realtime.videos.watch import POLL_S, WatchedFolder
@@ -68,9 +68,15 @@ def run_files(options: FileOptions, reporter: Reporter) -> RunResult:
     def note(line: str) -> None:
         reporter.report("note", "names", text=line)
 
+    if options.network == "auto" and (line := bound_note(options.styles)):
+        network, _, why = line.partition(": ")
+        reporter.report("note", network, text=why)
     watched = WatchedFolder(Path(options.inputs[0]), Path(options.output)) if options.watch else None
     tasks = [] if watched else _checked_tasks(options, options.inputs, options.output, names, note)
     _check_stats(options, tasks)
+    if len(tasks) == 1 and not options.report and (fault := unreadable(tasks[0], options)):
+        reporter.report("error", str(tasks[0].source), text=fault)
+        return RunResult(failed=1, damaged=0)
     parallel_batches = PARALLEL_BATCHES if watched or any(task.is_video for task in tasks) else 1
     wanted = replace(options, engine=replace(options.engine, parallel_batches=parallel_batches))
     engine = open_file_engine(catalogue, wanted, places[0], reporter)
@@ -103,6 +109,8 @@ def _checked_tasks(
             check_video(task, options)
         if options.report:
             check_report(task, options.overwrite)
+    if not options.watch:
+        check_images(tasks, options)
     return tasks
 
 
@@ -120,10 +128,7 @@ def open_file_engine(catalogue: Catalogue, options: FileOptions, first_style: in
     Raises:
         EngineError: it cannot be had.
     """
-
-    def note(line: str) -> None:
-        reporter.report("note", "engine", text=line)
-
+    note = partial(note_engine, reporter)
     if options.tile_px is None:
         return open_engine(catalogue, options.engine, first_style, TYPICAL_SIZE_WH, note)
     if options.engine.engine not in ("auto", "torch"):
@@ -159,7 +164,7 @@ class _Run:
     def __init__(self, options: FileOptions, engine: Engine, styles: list[Style], reporter: Reporter) -> None:
         self._options, self._engine, self._styles, self._reporter = options, engine, styles, reporter
         self._video_engine = engine if options.stroke == 1.0 else StrokeEngine(engine, options.stroke, None)
-        self._images = ImageStylizer(options, engine, lambda line: reporter.report("note", "engine", text=line))
+        self._images = ImageStylizer(options, engine, partial(note_engine, reporter))
         self.video_stats: list[dict[str, Any]] = []
 
     def __enter__(self) -> "_Run":
@@ -172,7 +177,8 @@ class _Run:
     def run(self, tasks: list[FileTask]) -> RunResult:
         failed = damaged = 0
         for task in tasks:
-            facts = self._facts(task)
+            with no_empty_folders(task.targets):
+                facts = self._facts(task)
             if facts is None:
                 failed += 1
             else:

@@ -15,11 +15,11 @@ from av.video.stream import VideoStream
 
 from realtime.media.codecs import Encoder, VideoFormat
 from realtime.media.readers import VideoSource, has_tracks
-from realtime.media.video_reader import open_container
+from realtime.media.video_container import is_cover, open_container
 from realtime.media.video_writer import add_video_stream, sink_errors, written_container
 from realtime.media.whole_output import whole_output
 from realtime.videos.segments import SegmentRecord, segment_paths
-from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window, is_cover
+from realtime.videos.tracks import AnyPacket, Note, Timed, Tracks, Window
 
 _FAST_START = (".mp4", ".mov")
 

@@ -20,6 +20,7 @@ from realtime.media.still_reader import (
     sequence_of_folder,
     stem_of_pattern,
 )
+from realtime.media.video_container import holds_video
 
 STANDARD = "-"
 
@@ -193,6 +194,8 @@ def _files_of(path: Path, output: Path) -> list[tuple[Path, Path]]:
         raise SourceError(f"input {path}: is neither a file nor a folder")
     if not os.access(path, os.R_OK):
         raise SourceError(f"input {path}: may not be read; change its permissions")
+    if path.suffix.lower() not in IMAGE_SUFFIXES + READABLE_SUFFIXES and not holds_video(path):
+        raise SourceError(f"input {path}: is neither an image nor a video")
     return [(path, Path(path.name))]
 
 

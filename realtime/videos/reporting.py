@@ -138,6 +138,11 @@ class JsonReporter:
         """See `Reporter.close`."""
 
 
+def note_engine(reporter: Reporter, line: str) -> None:
+    """Reports a line that an engine says of itself."""
+    reporter.report("note", "engine", text=line.removeprefix("engine "))
+
+
 def make_reporter(in_json: bool, to_stderr: bool, one_bar: bool = False) -> Reporter:
     """One for scripts or for people; arguments as of `ConsoleReporter`."""
     return JsonReporter(to_stderr) if in_json else ConsoleReporter(to_stderr, one_bar)

@@ -43,7 +43,10 @@ class ImageStylizer:
         self._cell_stage.abort()
 
     def stylize(self, task: FileTask, looks: list[Look]) -> str:
-        """Reads an image, and writes it in each look, or one sheet of all; returns its size, "WIDTHxHEIGHT" in px.
+        """Reads an image, and writes it in each look, or one sheet of all.
+
+        Returns:
+            The size of what was written, "WIDTHxHEIGHT" in px.
 
         Raises:
             StylizationError: it cannot be read, stylized or written.
@@ -55,14 +58,15 @@ class ImageStylizer:
             check_network_memory(name, image.size_wh, self._options.stroke, looks)
         targets: tuple[Path | None, ...] = task.targets or (None,)
         if self._options.sheet:
-            self._write(targets[0], self._sheet(image, looks), image.format_suffix)
-        elif isinstance(image, ImageRows):
+            sheet = self._sheet(image, looks)
+            self._write(targets[0], sheet, image.format_suffix)
+            return _size_text(sheet.size_wh)
+        if isinstance(image, ImageRows):
             self._in_rows(image, looks, targets)
         else:
             for look, target in zip(looks, targets, strict=True):
                 self._write(target, self._stylized(image, look, self._stage), image.format_suffix)
-        width, height = image.size_wh
-        return f"{width}x{height}"
+        return _size_text(image.size_wh)
 
     def _write(self, target: Path | None, image: StillImage, format_suffix: str) -> None:
         write_still(target, image, _suffix(target, format_suffix), self._options.overwrite)
@@ -94,6 +98,10 @@ class ImageStylizer:
         cells += [make_cell(look.style.name, self._stylized(sized, look, self._cell_stage).pixels) for look in looks]
         rows = [cells[first : first + _SHEET_COLUMNS] for first in range(0, len(cells), _SHEET_COLUMNS)]
         return StillImage(draw_sheet(rows))
+
+
+def _size_text(size_wh: tuple[int, int]) -> str:
+    return f"{size_wh[0]}x{size_wh[1]}"
 
 
 def _suffix(target: Path | None, format_suffix: str) -> str:

@@ -1,10 +1,14 @@
 """Owns what goes together: options with the kinds of inputs and outputs, and what a codec cannot hold."""
 
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
-from realtime.errors import OptionError
+from realtime.errors import OptionError, SourceError
 from realtime.media.codecs import GIF_INTERVAL_S, Encoder, VideoFormat, find_encoder
-from realtime.media.still_reader import is_pattern
+from realtime.media.image_kind import check_image_kind
+from realtime.media.still_reader import is_animation, is_pattern
+from realtime.media.video_reader import VideoReader
 from realtime.options import FileOptions
 from realtime.videos.outputs import STANDARD, FileTask
 from realtime.videos.tracks import Note
@@ -31,6 +35,38 @@ def check_video(task: FileTask, options: FileOptions) -> None:
     is_file = task.source is not None and task.sequence is None and bool(task.targets)
     if options.resume and (in_images or not is_file or not encoder.piece_format):
         raise OptionError("resume: only for a video file that becomes another, and no GIF; leave --resume out")
+
+
+def check_images(tasks: Sequence[FileTask], options: FileOptions) -> None:
+    """Checks that no option is of videos where all inputs are images.
+
+    Raises:
+        OptionError: one is.
+    """
+    if any(task.is_video for task in tasks):
+        return
+    end = options.end_s is not None
+    given = {"codec": options.codec, "start": options.start_s > 0, "end": end, "resume": options.resume}
+    for name, value in given.items():
+        if value:
+            raise OptionError(f"{name}: is of videos, and all inputs are images; leave --{name} out")
+
+
+def unreadable(task: FileTask, options: FileOptions) -> str:
+    """Why an input cannot be stylized, found out without an engine; "" for none, and for what only its end shows."""
+    if task.source is None or task.sequence is not None or is_animation(task.source):
+        return ""
+    try:
+        if not task.is_video:
+            check_image_kind(task.source)
+            return ""
+        with closing(VideoReader(task.source)) as reader:
+            end_s = float(reader.info.frames / reader.info.rate)
+    except SourceError as error:
+        return str(error)
+    if 0 < end_s + 1 < options.start_s:
+        return f"video {task.source}: ends at {end_s:.1f} s, before --start {options.start_s:g} s; choose another"
+    return ""
 
 
 def note_changes(video_format: VideoFormat, encoder: Encoder, target: Path | None, note: Note) -> None:

@@ -13,10 +13,11 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
 from realtime.media.timeline import Timeline
+from realtime.media.video_container import is_cover, shown_stream
 
 _FROM_ZERO = (".mkv", ".webm")
 """Containers without negative times: a sound that begins before 0 would move all other tracks."""
@@ -86,9 +87,9 @@ class Tracks:
         self._out, self._source, self._suffix, self._note, self._window = out, source, suffix, note, window
         self._routes: dict[int, _Route] = {}
         self._next_dts: dict[int, int] = {}
-        shown = next((s for s in source.streams.video if not is_cover(s)), None)
+        shown = shown_stream(source)
         for stream in source.streams:
-            if stream is not shown:
+            if shown is None or stream.index != shown.index:
                 self._add(stream)
 
     def packets(self) -> Iterator[Timed]:
@@ -119,7 +120,9 @@ class Tracks:
         codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
         if stream.type in ("audio", "subtitle", "video", "attachment") and self._copy(stream):
             return
-        if isinstance(stream, AudioStream) and codec != "unknown":
+        if stream.type == "video":
+            self._note(f"{what}, {codec}): only the track that players show is stylized; left out")
+        elif isinstance(stream, AudioStream) and codec != "unknown":
             name = _AUDIO_CODECS[self._suffix]
             self._note(f"{what}, {codec}): {self._suffix} cannot hold it; encoded anew as {name}")
             self._routes[stream.index] = _audio_encoder(self._out, stream, name, self._window)
@@ -220,11 +223,6 @@ def _audio_encoder(out: OutputContainer, stream: AudioStream, codec: str, window
                 yield from encoded.encode(resampled)
 
     return encode
-
-
-def is_cover(stream: Stream) -> bool:
-    """Whether a video track is one still image that belongs to the file, and not the video."""
-    return bool(int(stream.disposition) & int(Disposition.attached_pic))
 
 
 def _is_text(stream: SubtitleStream) -> bool:

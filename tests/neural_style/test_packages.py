@@ -48,7 +48,9 @@ def test_an_installed_project_is_completed_by_an_extra(monkeypatch: pytest.Monke
         optional_packages("virtual camera"),
     ):
         importlib.import_module("pyvirtualcam")
-    expected = "virtual camera: pyvirtualcam is not installed; run pip install 'neural-style-live[virtual]'"
+    expected = (
+        "virtual camera: pyvirtualcam is not installed; run pip install '.[virtual]' in a clone of neural-style-live"
+    )
     assert str(told.value) == expected
 
 
@@ -59,6 +61,18 @@ def test_a_clone_is_completed_by_its_requirements(capsys: pytest.CaptureFixture[
 
     assert run_main(work) == 1
     assert capsys.readouterr().err == "error: torch is not installed; run pip install -r requirements.txt\n"
+
+
+@pytest.mark.usefixtures("cloned")
+def test_what_the_requirements_lack_is_an_extra_and_is_called_as_pip_calls_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = _required("requirements.txt").keys()
+    for package, extra in packages._EXTRAS.items():
+        is_listed = package == "aioice" or packages.distribution_of(package) in listed  # which aiortc brings
+        assert is_listed or install_command(extra) == f"pip install '.[{extra}]'"
+    missing: Any = None
+    monkeypatch.setitem(sys.modules, "skimage", missing)
+    with pytest.raises(MissingPackageError, match=r"^scikit-image is not installed"), optional_packages():
+        importlib.import_module("skimage")
 
 
 @pytest.mark.usefixtures("installed")

@@ -11,7 +11,7 @@ from realtime import live_show
 from realtime.controls import Controls
 from realtime.errors import OptionError, StyleError
 from realtime.live_show import check_show, fine_catalogue, hold_rate, make_exhibition, open_refiner, with_switching
-from realtime.options import LookOptions, RunOptions, SinkName
+from realtime.options import LookOptions, RunOptions, SinkName, WebOptions
 from realtime.show_options import ShowOptions
 
 CATALOGUE = make_catalogue("a", "b", "c", identity=0.0)
@@ -27,6 +27,7 @@ VIDEO = Path("show.mp4")
         (RunOptions(unpaced=True, show=ShowOptions(fps=30)), ("null",), "fps 30: not with --unpaced"),
         (RunOptions(unpaced=True, show=ShowOptions(record_input=VIDEO)), ("null",), "record-input show.mp4: not with"),
         (RunOptions(record=VIDEO, show=ShowOptions(record_input=VIDEO)), ("null",), "choose two names"),
+        (RunOptions(web=WebOptions(open_stage=True)), ("null",), "open-stage: is of the web page; add --sink web"),
         (RunOptions(unpaced=True, show=ShowOptions(refine=True)), ("null",), "refine: not with --unpaced"),
         (RunOptions(show=ShowOptions(refine=True, fps=30)), ("null",), "with --fps 30 add --network fast or fine"),
     ],

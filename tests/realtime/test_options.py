@@ -18,6 +18,7 @@ from realtime.options import (
     LookOptions,
     RunOptions,
 )
+from realtime.show_options import ShowOptions
 
 
 @pytest.mark.parametrize(
@@ -94,3 +95,14 @@ def test_a_device_number_in_superscripts_is_refused_too() -> None:
 def test_options_of_files_are_checked(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(OptionError, match=said):
         FileOptions(("in.mp4",), "out.mp4", **changes)
+
+
+def test_options_that_would_be_ignored_are_refused() -> None:
+    for made in (
+        lambda: RunOptions(engine=EngineOptions(trust=True)),
+        lambda: FileOptions(("a.jpg",), "b.jpg", engine=EngineOptions(trust=True)),
+    ):
+        with pytest.raises(OptionError, match="trust: is for a TorchScript file as --style, got candy"):
+            made()
+    with pytest.raises(OptionError, match="cycle-styles ,: a name is missing"):
+        ShowOptions(cycle=5.0, cycle_styles=",")

@@ -3,18 +3,22 @@
 Must not need a display.
 """
 
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from fakes import RED, CollectingSink, make_frame, noise, solid
+from fakes import RED, CollectingSink, IdentityEngine, make_frame, noise, read_clip, solid
+from live_run import Run
 
 from realtime.controls import Panel
 from realtime.errors import SinkError
 from realtime.recording import marks_of, write_snapshot
 from realtime.sinks.protocol import StylizedFrame
 from realtime.sinks.video_file import VideoFileSink
+from realtime.sources.pattern import PatternSource
+from realtime.style import Style
 
 
 def test_input_and_output_are_written_without_loss_or_overlay(tmp_path: Path) -> None:
@@ -58,3 +62,20 @@ def test_a_display_says_that_it_records_and_that_it_stands_still(tmp_path: Path)
     recording = VideoFileSink(tmp_path / "a.mp4", 10.0)
     assert marks_of([CollectingSink(), recording], Panel(frozen=True)) == ["recording", "frozen"]
     recording.abandon()
+
+
+class WarmingEngine(IdentityEngine):
+    """Takes a while for the first frame of a shape, as those that compile do."""
+
+    def prepare(self, shape: tuple[int, ...], style: Style) -> float:
+        if shape not in self.prepared:
+            time.sleep(0.6)
+        return super().prepare(shape, style)
+
+
+def test_a_recording_begins_when_images_flow(tmp_path: Path) -> None:
+    sink = VideoFileSink(tmp_path / "out.mp4", 30.0)
+    Run(PatternSource((64, 48), paced=True), WarmingEngine(), [sink], max_frames=4)()
+    times_s = read_clip(tmp_path / "out.mp4").times_s
+    assert times_s[0] == 0
+    assert times_s[1] < 0.4

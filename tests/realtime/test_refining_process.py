@@ -121,6 +121,6 @@ def test_a_downloaded_vgg_is_found_where_pytorch_puts_it(tmp_path: Path, monkeyp
 
 def test_a_missing_package_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refining_process, "find_spec", lambda name: None if name == "skimage" else object())
-    with pytest.raises(MissingPackageError, match="refine: skimage is not installed; run pip install"):
+    with pytest.raises(MissingPackageError, match="refine: scikit-image is not installed; run pip install"):
         check_packages(None)
     assert not can_better_much(Path("vgg.safetensors"))

@@ -162,8 +162,8 @@ BAD_BLENDS = [
     ("candy:+udnie", ["''", "above 0"]),
     ("candy:0.5", ["one part", "--strength"]),
     ("candi:0.5+udnie:0.5", ["'candi'", "did you mean candy?"]),
-    ("candy+", ["style ''", "available: candy"]),
-    ("+", ["style ''"]),
+    ("candy+", ["blend 'candy+'", "is missing"]),
+    ("+", ["blend '+'", "is missing"]),
     ("candy+wave", ["wave is a network of its own"]),
     ("wave+candy", ["wave is a network of its own"]),
     ("candy+lost", ["gone.safetensors, which is missing"]),
@@ -293,3 +293,17 @@ def test_only_styles_that_the_engine_can_run_are_offered() -> None:
     assert catalogue.runnable_by("onnx", "both").names == ("both",)
     with pytest.raises(StyleError, match="has no model file"):
         catalogue.runnable_by("onnx", "new")
+
+
+def test_what_is_there_and_no_style_is_named_without_the_list(folder: Path) -> None:
+    (folder / "notes.txt").write_text("words", encoding="utf-8")
+    assert _refusal(str(folder)).startswith(f"style {folder}: is a folder; run_webcam.py --styles-dir {folder} makes")
+    message = _refusal(str(folder / "notes.txt"))
+    assert "notes.txt: is neither an image (.jpg" in message
+    assert "udnie" not in message
+    assert len(open_style_list("+".join([f"candy:0.{'1' * 40}"] * 8))[1]) == 1  # longer than a file's name may be
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_name_that_is_missing_is_said() -> None:
+    assert "style '': a name is missing; write" in _refusal("")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fakes import make_catalogue
-from style_files import write_network
+from style_files import write_network, write_style
 
 from realtime import style_catalogue as styles
 from realtime.engines import network_choice
@@ -16,7 +16,7 @@ from realtime.engines.protocol import Engine
 from realtime.errors import EngineError, StyleError
 from realtime.options import EngineOptions
 from realtime.sources.protocol import SourceInfo
-from realtime.style_catalogue import has_network, load_catalogue, open_style_list, open_styles
+from realtime.style_catalogue import bound_note, has_network, load_catalogue, open_style_list, open_styles
 
 NAMED = EngineOptions("onnx", "cpu", "int8")
 SOURCE = SourceInfo("camera 0", (640, 480), 30.0, can_pause=False)
@@ -86,3 +86,28 @@ def test_a_time_is_measured_once_and_remembered(tmp_path: Path, monkeypatch: pyt
         autotune = Autotune(cannot, style, (64, 48), refresh)
         assert autotune.frame_time_ms(candidate) == pytest.approx(12.345, abs=0.01)
         assert len(measured) == count
+
+
+def test_a_trained_style_is_blended_in_the_network_that_it_was_made_for(models: Path) -> None:
+    write_style(models / "bedroom.safetensors", "bedroom", 11)
+    catalogue, places = open_style_list("candy,bedroom+candy,bedroom", "auto")
+    assert [catalogue.styles[place].network for place in places] == ["fine", "fast", "fast"]
+    assert catalogue.styles[places[1]].vector == pytest.approx(6.0)
+    assert bound_note("bedroom+candy") == "network fast: style bedroom was made for it alone"
+    assert not bound_note("candy+mosaic")
+
+
+@pytest.mark.parametrize("style", ["bedroom", "bedroom+candy", "candy,bedroom:0.5+mosaic"])
+def test_a_network_that_was_asked_for_is_not_left_for_another(models: Path, style: str) -> None:
+    write_style(models / "bedroom.safetensors", "bedroom", 11)
+    with pytest.raises(StyleError, match=r"style bedroom: was made for the network fast, .* use --network fast"):
+        open_style_list(style, "fine")
+    assert open_style_list(style, "fast")[1]
+
+
+def test_a_style_that_was_kept_of_fine_runs_there(models: Path) -> None:
+    write_style(models / "kept.safetensors", "kept", 11, trunk="fine.safetensors")
+    catalogue, place = open_styles("kept+candy", "auto")
+    assert catalogue.styles[place].network == "fine"
+    with pytest.raises(StyleError, match="use --network fine"):
+        open_styles("kept", "fast")

@@ -84,6 +84,18 @@ def test_frames_come_in_order_with_times_that_grow(opened: Opened, hang: threadi
     assert media_s == sorted(media_s)
 
 
+def test_what_came_while_an_engine_was_opened_is_not_shown(opened: Opened, hang: threading.Event) -> None:
+    gate = threading.Event()
+    capture = FakeCapture([_grey(0), gate, *(_grey(value) for value in range(1, 4)), hang])
+    source = opened(capture)
+    assert capture.waits.wait(HANGS_AFTER_S)
+    capture.waits.clear()
+    gate.set()
+    while len(capture._script) > 0 or not capture.waits.is_set():
+        time.sleep(0.005)
+    assert _value(source.read()) == 3
+
+
 def test_who_reads_late_gets_the_newest_and_sees_a_gap(opened: Opened, hang: threading.Event) -> None:
     gate = threading.Event()
     capture = FakeCapture([_grey(0), gate, *(_grey(value) for value in range(1, 6)), hang])

@@ -78,7 +78,10 @@ def test_anything_else_is_a_file(tmp_path: Path) -> None:
     source = open_source(str(clip), RunOptions(unpaced=True), CAMERA_SIZE_WH)
     assert isinstance(source, VideoFileSource)
     assert source.info.name == "7.mp4"
-    with pytest.raises(SourceError, match="no such file; give a video file, a camera number, sample or pattern"):
+    with pytest.raises(
+        SourceError,
+        match=r"no camera of that name, and no such file; --list-cameras .*, or give a",
+    ):
         open_source("patern", RunOptions(), CAMERA_SIZE_WH)
 
 

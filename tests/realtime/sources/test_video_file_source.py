@@ -287,3 +287,10 @@ def test_closing_while_another_thread_reads_ends_the_reading_quietly(tmp_path: P
         assert not reader.is_alive()
         assert source.read() is None
     assert raised == []
+
+
+def test_what_may_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [solid(RED)])
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(SourceError, match=r"a\.mp4: may not be read; change its permissions"):
+        VideoFileSource(clip, "a.mp4")

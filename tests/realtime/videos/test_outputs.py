@@ -82,7 +82,7 @@ def test_two_inputs_that_become_one_file_are_refused(folder: Path) -> None:
     ("inputs", "output", "said"),
     [
         (["gone.jpg"], "b.jpg", "no such file"),
-        (["in/notes.txt"], "b.jpg", "a video must end in"),
+        (["in/notes.txt"], "b.jpg", "is neither an image nor a video"),
         (["in/a.jpg"], "b.mp4", "an image must end in"),
         (["in/b.mp4"], "b", "a video must end in"),
         (["-", "in/a.jpg"], "b.jpg", "one file, got 2"),

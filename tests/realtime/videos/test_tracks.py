@@ -190,3 +190,21 @@ def test_a_window_holds_what_begins_in_it() -> None:
     packet.pts = packet.dts = 15
     window.move(packet)
     assert (packet.pts, packet.dts) == (5, 5)
+
+
+def test_of_two_video_tracks_the_larger_is_stylized(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "two.mkv"), "w") as out:
+        streams = [out.add_stream("libx264", rate=10) for _ in range(2)]
+        for stream, size_wh in zip(streams, ((64, 48), (96, 72)), strict=True):
+            stream.width, stream.height = size_wh
+            stream.pix_fmt = "yuv420p"
+        for stream, size_wh in zip(streams, ((64, 48), (96, 72)), strict=True):
+            for number in range(3):
+                frame = av.VideoFrame.from_ndarray(noise(size_wh, number), "rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 10)
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+    notes = stylize(tmp_path / "two.mkv", tmp_path / "one.mp4")
+    with av.open(str(tmp_path / "one.mp4")) as made:
+        assert [(track.width, track.height) for track in made.streams.video] == [(96, 72)]
+    assert notes == ["track 0 (video, h264): only the track that players show is stylized; left out"]
