@@ -18,10 +18,21 @@ _SHARED = {f"neural_style.{path.stem}" for path in (ROOT / "neural_style").glob(
 
 _NETWORKS = {"neural_style.networks", "neural_style.weights"}
 
+_EXPORT = {"export", *_NETWORKS, *_SHARED, "realtime.media"}
+
+_OF_A_SITE = {
+    f"realtime.{part}"
+    for part in ("engines", "flow", "frame", "options", "sources", "style", "style_catalogue", "web.uploads")
+}
+"""What a site that needs no server is made of: styles and their thumbnails, and an engine to compare it with."""
+
 ALLOWED = {
     **dict.fromkeys(SCRIPTS, PACKAGES),
-    "speed": {"speed", "realtime", "neural_style"},
-    "export": {"export", *_NETWORKS, *_SHARED, "realtime.media"},
+    "speed": {"speed", "realtime", "neural_style", "export.site_browser"},
+    "export": _EXPORT,
+    "export.style_choice": {*_EXPORT, "realtime.style"},
+    "export.site_check": _EXPORT | _OF_A_SITE,
+    "export.web_site": _EXPORT | _OF_A_SITE,
     "realtime": {"realtime", "neural_style.judging.flicker", *_NETWORKS, *_SHARED},  # which reports tell, too
     "realtime.media": {"realtime.media", "realtime.errors", "realtime.frame", *_SHARED},
     "neural_style": _SHARED,
