@@ -82,7 +82,7 @@ def read_options(chosen: argparse.Namespace) -> RunOptions:
         sinks=tuple(chosen.sink),
         look=cli.read_options(LookOptions, chosen),
         engine=cli.read_options(EngineOptions, chosen),
-        web=cli.read_options(WebOptions, chosen),
+        web=cli.read_options(WebOptions, chosen, look_is_given=cli.look_is_given(chosen)),
         show=cli.read_options(ShowOptions, chosen),
     )
 

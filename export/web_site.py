@@ -26,6 +26,9 @@ from realtime.style_catalogue import Catalogue
 from realtime.web.uploads import thumbnail
 
 STYLES_FILE, MODEL_FILE, FORMAT_VERSION = "styles.json", "model.onnx", 1
+_MARKS = (STYLES_FILE, MODEL_FILE, "runtime/versions.json")
+"""What no other folder has together."""
+
 MAX_MODEL_BYTES, MAX_SITE_BYTES = 1_000_000, 15_000_000
 _PLAIN = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
@@ -43,7 +46,7 @@ will do, below any path, and nothing is sent to it but requests for these files.
   visit twice for it; these headers of the server's spare that: `Cross-Origin-Opener-Policy: same-origin` and
   `Cross-Origin-Embedder-Policy: require-corp`.
 - To update, write the folder again (`python export_onnx.py --web {name} --overwrite`) and replace all files. Visitors
-  are told, and get the new version whole when they load the page again.
+  are told, and get the new version whole when they have closed the page and open it again.
 
 `runtime/` is ONNX Runtime Web {runtime} (MIT, see `runtime/LICENSE` and `runtime/ThirdPartyNotices.txt`), its binaries
 compressed by gzip. The page and the network are under the BSD-3-Clause licence; where the styles come from is in
@@ -95,7 +98,7 @@ def _check_folder(folder: Path, overwrite: bool) -> None:
         )
     if not folder.exists() and not folder.is_symlink():
         return
-    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / STYLES_FILE).is_file()):
+    if not folder.is_dir() or (any(folder.iterdir()) and not all((folder / name).is_file() for name in _MARKS)):
         raise ExportError(f"web {folder}: is there already, and is no site; choose another name")
     if any(folder.iterdir()) and not overwrite:
         raise ExportError(f"web {folder}: is there already; use --overwrite, or choose another name")

@@ -37,9 +37,14 @@ def add_look_arguments(parser: argparse.ArgumentParser, style: str, smoothing: s
     """Adds what decides how images look; the texts say what `--style` takes, and what smoothing is by default."""
     add = parser.add_argument
     add("--style", help=style)
-    add("--strength", type=float, default=LookOptions.strength, help="0 to 1 (default %(default)s)")
+    add("--strength", type=float, help=f"0 to 1 (default {LookOptions.strength})")
     add("--keep-colors", action="store_true", help="keep the colours of the original")
     add("--smoothing", type=float, help=f"0 to 1, against flicker (default {smoothing})")
+
+
+def look_is_given(chosen: argparse.Namespace) -> bool:
+    """Whether the command line says anything of how images look, be it the default."""
+    return chosen.keep_colors or any(each is not None for each in (chosen.style, chosen.strength, chosen.smoothing))
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser, network: str, batch: str) -> None:

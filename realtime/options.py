@@ -101,6 +101,7 @@ class WebOptions:
         tls_cert: certificate as a PEM file, for HTTPS: browsers give no camera to pages without, but on this machine.
         tls_key: its key.
         open_stage: every visitor may change what all see, and not only this machine and who has the operator's token.
+        look_is_given: the user said how the show looks; pages of an earlier run then do not set it to what it was.
     """
 
     host: str = "127.0.0.1"
@@ -108,6 +109,7 @@ class WebOptions:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     open_stage: bool = False
+    look_is_given: bool = False
 
     def __post_init__(self) -> None:
         _check_range("port", self.port, (0, 65535))

@@ -39,6 +39,9 @@ _CALLS = 300
 _STATE_BYTES = 12 + 3 + 3 + 0.75
 """What smoothing remembers of a pixel: the exact stylized one, both images, and a sixteenth of the reference."""
 
+_KEY_S = 2
+"""From one key image of the video to the next, as in many."""
+
 _ENOUGH = 0.9
 
 
@@ -62,7 +65,8 @@ def write_long_clip(target: Path, size_wh: tuple[int, int], seconds: float) -> f
     reader = VideoReader(SAMPLE_CLIP)
     frames = [fill(frame.pixels, size_wh) for frame in reader.frames()]
     rate, step = reader.info.rate, round(1 / (reader.info.rate * reader.info.time_base))
-    writer = VideoWriter(target, ENCODERS["h264"], replace(reader.info, size_wh=size_wh), f"video {target}")
+    encoder = replace(ENCODERS["h264"], options={**ENCODERS["h264"].options, "g": str(round(_KEY_S * rate))})
+    writer = VideoWriter(target, encoder, replace(reader.info, size_wh=size_wh), f"video {target}")
     for number, pixels in enumerate(islice(cycle(frames), round(seconds * rate))):
         writer.write(pixels, number * step, step)
     writer.close()
@@ -178,7 +182,7 @@ def main() -> int:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--seconds", type=float, default=60.0, help="of video (default %(default)s)")
+    add("--seconds", type=float, default=120.0, help="of video (default %(default)s)")
     add("--size", default="320x240", metavar="WxH", help="of the video (default %(default)s)")
     add("--network", default="fast", help="fast or fine (default %(default)s)")
     add("--engine", default="openvino", help="what runs it (default %(default)s)")

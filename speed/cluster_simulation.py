@@ -218,9 +218,9 @@ def mixes(segment_s: float, rate: float, draw: "Sequence[float]") -> tuple[Mix, 
         return max(1, round(minutes * 60 * rate))
 
     return (
-        Mix("one film of two hours", (frames(120),), segment),
-        Mix("100 films of 5 to 30 minutes", tuple(frames(5 + 25 * part) for part in draw[:100]), segment),
-        Mix("2000 clips of 5 to 60 seconds", tuple(frames((5 + 55 * part) / 60) for part in draw[:2000]), segment),
+        Mix("one video of two hours", (frames(120),), segment),
+        Mix("100 videos of 5 to 30 minutes", tuple(frames(5 + 25 * part) for part in draw[:100]), segment),
+        Mix("2000 videos of 5 to 60 seconds", tuple(frames((5 + 55 * part) / 60) for part in draw[:2000]), segment),
         Mix(
             "300 of all lengths, one of 20 uncut",
             tuple(frames(0.1 * 600**part) * (-1 if number % 20 == 0 else 1) for number, part in enumerate(draw[:300])),

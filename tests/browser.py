@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,5 +155,5 @@ class Restarting:
     def stop(self) -> None:
         self.page.close()
 
-    def start(self) -> None:
-        self.page = WebPage(options=self._options)
+    def start(self, look_is_given: bool = False) -> None:
+        self.page = WebPage(options=replace(self._options, look_is_given=look_is_given))

@@ -126,10 +126,10 @@ def run_with_kills(trial: Trial, seed: int = 1) -> Found:
         driver = _start(trial, log)
         kills_here = (trial.worker_kills - workers) // (1 + trial.driver_kills - drivers)
         for _ in range(kills_here):
-            if not _painting(driver, log, known, draw.uniform(0.2, 2.5)):
+            if not _works(driver, log, known, draw.uniform(0.2, 2.5)):
                 break
             workers += _kill_a_worker(driver, draw)
-        if drivers < trial.driver_kills and _painting(driver, log, known, draw.uniform(0.5, 2.0)):
+        if drivers < trial.driver_kills and _works(driver, log, known, draw.uniform(0.5, 2.0)):
             driver.kill()
             driver.wait()
             drivers += 1
@@ -189,7 +189,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "RAY_ADDRESS": "", "RAY_TMPDIR": str(ROOT / "no such folder")}
 
 
-def _painting(driver: "subprocess.Popen[bytes]", log: Path, known: int, after_s: float) -> bool:
+def _works(driver: "subprocess.Popen[bytes]", log: Path, known: int, after_s: float) -> bool:
     """Waits until a driver has handed out work, and a while longer; whether it still runs.
 
     Args:

@@ -131,6 +131,17 @@ class Visit(Tab):
                     raise
                 self.page.wait_for_timeout(100)
 
+    def open_anew(self, url: str, until_title: str) -> None:
+        """Closes the page and opens it again, until another version of it is there: a browser takes a moment."""
+        until_s = time.monotonic() + WAIT_MS / 1000
+        while self.page.inner_text("h1") != until_title:
+            assert time.monotonic() < until_s
+            self.page.close()
+            self.page = self.context.new_page()
+            self.page.wait_for_timeout(500)
+            self.page.goto(url)
+            self.page.wait_for_selector("h1")
+
     def start_camera(self) -> None:
         self.page.click("#camera-on")
         self.until(MOVES)

@@ -2,6 +2,7 @@
 import { element } from "./shared.js";
 
 const PATIENCE_MS = 20_000;
+const NEWS = "A new version of this page is here: close the page, wherever it is open, and open it again.";
 
 // Resolves when the page may load the rest. A first visit may be loaded again for threads instead, if mayReload agrees.
 export async function startOffline(mayReload) {
@@ -32,7 +33,7 @@ function activated(registration) {
 // Says when a version waits that is newer than this page.
 function watchForNews(registration, workers) {
   const tell = () => {
-    if (registration.waiting && workers.controller) element("news").textContent = "A new version of this page is here: load it again.";
+    if (registration.waiting && workers.controller) element("news").textContent = NEWS;
   };
   const watch = () => registration.installing?.addEventListener("statechange", tell);
   registration.addEventListener("updatefound", watch);

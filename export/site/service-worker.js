@@ -5,20 +5,17 @@ const SITE = self.registration.scope;
 const PREFIX = `neural-style ${SITE} `, CACHE = PREFIX + VERSION; // other sites of this host have caches, too
 const PAGE = "index.html", HASH = "X-Content-SHA-256";
 const ON_USE = /^runtime\//; // large, and each browser needs but one half
-const AT_ONCE = 4, MOST_REFRESHES = 20;
-let refreshes = 0;
+const AT_ONCE = 4;
 
 const addressOf = (path) => new URL(path, SITE).href;
 
 self.addEventListener("install", (event) => event.waitUntil(fill()));
 self.addEventListener("activate", (event) => event.waitUntil(begin()));
-self.addEventListener("message", (event) => { if (event.data === "take over") self.skipWaiting(); });
 self.addEventListener("fetch", (event) => {
-  const { method, mode, url } = event.request;
+  const { method, url } = event.request;
   if (method !== "GET" || !url.startsWith(SITE)) return;
   const path = decodeURIComponent(url.slice(SITE.length).replace(/[?#].*/, "")) || PAGE;
-  if (!Object.hasOwn(FILES, path)) return;
-  event.respondWith(mode === "navigate" ? page(event) : kept(path, event));
+  if (Object.hasOwn(FILES, path)) event.respondWith(kept(path, event));
 });
 
 // Fetches the files of this version; one that is not of it, such as in the midst of an update, ends the installation.
@@ -75,17 +72,7 @@ async function kept(path, event) {
   return isolated(answer.body, answer, length ? { "Content-Length": length } : {});
 }
 
-// A version that waits takes over when the only page that is open is loaded again; never under a page that is in use.
-async function page(event) {
-  const { waiting } = self.registration;
-  const isAlone = (await self.clients.matchAll({ type: "window" })).length <= 1;
-  if (!waiting || !isAlone || refreshes >= MOST_REFRESHES) return kept(PAGE, event);
-  refreshes += 1;
-  waiting.postMessage("take over");
-  return new Response("", { headers: { Refresh: "0", "Content-Type": "text/html" } });
-}
-
-// The first version takes the page that brought it; a later one finds none that it does not have.
+// The first version takes the page that brought it. A later one begins when the page is open nowhere: never under one in use.
 async function begin() {
   const others = (await caches.keys()).filter((name) => name.startsWith(PREFIX) && name !== CACHE);
   for (const name of others) await caches.delete(name);

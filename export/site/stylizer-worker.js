@@ -5,7 +5,9 @@ import { loadModel, loadRuntime } from "./loading.js";
 
 const MAX_THREADS = 4; // more gain little with images of this size
 const TRIAL_PX = 64, TRIAL_COLOUR = [200, 100, 50];
+const GPU_LIMIT_MS = 20_000;
 let frames; // what takes frames to the network and back
+let limitMs = Infinity; // how long a graphics card may take that nobody asked for
 let work = Promise.resolve();
 
 self.onmessage = ({ data }) => {
@@ -17,7 +19,7 @@ async function answer({ open, style, frame, widthPx, heightPx }) {
   else if (style) frames.setStyle(style);
   else {
     const started = performance.now();
-    const image = await frames.stylize(frame, widthPx, heightPx).finally(() => frame.close());
+    const image = await inTime(frames.stylize(frame, widthPx, heightPx)).finally(() => frame.close());
     self.postMessage({ image, computeMs: performance.now() - started }, [image]);
   }
 }
@@ -25,13 +27,15 @@ async function answer({ open, style, frame, widthPx, heightPx }) {
 async function start({ provider, threads, auto, identity, ...model }) {
   const isGpu = provider === "webgpu";
   if (isGpu) await checkGpu(auto);
+  if (isGpu && auto) limitMs = GPU_LIMIT_MS;
   const [used, why] = isGpu ? [1, ""] : threadsFor(threads);
   const bytes = await loadModel(model);
   const ort = await loadRuntime(provider, (progress) => self.postMessage({ progress }));
   ort.env.wasm.numThreads = used;
   ort.env.logLevel = "error";
   try {
-    const session = await ort.InferenceSession.create(bytes, { executionProviders: [provider], ...(isGpu ? GpuFrames.OPTIONS : {}) });
+    const options = { executionProviders: [provider], ...(isGpu ? GpuFrames.OPTIONS : {}) };
+    const session = await inTime(ort.InferenceSession.create(bytes, options));
     frames = isGpu ? new GpuFrames(ort, session, await ort.env.webgpu.device) : new CpuFrames(ort, session);
   } catch (error) {
     throw new Error(`The network does not start in this browser (${String(error.message ?? error).split("\n")[0]}).`);
@@ -53,7 +57,7 @@ async function checkImage(identity) {
   context.fillStyle = `rgb(${TRIAL_COLOUR})`;
   context.fillRect(0, 0, TRIAL_PX, TRIAL_PX);
   frames.setStyle(Float32Array.from(identity));
-  const image = await frames.stylize(trial, TRIAL_PX, TRIAL_PX).catch((error) => {
+  const image = await inTime(frames.stylize(trial, TRIAL_PX, TRIAL_PX)).catch((error) => {
     throw new Error(`WebGPU does not work with this graphics card (${error.message.split("\n")[0]}).`);
   });
   context.clearRect(0, 0, TRIAL_PX, TRIAL_PX);
@@ -63,6 +67,14 @@ async function checkImage(identity) {
   if (TRIAL_COLOUR.some((value, colour) => Math.abs(value - got[colour]) > 3)) {
     throw new Error("WebGPU gives wrong images with this graphics card.");
   }
+}
+
+// What a promise gives, or an error where that takes too long.
+async function inTime(work) {
+  if (limitMs === Infinity) return work;
+  let timer = 0;
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error("The graphics card does not answer.")), limitMs); });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 // How many threads, and why not more.

@@ -106,10 +106,10 @@ class ImagesUnit:
     attempts: str
 
 
-PaintUnit: TypeAlias = SegmentUnit | JoinUnit | VideoUnit | ImagesUnit
+StylizeUnit: TypeAlias = SegmentUnit | JoinUnit | VideoUnit | ImagesUnit
 """What a worker needs its engine for, or its encoder."""
 
-Unit: TypeAlias = ScanUnit | PaintUnit
+Unit: TypeAlias = ScanUnit | StylizeUnit
 
 Kind = Literal["done", "failed", "uncut", "again", "fault", "unfit"]
 
@@ -126,7 +126,7 @@ class Outcome:
         notes: further lines for people.
         facts: frames, seconds, sizes.
         scan: of a `ScanUnit`.
-        info: what painted it.
+        info: what stylized it.
         again: numbers of parts that are damaged, and of those whose beginning differs from the end of the part before.
         errors: of an `ImagesUnit`, a line for each image; empty where it was written.
     """

@@ -6,9 +6,9 @@ Nothing here knows Ray.
 import socket
 
 from neural_style.errors import StylizationError
-from realtime.cluster.painter import Painter, look_through, may_be_lost
 from realtime.cluster.storage import storage_of
-from realtime.cluster.units import Outcome, PaintUnit, ScanUnit, Setup, Unit
+from realtime.cluster.unit_stylizer import UnitStylizer, look_through, may_be_lost
+from realtime.cluster.units import Outcome, ScanUnit, Setup, StylizeUnit, Unit
 from realtime.cluster.worker_machine import Lines, style_here, use_cores
 from realtime.engines.protocol import Engine, EngineInfo
 from realtime.style_catalogue import Catalogue
@@ -75,7 +75,7 @@ class Worker:
         """Does a unit of work; what goes wrong with its input is told in the outcome."""
         self._done = 0
         try:
-            outcome = look_through(setup, unit) if isinstance(unit, ScanUnit) else self._paint(setup, rank, unit)
+            outcome = look_through(setup, unit) if isinstance(unit, ScanUnit) else self._stylize(setup, rank, unit)
         except UncuttableError as error:
             outcome = Outcome("uncut", str(error))
         except StylizationError as error:
@@ -85,13 +85,13 @@ class Worker:
             outcome = Outcome("failed", f"output {error.filename}: {error.strerror}; choose another place")
         return outcome
 
-    def _paint(self, setup: Setup, rank: int, unit: PaintUnit) -> Outcome:
+    def _stylize(self, setup: Setup, rank: int, unit: StylizeUnit) -> Outcome:
         try:
             self.open(setup, rank)
         except StylizationError as error:  # once it could, so its GPU or its machine is not what it was
             return Outcome("unfit", str(error))
         assert self._engine is not None
-        return Painter(setup, self._catalogue, self._engine, self._count).paint(unit)
+        return UnitStylizer(setup, self._catalogue, self._engine, self._count).stylize(unit)
 
     def _count(self, done: int) -> None:
         self._done = done

@@ -45,6 +45,7 @@ class Service:
         broadcast: the server's own source.
         loopback: only this machine may connect, as it alone can open the page.
         open_stage: visitors may command the server's own source, too.
+        look_is_given: the user said how the show looks; pages of an earlier run then do not set it to what it was.
     """
 
     senders: SenderStage
@@ -53,6 +54,7 @@ class Service:
     broadcast: Broadcast
     loopback: bool = False
     open_stage: bool = False
+    look_is_given: bool = False
 
 
 class Connections:

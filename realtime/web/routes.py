@@ -99,6 +99,7 @@ class Routes:
                 "start": self._start,
                 "role": role_of(request),
                 "open_stage": self._connections.service.open_stage,
+                "look_is_given": self._connections.service.look_is_given,
             }
         )
 

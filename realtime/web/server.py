@@ -64,7 +64,15 @@ class WebServer:
         self.threads = StageThreads(self._stop)
         self.broadcast, self._styles, self._look = broadcast, VisitorStyles(catalogue), look
         self._senders = SenderStage(engine, self.threads.fail)
-        service = Service(self._senders, self._styles, self._sender_controls, broadcast, local, options.open_stage)
+        service = Service(
+            self._senders,
+            self._styles,
+            self._sender_controls,
+            broadcast,
+            local,
+            open_stage=options.open_stage,
+            look_is_given=options.look_is_given,
+        )
         self.connections = Connections(service)
         self._routes = Routes(engine, self.connections, self.threads.fail)
         config = uvicorn.Config(

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from realtime.cli import add_engine_arguments, add_look_arguments, parse_size_wh, parse_time_s, read_options
+from realtime.cli import (
+    add_engine_arguments,
+    add_look_arguments,
+    look_is_given,
+    parse_size_wh,
+    parse_time_s,
+    read_options,
+)
 from realtime.errors import OptionError
 from realtime.media.codecs import ENCODERS
 from realtime.options import CODEC_NAMES, EngineOptions, LookOptions, WebOptions
@@ -35,6 +42,12 @@ def test_arguments_reach_the_fields_of_their_names() -> None:
     read = read_options(EngineOptions, _parsed(*engine, "--provider", "tensorrt"), parallel_batches=3)
     assert read == EngineOptions("onnx", "cuda:1", "fp16", 4, refresh=True, provider="tensorrt", parallel_batches=3)
     assert read_options(WebOptions, _parsed("--port", "0")).port == 0
+
+
+def test_a_look_is_given_also_where_it_is_the_default() -> None:
+    assert not look_is_given(_parsed("--engine", "onnx"))
+    for given in (["--style", "candy"], ["--strength", "1"], ["--keep-colors"], ["--smoothing", "0.5"]):
+        assert look_is_given(_parsed(*given))
 
 
 def test_a_value_that_is_not_allowed_is_refused() -> None:

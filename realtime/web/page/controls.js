@@ -7,7 +7,7 @@ const blend = { first: "", second: "", share: 0.5 };
 let styles = [];
 const images = new Map(); // on the buttons of everybody's styles, by name
 let own = []; // the visitor's own styles, the newest first
-let shared = ""; // the last style shown that is everybody's
+let shared = "", shownHere = ""; // the last style shown that is everybody's, and the last style or blend that this page has
 let changed = () => {};
 let asked = {}; // what was changed and has not come back yet
 let askedAt = -Infinity;
@@ -97,8 +97,10 @@ export function removeOwn(name) {
 
 export const allStyles = () => [...own, ...styles];
 
-export function choose(name) {
+// Keeps what it is blended with, unless it is to be seen alone.
+export function choose(name, alone = false) {
   blend.first = name;
+  if (alone) blend.second = "";
   changeStyle();
   announce(`Style ${plain(name)}`);
 }
@@ -120,6 +122,9 @@ export function strengthen(by) {
 
 // Whether a style can be shown: a name that is known, or a blend of such.
 export const isKnown = (text) => consistsOf(allStyles(), text);
+
+// The same where this page has it, else the last that it had: somebody else's own style is seen in the show alone.
+export const available = (text) => [text, shownHere, shared, styles[0].name].find(isKnown);
 
 // Whether everybody can show it; as long as nothing is known of styles, yes.
 export const isShared = (text) => !styles.length || consistsOf(styles, text);
@@ -183,6 +188,7 @@ function show() {
   element("mirror").checked = look.mirror;
   showChosen(element("styles"), blend.first);
   if (isShared(blend.first)) shared = blend.first;
+  if (isKnown(look.style)) shownHere = look.style;
 }
 
 // A slider and its value in words; one that is being moved is left alone.
@@ -214,7 +220,9 @@ function find() {
   const typed = easy(element("find").value);
   const items = [...element("styles").children];
   for (const item of items) item.hidden = !easy(item.firstChild.dataset.name).includes(typed);
-  return items.find((item) => !item.hidden);
+  const first = items.find((item) => !item.hidden);
+  element("none-found").textContent = first || !typed ? "" : "No style of that name.";
+  return first;
 }
 
 function found(event) {

@@ -60,8 +60,9 @@ export function open(file) {
   image = openImage(file);
   element("result").hidden = true;
   element("previews").replaceChildren();
+  element("drop").classList.add("small");
   previews = allStyles().map((style) => ({ style, picture: addStyleButton(element("previews"), style, choose) }));
-  stylizeAgain(current);
+  if (current) stylizeAgain(current); // else when the tab is opened
 }
 
 // Carries out what is asked for, one after the other; the image in full size goes before previews.
@@ -88,8 +89,12 @@ async function full() {
   } catch (error) {
     if (running.signal.aborted) return;
     notice(`The image cannot be stylized: ${error.message}.`);
-    previews = [];
-    element("previews").replaceChildren();
+    if (!element("result").hidden) element("result").hidden = true; // it is of another look
+    else {
+      previews = [];
+      element("previews").replaceChildren();
+      element("drop").classList.remove("small"); // it says what is taken
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // The live tab: the video by WebRTC, of the server's source or the visitor's camera, and the figures below it.
 import { CameraError, closeCamera, openCamera } from "./camera.js";
 import { Connection } from "./connection.js";
-import { element, say } from "./shared.js";
+import { element, plain, say } from "./shared.js";
 
 const video = element("video");
 // What a visitor can do here about a camera that cannot be had.
@@ -80,7 +80,7 @@ function received(message) {
   live.onState(message);
   const fps = shown.length > 1 ? (shown.length - 1) * 1000 / (shown[shown.length - 1] - shown[0]) : 0;
   element("figures").textContent =
-    `${message.look.style} · ${fps.toFixed(0)} fps here, ${message.fps.toFixed(0)} at the server · latency ${message.latency_ms} ms`;
+    `${plain(message.look.style)} · ${fps.toFixed(0)} fps here, ${message.fps.toFixed(0)} at the server · latency ${message.latency_ms} ms`;
 }
 
 function frameShown(time) {

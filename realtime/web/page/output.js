@@ -28,17 +28,21 @@ if (query.has("token")) { // it is in a cookie by now, and need not be seen
 }
 
 let commands = true;
-let forShow = wanted; // once for each start of the server: then others may change the show
+let lookIsGiven = false; // by the server's command line
+let forShow = wanted; // when the page is loaded, and again when a server starts anew whose command line does not say how it looks
 const connection = new Connection(null, {
-  found: (state) => { commands = state.role === "operator" || state.open_stage; },
+  found: (state) => {
+    commands = state.role === "operator" || state.open_stage;
+    lookIsGiven = state.look_is_given;
+  },
   open: (restarted) => {
-    const look = restarted ? wanted : forShow;
+    const look = restarted && !lookIsGiven ? wanted : forShow;
     forShow = {};
     if (Object.keys(look).length && commands) connection.tell({ look });
     else if (Object.keys(look).length) fault("only the operator's address may set the style");
     if (faults.length) fault(faults[0]);
   },
-  message: (message) => { if (message.error) fault(message.error); },
+  message: (message) => { if (message.error) fault(message.error.split("; ")[0]); }, // what to do about it would hide the video
   video: (stream) => {
     video.srcObject = stream;
     video.play().catch(() => notice("Click to start the video."));

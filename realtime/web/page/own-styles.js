@@ -9,8 +9,8 @@ let kept = []; // { name, image } of each, the oldest first: a server that forgo
 let came = () => {}, went = () => {}, mayKeep = false;
 let turn = Promise.resolve(); // images are sent one after the other
 
-// Where the server takes images as styles. onCame takes a style, and says whether it is shown now; onWent takes the name of
-// one that was removed; an operator may keep styles for good.
+// Where the server takes images as styles. onCame takes a style, and says what it is now, as the end of a sentence; onWent
+// takes the name of one that was removed; an operator may keep styles for good.
 export function startOwnStyles(onCame, onWent, isOperator) {
   [came, went, mayKeep] = [onCame, onWent, isOperator];
   element("style-file").addEventListener("change", (event) => {
@@ -76,8 +76,7 @@ function add(file) {
       { sign: "×", words: "Remove", clicked: () => remove(name) },
       ...(mayKeep ? [keepButton(name)] : []),
     ]);
-    notice(came(style) ? `${plain(name)} is a style now, for you alone.`
-      : `${plain(name)} is yours: show “my camera”, or open the Image tab.`);
+    notice(`${plain(name)} ${came(style)}`);
     for (const each of kept.filter((one) => !own.includes(one.name))) drop(each.name); // the oldest went
   }).catch((error) => notice(`${file.name} cannot be a style: ${error.message}.`));
 }

@@ -12,6 +12,7 @@ import * as storage from "./storage.js";
 import { showTab, startTabs } from "./tabs.js";
 import { UploadedImage } from "./upload.js";
 
+const FAULT_MS = 10_000; // who has just opened the page looks elsewhere first
 const faults = [];
 const fromAddress = kept.readAddress(location.search, faults);
 const own = { ...storage.readStorage(), ...fromAddress }; // what was chosen here: by hand, at an earlier visit, or in the address
@@ -20,6 +21,7 @@ let forShow = fromAddress.tab === "image" ? {} : kept.pick(fromAddress, kept.LOO
 let tab = "live";
 let commands = true; // whether this visitor may command the show
 let show = {}; // the look of the show
+let lookIsGiven = false; // by the server's command line
 let listed = 0; // the version of the list of styles that is shown
 
 const commandsNow = () => tab === "image" || source() === "send" || commands;
@@ -44,6 +46,7 @@ function changed(change) {
 // Takes what the server says of itself before it shows anything.
 function found(state) {
   commands = state.role === "operator" || state.open_stage;
+  lookIsGiven = state.look_is_given;
   show = state.look;
   showRights();
 }
@@ -78,13 +81,18 @@ function followed() {
   keep();
 }
 
-// A style of the visitor's own: of the image tab, of their camera, and where they command it of the show.
+// A style of the visitor's own: of the image tab, of their camera, and where they command it of the show. It is shown as it
+// is, whatever others were blended with; returns what it is now, in words.
 function ownStyleCame(style) {
   tell({ visitor: visitor.handle });
   addPreview(style);
-  if (commandsNow()) controls.choose(style.name);
-  else own.style = style.name;
-  return commandsNow();
+  if (!commandsNow()) {
+    own.style = style.name;
+    return "is yours: show “my camera”, or open the Image tab.";
+  }
+  controls.choose(style.name, true);
+  return tab === "image" || source() === "send" ? "is a style now, for you alone."
+    : "is shown to everybody now; only you can choose it.";
 }
 
 function ownStyleWent(name) {
@@ -110,10 +118,10 @@ async function opened(restarted) {
   tell({ split: element("split").value / 100 });
 }
 
-// The show of a server that started anew goes on as it was; another gets what the address asks for, and what was chosen
-// while the page was not connected.
+// The show of a server that started anew goes on as it was, unless its command line says how it looks; another gets what
+// the address asks for. Both get what was chosen while the page was not connected.
 function lookForShow(restarted) {
-  const look = restarted ? controls.look : forShow;
+  const look = restarted && !lookIsGiven ? controls.look : forShow;
   forShow = {};
   return kept.pick(look, kept.LOOK);
 }
@@ -122,6 +130,12 @@ function showFrozen(frozen) {
   const button = element("freeze");
   if ((button.getAttribute("aria-pressed") === "true") !== frozen) announce(frozen ? "Frozen" : "Moving");
   button.setAttribute("aria-pressed", String(frozen));
+}
+
+// The look of the visitor's own camera and images: what was chosen here, and else the show's.
+function ownLook() {
+  const look = { ...show, ...kept.pick(own, kept.LOOK) };
+  return { ...look, style: controls.available(look.style) };
 }
 
 // A visitor who may not command the show sees why instead of its controls.
@@ -140,7 +154,7 @@ function openTab(name) {
   else {
     stopLive();
     updateList(listed); // figures come beside the video only
-    controls.showLook({ ...show, ...kept.pick(own, kept.LOOK) }, true);
+    controls.showLook(ownLook(), true);
     stylizeAgain(controls.look);
   }
   showRights();
@@ -150,7 +164,7 @@ function openSource(name) {
   for (const each of document.querySelectorAll(".for-camera")) each.hidden = name !== "send";
   storage.keepSource(name);
   startLive(name);
-  controls.showLook(name === "send" ? { ...show, ...kept.pick(own, kept.LOOK) } : show, true);
+  controls.showLook(name === "send" ? ownLook() : show, true);
   showRights();
 }
 
@@ -185,7 +199,8 @@ async function start() {
   controls.startControls(styles, changed);
   for (const settings of [own, fromAddress]) {
     if (!settings.style || controls.isKnown(settings.style)) continue;
-    faults.push(`there is no style ${settings.style}`);
+    const words = `there is no style ${settings.style}: choose one of the list`;
+    if (!faults.includes(words)) faults.push(words);
     delete settings.style;
     delete forShow.style;
     inAddress.delete("style");
@@ -201,7 +216,7 @@ async function start() {
   found(state);
   controls.showLook(state.look, true);
   openTab(own.tab ?? "live");
-  if (faults.length) (tab === "live" ? say : imageNotice)(faults[0]);
+  if (faults.length) (tab === "live" ? say : imageNotice)(faults.join("; "), FAULT_MS);
 }
 
 start().catch((error) => { element("notice").textContent = `The page cannot start: ${error.message}.`; });

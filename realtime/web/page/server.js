@@ -1,5 +1,6 @@
 // Requests to the server, and what it said no to.
 const PATIENCE_MS = 10_000;
+const NAMED = /^(?:image upload|style image): ((?:is|says) )?/; // what the server calls an image, whose own name the page has
 
 // The handle of this page's own styles at the server; "" where it has none.
 export const visitor = { handle: "" };
@@ -21,7 +22,8 @@ export async function ask(path, { limitMs = PATIENCE_MS, signal, ...options } = 
   });
   if (answer.ok) return answer;
   const { error } = await answer.json().catch(() => ({})); // not JSON: the status says it
-  throw new RequestError(error || `the server answered ${answer.status}`, answer.status, Number(answer.headers.get("Retry-After")) || 0);
+  const words = error?.replace(NAMED, (_, verb) => (verb ? `it ${verb}` : ""));
+  throw new RequestError(words || `the server answered ${answer.status}`, answer.status, Number(answer.headers.get("Retry-After")) || 0);
 }
 
 export const asJson = (message) => (

@@ -24,7 +24,9 @@ ROOT = Path(__file__).resolve().parents[3]
 OPTIONS = ("--engine", "onnx", "--precision", "int8", "--network", "fast")
 ENDS_WITHIN_S = 3.0
 
-needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+needs_ray = pytest.mark.skipif(
+    find_spec("ray") is None or sys.platform == "win32", reason="Ray is not installed, or beta as on Windows"
+)
 pytestmark = [
     pytest.mark.skipif(not (SAVED_MODELS / "fast.onnx").is_file(), reason="saved_models/ holds no exported styles"),
     pytest.mark.timeout(300),
@@ -99,7 +101,8 @@ def test_a_folder_on_two_workers(inputs: Path, tmp_path: Path) -> None:
                 reached |= listening(psutil.Process(process.pid))
         assert process.wait() == 1, "one input is broken"
         assert process.stderr.read() == "", "Ray is silent"
-    assert {address.removeprefix("::ffff:") for address in reached} == {"127.0.0.1"}
+    if sys.platform == "linux":  # elsewhere one may not ask
+        assert {address.removeprefix("::ffff:") for address in reached} == {"127.0.0.1"}
     events = [line["event"] for line in lines]
     assert events.count("done") == 2
     assert [one["source"] for one in lines[-1]["failures"]] == [str(inputs / "broken.mp4")]
@@ -114,7 +117,6 @@ def test_a_folder_on_two_workers(inputs: Path, tmp_path: Path) -> None:
 
 @needs_ray
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no polite kill")
 def test_it_ends_when_told(inputs: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     with start(inputs / "long.mp4", "-o", output, "--ray", "auto", "--cpus-per-worker", "1", "--json") as process:

@@ -86,12 +86,12 @@ class Lost:
 def test_what_another_worker_may_do_is_a_fault(
     device: str, error: EngineError, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def paint(*_: object) -> Outcome:
+    def stylize(*_: object) -> Outcome:
         raise error
 
     worker = Worker()
     worker._engine = Lost(device)  # type: ignore[assignment]
-    monkeypatch.setattr("realtime.cluster.painter.Painter.paint", paint)
+    monkeypatch.setattr("realtime.cluster.unit_stylizer.UnitStylizer.stylize", stylize)
     outcome = worker.run(setup_with(), 0, VideoUnit("a.mp4", ".mp4", "attempts", ("b",)))
     assert (outcome.kind, outcome.text) == (kind, str(error))
 

@@ -200,7 +200,10 @@ def test_a_style_is_found_by_typing_its_name(browser: Browser, served: Served) -
     page = visitor.page
     visitor.until_shown("video.getVideoPlaybackQuality().totalVideoFrames > 3")
     page.keyboard.press("l")
-    page.keyboard.type("starry")
+    page.keyboard.type("zzz")
+    assert page.inner_text("#none-found") == "No style of that name."
+    page.fill("#find", "starry")
+    assert not page.inner_text("#none-found")
     assert page.locator("#styles li:not([hidden])").all_inner_texts() == ["starry night"]
     served.show(0.3)
     assert served.controls.look.style.name == "candy", "letters in the field are no commands"

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.timeout(120, method="thread"),  # a browser that hangs cannot be interrupted, only left
 ]
 
-LAPTOP = {"width": 1280, "height": 800}
+LAPTOP = {"width": 1280, "height": 768}
 SETTINGS = {
     "Find a style by name": "searchbox",
     "Add a painting": "button",
@@ -50,7 +50,7 @@ IMAGE = SETTINGS | {
     "Image": "tab",
     "Choose an image": "button",
     "Before and after": "slider",
-    "Download the PNG, 40 \u00d7 30 px": "link",
+    "Download the PNG, 600 \u00d7 1600 px": "link",
     "green": "button",
 }
 
@@ -72,7 +72,7 @@ def served() -> Iterator[WebPage]:
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("photo") / "photo.png"
-    Pillow.fromarray(solid((128, 128, 128), (40, 30))).save(path)
+    Pillow.fromarray(solid((128, 128, 128), (600, 1600))).save(path)
     return path
 
 
@@ -86,6 +86,9 @@ def _open(browser: Browser, served: WebPage, view: str, photo: Path, scheme: str
         tab.page.set_input_files("#file", photo)
         tab.page.wait_for_selector("#result:not([hidden])")
         tab.until("[...document.querySelectorAll('#previews img')].every((image) => image.naturalWidth)")
+        result = tab.page.locator("#result").bounding_box()
+        assert result
+        assert result["y"] + result["height"] <= LAPTOP["height"], "seen whole, with what belongs to it"
     elif view == "camera":
         tab.page.select_option("#source", "send")
     if view in ("camera", "image"):

@@ -60,7 +60,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class ImageTab(Tab):
     """The image tab, and what it asked the server for: method, path and status of each request for images."""
 
-    def __init__(self, browser: Browser, served: WebPage, query: str = "") -> None:
+    def __init__(self, browser: Browser, served: WebPage, query: str = "", file: Path | None = None) -> None:
         super().__init__(browser, served.url + query, **PHONE)
         self.asked: list[tuple[str, str, int]] = []
         self.at_once = self.most_at_once = 0
@@ -68,6 +68,8 @@ class ImageTab(Tab):
         self.page.on("requestfailed", self._ended)
         self.page.on("requestfinished", self._ended)
         self.page.on("response", self._answered)
+        if file is not None:  # before the tab was ever open, as tools for forms do it
+            self.page.set_input_files("#file", file)
         self.page.click("#tab-image")
 
     def _began(self, request: Request) -> None:
@@ -113,6 +115,10 @@ def test_an_image_is_sent_once_and_stylized_in_every_style_and_in_full_size(
     assert tuple(result[0, 0]) == ColourEngine.COLOURS[0]
     tab.until(ALL_PREVIEWS)
     assert tab.page.locator("#previews button").all_inner_texts() == ["red", "green", "blue"]
+    image, strength = (tab.page.locator(each).bounding_box() for each in ("#after", "#strength"))
+    assert image
+    assert strength
+    assert strength["y"] - image["y"] < PHONE["viewport"]["height"], "both are seen at once"
     tab.page.click("#previews button[data-name=blue]")
     tab.until("document.getElementById('download').download === 'holiday-blue.png'")
     assert tuple(tab.result()[0, 0]) == ColourEngine.COLOURS[2]
@@ -190,7 +196,8 @@ def test_a_file_that_is_no_image_is_told_in_words(browser: Browser, served: WebP
     path.write_text("no image")
     tab = ImageTab(browser, served)
     tab.page.set_input_files("#file", path)
-    tab.until(f"/cannot be stylized: .*damaged or of a kind/.test({NOTICE})")
+    tab.until(f"/cannot be stylized: it is damaged or of a kind/.test({NOTICE})")
+    assert tab.page.is_visible("#drop .hint"), "it says what is taken"
     assert tab.complaints
     assert all("400" in complaint for complaint in tab.complaints)
     tab.complaints.clear()
@@ -200,8 +207,7 @@ def test_a_file_that_is_no_image_is_told_in_words(browser: Browser, served: WebP
 def test_an_image_that_browsers_do_not_show_is_stylized_too(browser: Browser, served: WebPage, tmp_path: Path) -> None:
     path = tmp_path / "scan.tiff"
     Pillow.fromarray(sample_frames(1)[0]).save(path)
-    tab = ImageTab(browser, served)
-    tab.page.set_input_files("#file", path)
+    tab = ImageTab(browser, served, file=path)
     tab.until(DONE)
     assert not tab.page.is_visible("#image-split"), "there is nothing to compare with"
     assert tab.page.locator("#result .compare").bounding_box()

@@ -84,11 +84,13 @@ def test_a_painting_that_is_dropped_paints_the_visitors_camera_at_once_and_nobod
     other, tab = Tab(browser, served.url), Tab(browser, served.url)
     tab.page.select_option("#source", "send")
     tab.until_colour(RED)
+    tab.page.select_option("#blend", "blue")
     started_s = time.monotonic()
     _drop(tab, GREEN_PAINTING, "Spring Meadow.png", "#stage")
     tab.until_colour(GREEN)
     assert time.monotonic() - started_s < 2, "a second or so"
     assert tab.page.evaluate(CHOSEN) == "Spring_Meadow"
+    assert tab.page.input_value("#blend") == "", "it is seen as it is"
     assert tab.page.evaluate("document.querySelector('#styles img').naturalWidth") == 160, "its thumbnail"
     assert tab.page.inner_text("#own-notice") == "Spring Meadow is a style now, for you alone."
     tab.page.wait_for_timeout(500)  # the address is kept a moment later
@@ -111,6 +113,15 @@ def test_a_painting_that_is_dropped_paints_the_visitors_camera_at_once_and_nobod
     tab.page.click("#styles .remove")
     tab.until(f"{CHOSEN} === 'red' && !{OWN}.length")
     assert tab.page.locator("#blend option", has_text="Meadow").count() == 0
+    tab.page.select_option("#source", "view")
+    tab.page.click("#styles [data-name=green]")
+    tab.until_colour(GREEN)
+    _choose(other, BLUE_PAINTING, "sea.png")
+    other.until(f"{NOTICE} === 'sea is shown to everybody now; only you can choose it.'")
+    tab.until("document.getElementById('figures').textContent.startsWith('sea · ')")
+    tab.page.click("#tab-image")
+    tab.page.set_input_files("#file", {"name": "photo.png", "mimeType": "image/png", "buffer": GREEN_PAINTING})
+    tab.until("document.getElementById('download').download === 'photo-green.png'")  # no style of somebody else's own
     for each in (tab, other):
         each.close()
 
@@ -150,7 +161,7 @@ def test_images_are_stylized_in_it_and_it_comes_back_after_a_restart(browser: Br
 def test_what_cannot_be_a_style_is_told_in_a_sentence(browser: Browser, served: WebPage) -> None:
     tab = Tab(browser, served.url)
     _choose(tab, b"no image", "notes.png")
-    tab.until(f"/^notes.png cannot be a style: .* is damaged or of a kind/.test({NOTICE})")
+    tab.until(f"/^notes.png cannot be a style: it is damaged or of a kind/.test({NOTICE})")
     tab.complaints.clear()
     _choose(tab, _painting((0, 0, 200), (6000, 4000)), "huge.png")
     tab.until(f"/^huge.png cannot be .*at most 16 megapixels/.test({NOTICE})")

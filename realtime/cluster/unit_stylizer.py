@@ -16,11 +16,11 @@ from realtime.cluster.units import (
     ImagesUnit,
     JoinUnit,
     Outcome,
-    PaintUnit,
     ScanUnit,
     SegmentUnit,
     Setup,
     Source,
+    StylizeUnit,
     VideoUnit,
     video_source,
 )
@@ -43,7 +43,7 @@ from realtime.videos.stylize_video import VideoJob, make_videos
 from realtime.videos.video_part import PartFiles, state_paths
 
 
-class Painter:
+class UnitStylizer:
     """Does units of work.
 
     Args:
@@ -57,7 +57,7 @@ class Painter:
         self._setup, self._options = setup, setup.options
         self._catalogue, self._engine, self._tell = catalogue, engine, count
 
-    def paint(self, unit: PaintUnit) -> Outcome:
+    def stylize(self, unit: StylizeUnit) -> Outcome:
         """Does one.
 
         Raises:
