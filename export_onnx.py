@@ -7,15 +7,12 @@ if __name__ == "__main__":  # until the run has begun, Ctrl-C ends without a tra
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, get_args
+from typing import NoReturn, get_args
 
 from export.options import SCRIPT_PRECISIONS, Precision, Runtime
 from neural_style.errors import CheckpointError
 from realtime import cli
 from realtime.interrupts import ended_by_signals
-
-if TYPE_CHECKING:
-    from realtime.style import Style
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -35,12 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--photo-dir", type=Path, metavar="DIR", help="photographs to calibrate int8 with (default: scikit-image's)")
     add("--torchscript", action="store_true", help="write TorchScript, .pt, instead, for PyTorch; needs --output")
     add("--web", type=Path, metavar="FOLDER", help="write a site that needs no server instead; --style is shown first")
-    add(
-        "--runtime-dir",
-        type=Path,
-        metavar="DIR",
-        help="onnxruntime-web, for --web (default: node_modules here or above)",
-    )
+    add("--runtime-dir", type=Path, metavar="DIR", help="onnxruntime-web, for --web (default: node_modules near here)")
     add("--overwrite", action="store_true", help="replace an --output or a --web that is there")
     cli.add_verbose(parser)
     return parser
@@ -82,12 +74,13 @@ def export_style(asked: argparse.Namespace) -> str:
     with ended_by_signals():
         from export.exporter import ExportError, ExportOptions, export_checkpoint
         from export.torchscript import export_torchscript
+        from realtime.exportable import checkpoint_to_export
         from realtime.output_names import check_output
         from realtime.style_catalogue import open_styles
 
     catalogue, place = open_styles(asked.style, asked.network)
     style = catalogue.styles[place]
-    checkpoint = _checkpoint(style, asked.baked)
+    checkpoint = checkpoint_to_export(style, asked.baked)
     names = [other.name for other in catalogue.styles if other.checkpoint == checkpoint and other.file is None]
     held = style.name if asked.baked else ", ".join(name for name in names if "+" not in name)
     if asked.output is None and (asked.baked or asked.floats or asked.torchscript):
@@ -118,30 +111,6 @@ def export_style(asked: argparse.Namespace) -> str:
         f"differs from PyTorch by {parity.mean_difference:.4f} of 255 on average, {parity.max_difference:.0f} at most "
         f"(PSNR {parity.psnr_db:.1f} dB)"
     )
-
-
-def _checkpoint(style: "Style", baked: bool) -> Path:
-    """The weights of a style's network.
-
-    Raises:
-        CheckpointError: it has none, or the style cannot be exported in this way.
-    """
-    if style.checkpoint is None:
-        raise CheckpointError(f"style {style.name}: is a model file already; give a .safetensors or .pth file")
-    if baked:
-        if style.vector is None:
-            raise CheckpointError(f"style {style.name}: is in the weights of its network; leave --baked out")
-        return style.checkpoint
-    if style.parts:
-        raise CheckpointError(
-            f"style {style.name}: a model file holds all styles of its network, and any blend; name one, or use --baked"
-        )
-    if style.file is not None:
-        raise CheckpointError(
-            f"style {style.name}: runs with the model file of its network; to write that, use --style "
-            f"{style.checkpoint}; to write this style alone, use --baked"
-        )
-    return style.checkpoint
 
 
 def main(arguments: list[str] | None = None) -> int:
