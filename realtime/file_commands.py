@@ -9,7 +9,7 @@ from realtime.errors import OptionError
 if TYPE_CHECKING:
     from realtime.cluster.options import ClusterOptions
 
-_DECIDED_BY_REPLAY = ("style", "strength", "keep_colors", "smoothing", "codec", "start", "end")
+_DECIDED_BY_REPLAY: tuple[str, ...] = ("style", "strength", "keep_colors", "smoothing", "codec", "start", "end")
 _DECIDED_BY_REPLAY += ("max_side_px", "stroke", "tile_px", "sheet", "resume", "stats")
 
 
