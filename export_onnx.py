@@ -32,7 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--photo-dir", type=Path, metavar="DIR", help="photographs to calibrate int8 with (default: scikit-image's)")
     add("--torchscript", action="store_true", help="write TorchScript, .pt, instead, for PyTorch; needs --output")
     add("--web", type=Path, metavar="FOLDER", help="write a site that needs no server instead; --style is shown first")
-    add("--runtime-dir", type=Path, metavar="DIR", help="onnxruntime-web for --web (default: node_modules, or above)")
+    add("--runtime-dir", type=Path, metavar="DIR", help="onnxruntime-web, for --web (default: node_modules, or above)")
     add("--overwrite", action="store_true", help="replace an --output or a --web that is there")
     cli.add_verbose(parser)
     return parser

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from realtime import cli
-from realtime.errors import OptionError
+from realtime.file_commands import check_replay, cluster_options
 from realtime.interrupts import ended_by_signals
 from realtime.options import CODEC_NAMES, PIPE_FORMAT_NAMES, EngineOptions, FileOptions, LookOptions
 
 if TYPE_CHECKING:
-    from realtime.cluster.options import ClusterOptions
     from realtime.videos.reporting import Reporter
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
@@ -62,12 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--stats", type=Path, metavar="FILE.json", help="write statistics of videos at the end")
     add("--ray", metavar="auto|HOST:PORT", help="stylize on the machines of a Ray cluster; auto finds or starts one")
     add("--workers", type=int, metavar="N", help="of the cluster (default: as many as there is room for)")
-    add(
-        "--gpus-per-worker",
-        type=float,
-        metavar="X",
-        help="GPUs of each, or a part of one (default: 1 if any)",
-    )
+    add("--gpus-per-worker", type=float, metavar="X", help="GPUs of each, or a part of one (default: 1 if any)")
     add("--cpus-per-worker", type=int, metavar="N", help="cores of each (default: 2)")
     cli.add_engine_arguments(parser, network="fine", batch="what is fastest")
     return parser
@@ -80,7 +74,7 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
         OptionError: a value is not allowed.
     """
     if chosen.replay:
-        _check_replay(chosen)
+        check_replay(chosen, make_parser().parse_args([*chosen.inputs, "-o", chosen.output]))
     return cli.read_options(
         FileOptions,
         chosen,
@@ -92,37 +86,11 @@ def read_options(chosen: argparse.Namespace) -> FileOptions:
     )
 
 
-def _check_replay(chosen: argparse.Namespace) -> None:
-    """Refuses what a recorded show decides itself."""
-    other = make_parser().parse_args([*chosen.inputs, "-o", chosen.output])
-    for name in ("style", "strength", "keep_colors", "smoothing", "codec", "start", "end", "max_side_px", "stroke",
-                 "tile_px", "sheet", "resume", "stats"):  # fmt: skip
-        if getattr(chosen, name) != getattr(other, name):
-            option = name.removesuffix("_px").replace("_", "-")
-            raise OptionError(f"replay: the recording decides --{option} (got {getattr(chosen, name)}); leave it out")
-
-
-def read_cluster_options(chosen: argparse.Namespace) -> "ClusterOptions | None":
-    """What the command line says of a cluster; None without `--ray`.
-
-    Raises:
-        OptionError: a value is not allowed.
-    """
-    if chosen.ray is None:
-        for name in ("workers", "gpus_per_worker", "cpus_per_worker"):
-            if getattr(chosen, name) is not None:
-                raise OptionError(f"{name.replace('_', '-')} {getattr(chosen, name):g}: is of --ray; leave it out")
-        return None
-    from realtime.cluster.options import ClusterOptions
-
-    return cli.read_options(ClusterOptions, chosen, address=chosen.ray)
-
-
 def run(chosen: argparse.Namespace, reporter: "Reporter") -> int:
     """Does what the command line says, and returns the exit status."""
     options = read_options(chosen)
     with cli.wrong_command_line():
-        cluster = read_cluster_options(chosen)
+        cluster = cluster_options(chosen)
     with ended_by_signals():
         import cv2
 

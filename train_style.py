@@ -22,9 +22,9 @@ from realtime.interrupts import ended_by_signals
 def make_parser() -> argparse.ArgumentParser:
     """The command line; defaults are those of `TrainOptions`."""
     parser = cli.Parser(description="Train one network for one or more styles.")
-    add, defaults = parser.add_argument, TrainOptions
+    add, defaults, shown = parser.add_argument, TrainOptions, " (default %(default)s)"
     image = "image to learn from (repeatable)"
-    add("--style-image", dest="style_images", type=Path, action="append", required=True, help=image)
+    add("--style-image", dest="style_images", type=Path, action="append", required=True, metavar="IMAGE", help=image)
     add("--name", action="append", required=True, help="name of the style (one for each image)")
     add("--credit", action="append", default=[], metavar="SOURCE;LICENCE", help="origin and rights of each image")
     add("--content-dir", type=Path, metavar="FOLDER", help="photographs (default: ten that scikit-image ships)")
@@ -34,11 +34,11 @@ def make_parser() -> argparse.ArgumentParser:
     trunk = "network that a new style joins (default saved_models/fast.safetensors)"
     add("--trunk", type=Path, metavar="FILE", help=trunk)
     add("--steps", type=int, metavar="N", help=f"default {STEPS['style']} for a style, {STEPS['fast']} for a network")
-    add("--batch-size", type=int, default=defaults.batch_size, metavar="N", help="photographs in a step")
-    add("--crop", dest="crop_px", type=int, default=defaults.crop_px, metavar="PX", help="side of training crops")
-    size = "shorter side of the style image"
+    add("--batch-size", type=int, default=defaults.batch_size, metavar="N", help=f"photographs in a step{shown}")
+    add("--crop", dest="crop_px", type=int, default=defaults.crop_px, metavar="PX", help=f"side of crops{shown}")
+    size = f"shorter side of the style image{shown}"
     add("--style-size", dest="style_size_px", type=int, default=defaults.style_size_px, metavar="PX", help=size)
-    add("--learning-rate", type=float, default=defaults.learning_rate, metavar="X", help="of most of the steps")
+    add("--learning-rate", type=float, default=defaults.learning_rate, metavar="X", help=f"of most steps{shown}")
     for term in fields(LossWeights):
         add(f"--{term.name}-weight", type=float, metavar="X", help="default: as found for the loss network")
     factor = "on the content weight, for each style (default 1)"
@@ -52,8 +52,8 @@ def make_parser() -> argparse.ArgumentParser:
     loss = "whose features are compared; auto: that of --loss-weights, a VGG that torchvision has, or efficientnet"
     add("--loss-network", choices=("auto", *LOSS_NETWORK_NAMES), default="auto", help=loss)
     add("--loss-weights", dest="loss_weights_file", type=Path, metavar="FILE", help="weights of the loss network")
-    add("--save-every", type=int, default=defaults.save_every, metavar="STEPS", help="between checkpoints")
-    add("--seed", type=int, default=defaults.seed, metavar="N", help="of what is drawn at random")
+    add("--save-every", type=int, default=defaults.save_every, metavar="STEPS", help=f"between checkpoints{shown}")
+    add("--seed", type=int, default=defaults.seed, metavar="N", help=f"of what is drawn at random{shown}")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="what trains (default %(default)s)")
     add("--resume", action="store_true", help="go on from the last checkpoint of the same output")
     cli.add_verbose(parser)

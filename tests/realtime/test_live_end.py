@@ -247,3 +247,8 @@ def test_an_engine_that_hangs_cannot_hold_up_the_end(unpaced: bool, how: str, tm
     engine.let_go.set()
     assert list(tmp_path.iterdir()) == [path]
     assert len(read_clip(path).images) == 2
+
+
+def test_a_run_knows_whether_its_source_has_ended() -> None:
+    assert Run(FakeSource(5), unpaced=True)().pipeline.source_ended
+    assert not Run(FakeSource(50), unpaced=True, max_frames=5)().pipeline.source_ended

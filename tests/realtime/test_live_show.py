@@ -65,6 +65,7 @@ def test_no_more_than_the_sources_rate_is_held() -> None:
     held = hold_rate(IdentityEngine(), networks, RunOptions(show=ShowOptions(fps=60)), source, said.append)
     assert held is not None
     assert held._rate_fps == source.info.rate_fps == 30
+    assert said == ["fps 60: the source gives 30 frames a second, and no more are shown"]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_freezing_twice_stays_frozen(controls: Controls) -> None:
         ("/blend", ["candy:0.5+/tmp/photo.jpg:0.5"], "there is no such style"),
         ("/blend", ["candy", 0.5, "udnie"], "expected NAME SHARE"),
         ("/blend", ["candy", "a lot"], "expected one number"),
-        ("/blend", ["candy", 0.0], "there is no such style"),
+        ("/blend", ["candy", 0.0], "a name is missing"),
         ("/blend", ["+".join(["candy"] * 300)], "at most 8"),
         ("/quit", [], "unknown; allowed: /style"),
         ("", [], "unknown"),
