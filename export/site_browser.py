@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ SOFTWARE_GPU = (
 """The program's options for WebGPU without a graphics card; with fewer it computes, but shows nothing."""
 
 _END_S = 5
+_LOOK_S = 0.2
 _SILENT = (
     "--headless",
     "--no-first-run",
@@ -69,23 +71,36 @@ class OpenedPage:
     """A page that is open in a browser.
 
     Attributes:
-        process: the browser's number; its children belong to it.
+        browser: the program.
+        process: of it; its children belong to it.
         came: what the page posts: the last part of the address, and the body.
     """
 
-    process: int
+    browser: str
+    process: "subprocess.Popen[bytes]"
     came: "queue.SimpleQueue[tuple[str, bytes]]"
 
     def answer(self, limit_s: float) -> tuple[str, bytes]:
         """What the page posted next.
 
         Raises:
-            ExportError: nothing came in time, or the page posted as "failed" why it does not work.
+            ExportError: nothing came in time, the browser ended, or the page posted as "failed" why it does not work.
         """
-        try:
-            kind, body = self.came.get(timeout=limit_s)
-        except queue.Empty:
-            raise ExportError(f"site: Chromium gave no answer within {limit_s:.0f} s; export again") from None
+        until_s = time.monotonic() + limit_s
+        answered = None
+        while answered is None:
+            left_s = until_s - time.monotonic()
+            status = self.process.poll()
+            with suppress(queue.Empty):
+                answered = self.came.get(timeout=max(0.0, min(_LOOK_S, left_s)))
+            if answered is None and status:
+                raise ExportError(
+                    f"site: {self.browser} ended with status {status}; mend it, or take it out of PATH for a "
+                    "site that is not checked"
+                )
+            if answered is None and left_s <= 0:
+                raise ExportError(f"site: Chromium gave no answer within {limit_s:.0f} s; export again")
+        kind, body = answered
         if kind == "failed":
             raise ExportError(f"site: does not work in Chromium: {body.decode('utf-8', 'replace')[:300]}")
         return kind, body
@@ -118,7 +133,7 @@ def opened_page(browser: str, served: Served, page: str, flags: Sequence[str] = 
         except OSError as error:
             raise ExportError(f"site: {browser} cannot be started ({error.strerror}); mend or remove it") from error
         try:
-            yield OpenedPage(process.pid, came)
+            yield OpenedPage(browser, process, came)
         finally:
             _end(process)
 

@@ -35,10 +35,10 @@ def find_runtime(folder: Path | None) -> Path:
     Raises:
         ExportError: it is not there, or is not of the version that is known to work.
     """
-    holders = [folder] if folder is not None else [Path.cwd(), *Path.cwd().parents]
-    places = [place for holder in holders for place in (holder / "node_modules" / PACKAGE,)]
     if folder is not None:
-        places = [folder, folder / PACKAGE, *places]
+        places = [folder / "node_modules" / PACKAGE, folder / PACKAGE, folder]
+    else:
+        places = [holder / "node_modules" / PACKAGE for holder in (Path.cwd(), *Path.cwd().parents)]
     package = next((place for place in places if (place / "package.json").is_file()), None)
     if package is None:
         where = f"folder {folder}" if folder is not None else "this folder and those above"

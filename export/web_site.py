@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -79,7 +80,9 @@ def write_site(
         write_runtime(package, partial / "runtime")
         _write_network(partial, checkpoint, styles)
         _write_thumbnails(partial, styles, engine)
-        (partial / "README.md").write_text(_README.format(name=folder.name, runtime=VERSION), "utf-8")
+        (partial / "README.md").write_text(
+            _README.format(name=shlex.quote(folder.resolve().name), runtime=VERSION), "utf-8"
+        )
         write_page(partial)
         size = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
         if size > MAX_SITE_BYTES:
@@ -106,30 +109,28 @@ def _check_folder(folder: Path, overwrite: bool) -> None:
 
 @contextmanager
 def _whole_folder(folder: Path) -> Iterator[Path]:
-    """Gives a hidden folder beside `folder` to write to, and moves it into place when the block succeeds."""
+    """Gives a folder to write to, in a hidden one beside `folder`, and moves it into place when the block succeeds."""
     folder = folder.resolve()
     partial = partial_folder(folder)
-    partial.mkdir()
     try:
-        yield partial
-        _put_in_place(partial, folder)
+        partial.mkdir()
+        new = partial / "new"
+        new.mkdir()
+        yield new
+        _put_in_place(new, folder, partial / "former")
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         forget_partial(partial)
 
 
-def _put_in_place(partial: Path, folder: Path) -> None:
-    former = partial.with_name(f"{partial.name}.former")
-    if not folder.exists():
-        partial.rename(folder)
-        return
-    folder.rename(former)
+def _put_in_place(new: Path, folder: Path, former: Path) -> None:
+    if folder.exists():
+        folder.rename(former)
     try:
-        partial.rename(folder)
-    except OSError:
-        former.rename(folder)
-        raise
-    shutil.rmtree(former, ignore_errors=True)
+        new.rename(folder)
+    finally:  # whatever ends it, Ctrl-C among them, a site that was there is there again
+        if former.exists() and not folder.exists():
+            former.rename(folder)
 
 
 def _styles(catalogue: Catalogue, first: int) -> tuple[Path, list[Style]]:

@@ -57,7 +57,7 @@ def _line(page: OpenedPage) -> str:
     memory_mb = []
     kind, body = page.answer(_ANSWER_S)
     while kind == "alive":
-        memory_mb.append(_memory_mb(page.process))
+        memory_mb.append(_memory_mb(page.process.pid))
         kind, body = page.answer(_ANSWER_S)
     figures = json.loads(body)
     frame_ms = median(figures["framesMs"])

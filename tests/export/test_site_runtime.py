@@ -35,6 +35,7 @@ def test_it_is_found_above_and_where_it_is_said_to_be(
     monkeypatch.chdir(below)
     assert find_runtime(None) == package
     monkeypatch.chdir("/")
+    (tmp_path / "package.json").write_text("{}")  # npm writes one beside node_modules
     for folder in (package, package.parent, tmp_path):
         assert find_runtime(folder) == package
 

@@ -6,6 +6,8 @@ The page itself is tested in `test_site_page.py`.
 import hashlib
 import json
 import re
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +59,7 @@ def test_the_folder_holds_all_that_a_page_needs(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    site = tmp_path / "site"
+    site = tmp_path / "my site"
     assert main(["--web", str(site), "--style", "night", "--runtime-dir", str(package)]) == 0
     assert "with 3 styles; not checked" in capsys.readouterr().out
     said = json.loads((site / "styles.json").read_text())
@@ -76,7 +78,7 @@ def test_the_folder_holds_all_that_a_page_needs(
     assert np.array_equal(np.asarray(said["identity"], np.float32), network.identity_vector.detach().numpy())
     assert [credit["source"] for credit in said["credits"]] == [f"stylizer of {name}" for name in NAMES]
     assert (site / "runtime" / "LICENSE").is_file()
-    assert "python -m http.server -d site" in (site / "README.md").read_text()
+    assert "python -m http.server -d 'my site'\n" in (site / "README.md").read_text()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
@@ -103,6 +105,32 @@ def test_only_a_site_is_replaced_and_only_when_asked(
     with pytest.raises(ExportError, match="there is no folder"):
         write_site(tmp_path / "gone" / "site", catalogue, 0, package)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_interruption_while_one_takes_the_place_of_another_keeps_the_site_that_was_there(
+    catalogue: Catalogue,
+    package: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site, rename = tmp_path / "site", Path.rename
+    write_site(site, catalogue, 0, package)
+    before, version = sorted(tmp_path.iterdir()), (site / "service-worker.js").read_text()
+
+    targets = []
+
+    def interrupted(path: Path, target: Path) -> Path:
+        targets.append(target)
+        if targets.count(site) == 1:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_site(site, catalogue, 1, package, overwrite=True)
+    assert sorted(tmp_path.iterdir()) == before
+    assert (site / "service-worker.js").read_text() == version
 
 
 def test_nothing_is_kept_when_the_check_fails(
@@ -187,6 +215,20 @@ def test_a_browser_compares_the_site_with_the_engine_and_a_wrong_one_is_found(
         check_site(tmp_path / "site", catalogue.styles, engine)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a script stands for the browser")
+def test_a_browser_that_cannot_run_is_told_at_once(tmp_path: Path) -> None:
+    browser = tmp_path / "chromium"
+    browser.write_text("#!/bin/sh\nexit 21\n")
+    browser.chmod(0o755)
+    started_s = time.monotonic()
+    with (
+        opened_page(str(browser), Served(tmp_path, {}), "/page.html") as page,
+        pytest.raises(ExportError, match="chromium ended with status 21"),
+    ):
+        page.answer(20)
+    assert time.monotonic() - started_s < 10
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(find_browser() is None, reason="chromium is not installed")
 def test_a_page_that_fails_or_hangs_is_told_and_the_browser_is_gone(tmp_path: Path) -> None:
@@ -201,6 +243,6 @@ def test_a_page_that_fails_or_hangs_is_told_and_the_browser_is_gone(tmp_path: Pa
             page.answer(60)
         with pytest.raises(ExportError, match="gave no answer within 0 s"):
             page.answer(0.1)
-        processes = [psutil.Process(page.process), *psutil.Process(page.process).children(recursive=True)]
+        processes = [psutil.Process(page.process.pid), *psutil.Process(page.process.pid).children(recursive=True)]
     gone, alive = psutil.wait_procs(processes, timeout=5)
     assert (len(gone) > 1, alive) == (True, [])
