@@ -118,6 +118,10 @@ def _whole_folder(folder: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         _put_in_place(new, folder, partial / "former")
+    except OSError as error:
+        if str(error.filename).startswith(str(partial)):  # nobody knows that name
+            error.filename = str(folder)
+        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         forget_partial(partial)

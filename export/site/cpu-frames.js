@@ -41,7 +41,7 @@ export class CpuFrames {
 }
 
 // Pixels by their place in a cell: channel (row * 4 + column) * 3 + colour; the last row and column are repeated to whole cells.
-export function fillCells(cells, { data, width, height }, columns, rows) {
+function fillCells(cells, { data, width, height }, columns, rows) {
   const plane = rows * columns;
   for (let y = 0; y < rows * CELL_PX; y++) {
     const line = Math.min(y, height - 1) * width;

@@ -37,7 +37,7 @@ async function read(file) {
     await image.decode();
     return scaled(image, LONGEST_PX);
   } catch {
-    throw new Error(`this browser cannot read ${file.name}`);
+    throw new Error(`this browser cannot read ${file.name}; give it a JPEG, PNG or WebP file`);
   } finally {
     URL.revokeObjectURL(image.src);
   }

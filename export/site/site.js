@@ -1,4 +1,5 @@
 // The page that needs no server: joins the controls of the look with the visitor's camera and images, all on this device.
+import { closeCamera } from "./camera.js";
 import * as controls from "./controls.js";
 import { openAfter, openEngine } from "./engine.js";
 import * as camera from "./camera-frames.js";
@@ -83,7 +84,7 @@ function start() {
   Object.assign(camera.frames, { onNotice: notice, onOpen: showOpen });
   startTabs(openTab);
   startKeys(() => tab === "live");
-  startStage({ element: element("canvas"), sizeWh: camera.sizeWh, stream: camera.stream });
+  startStage({ element: element("canvas"), sizeWh: camera.sizeWh, stream: camera.stream, closeStream: closeCamera });
   startImages((file) => { hasImage = true; return new LocalImage(file); });
   element("image-limit").textContent = LONGEST_PX;
   element("camera-on").addEventListener("click", () => {

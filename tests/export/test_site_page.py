@@ -103,7 +103,7 @@ def test_the_camera_is_stylized_on_the_device_and_nothing_is_asked_of_others(
 
 
 def test_snapshots_recordings_and_pauses(browser: Browser, site: ServedSite, tmp_path: Path) -> None:
-    visit = Visit(browser, site.url)
+    visit = Visit(browser, site.url, _KEEPS_STREAMS)
     visit.until(READY)
     visit.start_camera()
     with visit.page.expect_download() as downloading:
@@ -118,6 +118,8 @@ def test_snapshots_recordings_and_pauses(browser: Browser, site: ServedSite, tmp
     downloading.value.save_as(recorded)
     with av.open(str(recorded)) as video:
         assert sum(1 for _ in video.decode(video=0)) > 3
+    states = visit.page.evaluate("streams.flatMap((each) => each.getTracks().map((track) => track.readyState))")
+    assert states == ["ended"], "the canvas would be copied for nobody"
     visit.start_camera()
     visit.page.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
     visit.page.wait_for_timeout(700)
@@ -125,6 +127,13 @@ def test_snapshots_recordings_and_pauses(browser: Browser, site: ServedSite, tmp
     visit.page.wait_for_timeout(400)
     assert _distance(hidden, visit.seen()) == 0, "nothing is computed for a page that nobody sees"
     visit.close()
+
+
+_KEEPS_STREAMS = """
+    window.streams = [];
+    const capture = HTMLCanvasElement.prototype.captureStream;
+    HTMLCanvasElement.prototype.captureStream = function () { return streams[streams.push(capture.call(this)) - 1]; };
+"""
 
 
 def test_what_is_shown_is_a_matter_of_the_look(browser: Browser, site: ServedSite) -> None:
@@ -194,6 +203,8 @@ def test_an_image_is_stylized_upright_and_in_every_style(browser: Browser, site:
     assert visit.page.locator("#previews img").count() == visit.page.locator("#styles img").count()
     assert not visit.page.evaluate("document.documentElement.scrollWidth > innerWidth")
     _check_with_axe(visit)
+    visit.page.set_input_files("#file", {"name": "it.heic", "mimeType": "image/heic", "buffer": b"of a phone"})
+    visit.until(f"{IMAGE_NOTICE}.endsWith('this browser cannot read it.heic; give it a JPEG, PNG or WebP file.')")
     visit.close()
 
 

@@ -104,6 +104,9 @@ def test_only_a_site_is_replaced_and_only_when_asked(
     assert (other / "mine.txt").read_text() == "mine"
     with pytest.raises(ExportError, match="there is no folder"):
         write_site(tmp_path / "gone" / "site", catalogue, 0, package)
+    long = tmp_path / ("a" * 250)
+    with pytest.raises(OSError, match=f"{long}'"):  # not the hidden name, which nobody knows
+        write_site(long, catalogue, 0, package)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 

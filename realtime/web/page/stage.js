@@ -4,7 +4,8 @@ import { announce, download, element, say } from "./shared.js";
 let shown = null;
 let recorder = null;
 
-// of: { element, a video or canvas; sizeWh(), [0, 0] while nothing is shown; stream(), a MediaStream of it or null }.
+// of: { element, a video or canvas; sizeWh(), [0, 0] while nothing is shown; stream(), a MediaStream of it or null;
+// closeStream(stream), where it is made for each recording }.
 export function startStage(of) {
   shown = of;
   element("snapshot").addEventListener("click", snapshot);
@@ -16,7 +17,7 @@ export function startStage(of) {
   });
 }
 
-export const isRecording = () => recorder?.state === "recording";
+const isRecording = () => recorder?.state === "recording";
 export function stopRecording() { if (isRecording()) recorder.stop(); }
 
 const stamp = () => new Date().toISOString().slice(0, 19).replaceAll(":", "-");
@@ -43,6 +44,7 @@ function record() {
   recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
   recorder.addEventListener("stop", () => {
     showRecording(false);
+    shown.closeStream?.(stream);
     download(new Blob(parts, { type: kind }), `stylized-${stamp()}.${kind.slice(6)}`);
     say("recording saved");
   });
