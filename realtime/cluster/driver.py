@@ -23,7 +23,7 @@ from realtime.errors import EngineError, SinkError
 from realtime.media.still_reader import ImageSequence
 from realtime.options import PARALLEL_BATCHES, FileOptions
 from realtime.output_names import NameLock
-from realtime.style_catalogue import Catalogue, open_style_list
+from realtime.style_catalogue import Catalogue, bound_note, open_style_list
 from realtime.videos.fingerprint import engine_settings
 from realtime.videos.job import RunResult
 from realtime.videos.reporting import Reporter
@@ -55,6 +55,9 @@ def run_cluster(
         KeyboardInterrupt: as the caller's signal handler raised it; the same command goes on.
     """
     check_options(options)
+    if options.network == "auto" and (line := bound_note(options.styles)):
+        network, _, why = line.partition(": ")
+        reporter.report("note", network, text=why)
     catalogue, places = open_style_list(options.styles, options.network)
     styles = [catalogue.styles[place] for place in places]
     names = [style.name for style in styles[:1] if options.sheet] or [style.name for style in styles]
