@@ -34,6 +34,9 @@ _IMAGES_TOGETHER = 8
 _MOST_TRIES = 5
 """How often a unit is given to a worker before it is taken for the cause of the worker's end."""
 
+_TRIES_TOGETHER = 2
+"""How often images that belong to one unit are tried together."""
+
 
 def open_ray_pool(cluster: ClusterOptions, options: FileOptions) -> Pool:
     """Workers on a Ray cluster."""
@@ -115,8 +118,8 @@ class _Run:
         """
         self._check_seen(pool)
         setup = Setup(self._options, catalogue, tuple(places), str(SAVED_MODELS), pool.cores, self._cluster.segment_s)
-        info = _open_engines(pool, setup, reporter)
-        self._works = [*self._videos(info), *self._images(info)]
+        self._info = _open_engines(pool, setup, reporter)
+        self._works = [*self._videos(self._info), *self._images(self._info)]
         for work in self._works:
             self._put(work.first())
         running: dict[int, Job] = {}
@@ -177,6 +180,9 @@ class _Run:
             return
         if outcome.kind == "fault":
             job.tries += 1
+            if isinstance(job.work, ImagesWork) and job.work.frames > 1 and job.tries >= _TRIES_TOGETHER:
+                self._take_apart(job.work, job.tries)
+                return
             if job.tries < _MOST_TRIES:
                 self._put([job])
                 return
@@ -187,6 +193,13 @@ class _Run:
         self._put(job.work.after(job.unit, outcome))
         for made in job.work.take_made():
             self._results.take(made, job.work)
+
+    def _take_apart(self, work: ImagesWork, tries: int) -> None:
+        """Hands out images one by one, so that the one that ends workers fails alone."""
+        apart = [ImagesWork([one], self._folder_of([one], self._info), self._attempts) for one in work.inputs]
+        self._works = [*(other for other in self._works if other is not work), *apart]
+        for one in apart:
+            self._put([replace(job, tries=tries) for job in one.first()])
 
     def _report_progress(self, pool: Pool, running: dict[int, Job], reporter: Reporter) -> None:
         now_s = time.monotonic()
