@@ -23,7 +23,7 @@ from realtime.errors import EngineError, SinkError
 from realtime.media.still_reader import ImageSequence
 from realtime.options import PARALLEL_BATCHES, FileOptions
 from realtime.output_names import NameLock
-from realtime.style_catalogue import Catalogue, open_style_list
+from realtime.style_catalogue import Catalogue, bound_note, open_style_list
 from realtime.videos.fingerprint import engine_settings
 from realtime.videos.job import RunResult
 from realtime.videos.reporting import Reporter
@@ -33,6 +33,9 @@ _PROGRESS_S = 0.5
 _IMAGES_TOGETHER = 8
 _MOST_TRIES = 5
 """How often a unit is given to a worker before it is taken for the cause of the worker's end."""
+
+_TRIES_TOGETHER = 2
+"""How often images that belong to one unit are tried together."""
 
 
 def open_ray_pool(cluster: ClusterOptions, options: FileOptions) -> Pool:
@@ -55,6 +58,9 @@ def run_cluster(
         KeyboardInterrupt: as the caller's signal handler raised it; the same command goes on.
     """
     check_options(options)
+    if options.network == "auto" and (line := bound_note(options.styles)):
+        network, _, why = line.partition(": ")
+        reporter.report("note", network, text=why)
     catalogue, places = open_style_list(options.styles, options.network)
     styles = [catalogue.styles[place] for place in places]
     names = [style.name for style in styles[:1] if options.sheet] or [style.name for style in styles]
@@ -112,8 +118,8 @@ class _Run:
         """
         self._check_seen(pool)
         setup = Setup(self._options, catalogue, tuple(places), str(SAVED_MODELS), pool.cores, self._cluster.segment_s)
-        info = _open_engines(pool, setup, reporter)
-        self._works = [*self._videos(info), *self._images(info)]
+        self._info = _open_engines(pool, setup, reporter)
+        self._works = [*self._videos(self._info), *self._images(self._info)]
         for work in self._works:
             self._put(work.first())
         running: dict[int, Job] = {}
@@ -174,6 +180,9 @@ class _Run:
             return
         if outcome.kind == "fault":
             job.tries += 1
+            if isinstance(job.work, ImagesWork) and job.work.frames > 1 and job.tries >= _TRIES_TOGETHER:
+                self._take_apart(job.work, job.tries)
+                return
             if job.tries < _MOST_TRIES:
                 self._put([job])
                 return
@@ -184,6 +193,13 @@ class _Run:
         self._put(job.work.after(job.unit, outcome))
         for made in job.work.take_made():
             self._results.take(made, job.work)
+
+    def _take_apart(self, work: ImagesWork, tries: int) -> None:
+        """Hands out images one by one, so that the one that ends workers fails alone."""
+        apart = [ImagesWork([one], self._folder_of([one], self._info), self._attempts) for one in work.inputs]
+        self._works = [*(other for other in self._works if other is not work), *apart]
+        for one in apart:
+            self._put([replace(job, tries=tries) for job in one.first()])
 
     def _report_progress(self, pool: Pool, running: dict[int, Job], reporter: Reporter) -> None:
         now_s = time.monotonic()

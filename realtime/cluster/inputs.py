@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from realtime.cluster.manifest import manifest_address
-from realtime.cluster.storage import files_below, is_address, joined, parent_and_name
+from realtime.cluster.storage import files_below, is_address, joined, parent_and_name, place_of
 from realtime.cluster.units import Source
 from realtime.errors import OptionError, SourceError
 from realtime.media.codecs import READABLE_SUFFIXES
@@ -22,7 +22,7 @@ from realtime.videos.outputs import (
     inputs_of,
     name_in_folder,
 )
-from realtime.videos.task_checks import check_video
+from realtime.videos.task_checks import check_images, check_video
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,18 @@ def find_inputs(
         beside = first.parent == asked.parent and first.suffix == asked.suffix and not asked.is_dir()
         into_folder = len(tasks) > 1 or not beside
         inputs = [_of_task(task) for task in tasks]
+    check_images([_task_of(one) for one in inputs], options)
     for one in inputs:
         if is_pattern(parent_and_name(one.targets[0])[1]):
             raise OptionError(f"output {output}: numbered images are written by one machine; leave --ray out")
         if one.is_video:
-            check_video(FileTask(Path(one.name), tuple(map(Path, one.targets)), is_video=True), options)
+            check_video(_task_of(one), options)
     return inputs, manifest_address(_whole(output), into_folder)
+
+
+def _task_of(one: ClusterInput) -> FileTask:
+    """The same as one machine would have it; addresses in it name no file."""
+    return FileTask(Path(one.name), tuple(map(Path, one.targets)), one.is_video)
 
 
 def _of_task(task: FileTask) -> ClusterInput:
@@ -105,13 +111,22 @@ def _with_addresses(options: FileOptions, styles: Sequence[str]) -> tuple[list[C
         inputs[targets[0]] = ClusterInput(
             source, source if is_address(source) else _whole(source), targets, one.is_video
         )
+    _check_no_input_is_replaced(list(inputs.values()))
     return list(inputs.values()), into_folder
+
+
+def _check_no_input_is_replaced(inputs: Sequence[ClusterInput]) -> None:
+    sources = {place_of(one.source) for one in inputs if isinstance(one.source, str)}
+    for target in (target for one in inputs for target in one.targets):
+        if place_of(target) in sources:
+            raise OptionError(f"output {target}: is the input itself; choose another name")
 
 
 def _found(text: str, output: str) -> list[tuple[str, FoundInput]]:
     if not is_address(text):
         return [(str(one.source), one) for one in inputs_of(text, output, VideoForm())]
-    names = [name for name in files_below(text) if _is_media(name)]
+    results = place_of(output).rstrip("/") + "/"  # those of an earlier run, where they lie below the inputs
+    names = [name for name in files_below(text) if _is_media(name) and not _lies_in(results, text, name)]
     if not names:
         raise SourceError(f"input {text}: there is no image and no video")
     found = []
@@ -120,6 +135,11 @@ def _found(text: str, output: str) -> list[tuple[str, FoundInput]]:
         is_video = place.suffix.lower() not in IMAGE_SUFFIXES
         found.append((joined(text, name) if name else text, FoundInput(None, place, is_video)))
     return found
+
+
+def _lies_in(results: str, folder: str, name: str) -> bool:
+    below = place_of(folder).rstrip("/") + "/"
+    return results != below and bool(name) and (below + name).startswith(results)
 
 
 def _is_media(name: str) -> bool:

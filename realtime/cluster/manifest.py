@@ -60,7 +60,8 @@ class Manifest:
                 with Path(self.address).open("a", encoding="utf-8") as file:
                     file.write("".join(f"{line}\n" for line in self._new))
         except OSError as error:
-            raise SinkError(f"manifest {self.address}: cannot be written ({error.strerror}); make room") from error
+            why = f"cannot be written ({error.strerror}); make room, or choose another place"
+            raise SinkError(f"manifest {self.address}: {why}") from error
         self._new.clear()
 
     def _write_whole(self) -> None:

@@ -52,6 +52,9 @@ class RayCluster:
         try:
             with _handlers_kept():
                 self._connect(verbose)
+        except SystemExit as told:  # so Ray answers a polite kill while it connects
+            self.close()
+            raise KeyboardInterrupt from told
         except BaseException:
             self.close()
             raise
@@ -82,7 +85,7 @@ class RayCluster:
             )
         try:
             self.ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
+        except Exception as error:  # of any kind: one that a busy machine has not started in time is a bare Exception
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             what = "a local cluster cannot be started" if self._address is None else f"{self._address} cannot be joined"
             token = "" if self._address is None else "; where it asks for a token, set RAY_AUTH_MODE=token"

@@ -20,6 +20,9 @@ _WHOLE_AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "ad
 """Protocols of object stores: an object is there when all of it was sent, and not before."""
 
 
+_SAME_PROTOCOL = {"s3a": "s3", "gcs": "gs", "abfss": "abfs"}
+
+
 class Storage(Protocol):
     """A place for files, which are named by their whole addresses."""
 
@@ -64,6 +67,14 @@ def parent_and_name(address: str) -> tuple[str, str]:
         folder, _, name = address.rpartition("/")
         return folder, name
     return str(Path(address).parent), Path(address).name
+
+
+def place_of(address: str) -> str:
+    """The same text for all ways to write an address or a path, to compare them."""
+    protocol, _, rest = address.partition("://") if is_address(address) else ("file", "", address)
+    if protocol in ("file", "local"):
+        return os.path.realpath(rest)
+    return f"{_SAME_PROTOCOL.get(protocol, protocol)}://{re.sub('/+', '/', rest).strip('/')}"
 
 
 def storage_of(address: str) -> Storage:

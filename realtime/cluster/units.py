@@ -25,7 +25,7 @@ class Setup:
     """What all workers are told once.
 
     Attributes:
-        options: of the run; after `Worker.choose_engine` without "auto".
+        options: of the run; once the first worker has chosen an engine, without "auto".
         catalogue: the styles.
         places: those of the styles that are wanted, in the catalogue.
         models_folder: where the networks lie on the machine that hands out the work.

@@ -208,28 +208,28 @@ class ImagesWork:
     Attributes:
         frames: how many there are.
         frames_done: those that are done.
-        folder: see there.
+        folder, inputs: see there.
     """
 
     def __init__(self, inputs: Sequence[ClusterInput], folder: str, attempts: str) -> None:
         self.frames, self.frames_done = len(inputs), 0
-        self.folder, self._inputs, self._attempts = folder, inputs, attempts
+        self.folder, self.inputs, self._attempts = folder, inputs, attempts
         self._results = [tuple(joined(folder, f"{number}-{place}{one.suffix}") for place in range(len(one.targets)))
                          for number, one in enumerate(inputs)]  # fmt: skip
         self._made: list[Made] = []
 
     def first(self) -> list[Job]:
         """See `Work.first`."""
-        pairs = zip(self._inputs, self._results, strict=True)
+        pairs = zip(self.inputs, self._results, strict=True)
         images = tuple((str(one.source), results) for one, results in pairs)
         return [Job(ImagesUnit(images, self._attempts), self, _IMAGE_COST * len(images))]
 
     def after(self, unit: Unit, outcome: Outcome) -> list[Job]:
         """See `Work.after`."""
         self.frames_done = self.frames
-        errors = outcome.errors or (outcome.text,) * len(self._inputs)
-        sizes = outcome.facts.get("size", [""] * len(self._inputs))
-        for one, results, error, size in zip(self._inputs, self._results, errors, sizes, strict=True):
+        errors = outcome.errors or (outcome.text,) * len(self.inputs)
+        sizes = outcome.facts.get("size", [""] * len(self.inputs))
+        for one, results, error, size in zip(self.inputs, self._results, errors, sizes, strict=True):
             facts = {"size": size, "hosts": [outcome.facts.get("host", "")]}
             self._made.append(Made(one, error=error) if error else Made(one, results, facts))
         return []

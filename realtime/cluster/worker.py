@@ -82,7 +82,7 @@ class Worker:
             device = "cpu" if self._engine is None else self._engine.info.device
             outcome = Outcome("fault" if may_be_lost(error, device) else "failed", str(error))
         except OSError as error:
-            outcome = Outcome("failed", f"output {error.filename}: {error.strerror}; choose another place")
+            outcome = Outcome("failed", _unwritten(unit, error))
         return outcome
 
     def _stylize(self, setup: Setup, rank: int, unit: StylizeUnit) -> Outcome:
@@ -95,3 +95,9 @@ class Worker:
 
     def _count(self, done: int) -> None:
         self._done = done
+
+
+def _unwritten(unit: Unit, error: OSError) -> str:
+    """Why a result cannot be written; what fails while it is written, as on a full disk, names no file."""
+    where = error.filename or getattr(unit, "attempts", "")
+    return f"output {where}: {error.strerror or error}; choose another place, or make room"

@@ -160,6 +160,20 @@ def test_a_segment_is_done_again_unless_it_is_the_cause(faults: int, failed: int
         assert told.lines("error") == ["its worker ended (killed), 5 times; it may be the cause"]
 
 
+def test_an_image_that_ends_workers_fails_alone(folder: Path) -> None:
+    (folder / "in" / "broken.mp4").unlink()
+    (folder / "in" / "broken.png").unlink()
+
+    def before(unit: Unit) -> Outcome | None:
+        ends = isinstance(unit, ImagesUnit) and any(Path(source).name == "3.png" for source, _ in unit.images)
+        return Outcome("fault", "its worker ended (killed)") if ends else None
+
+    told = Told()
+    assert run(LocalPool(1, before), told, folder / "in", output=folder / "out").failed == 1
+    assert told.lines("error") == ["its worker ended (killed), 5 times; it may be the cause"]
+    assert len(list((folder / "out").glob("*.png"))) == 9
+
+
 def test_a_worker_that_can_do_nothing_does_not_count_against_its_unit(folder: Path) -> None:
     happened: list[int] = []
 

@@ -1,5 +1,6 @@
 """Tests of what a worker has of its machine: cores, networks, inputs."""
 
+import errno
 import os
 import sys
 from dataclasses import replace
@@ -100,3 +101,12 @@ def test_a_worker_that_can_open_no_engine_any_more_says_so_and_still_looks_throu
     worker, setup = Worker(), setup_with(engine="openvino", precision="fp16")
     assert worker.run(setup, 0, VideoUnit("a.mp4", ".mp4", str(tmp_path), ("b",))).kind == "unfit"
     assert worker.run(setup, 0, ScanUnit(str(tmp_path / "a.mp4"), ".mp4")).kind == "failed"
+
+
+def test_a_full_disk_is_said_with_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> Outcome:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Worker, "_stylize", full)
+    outcome = Worker().run(setup_with(), 99, VideoUnit("a.mp4", ".mp4", "/out/attempts", ("/out/a.mp4",)))
+    assert outcome.text == "output /out/attempts: No space left on device; choose another place, or make room"
