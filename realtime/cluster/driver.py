@@ -119,6 +119,8 @@ class _Run:
         self._check_seen(pool)
         setup = Setup(self._options, catalogue, tuple(places), str(SAVED_MODELS), pool.cores, self._cluster.segment_s)
         self._info = _open_engines(pool, setup, reporter)
+        for one in self._plan.to_do:
+            reporter.report("begin", one.name, targets=list(one.targets))
         self._works = [*self._videos(self._info), *self._images(self._info)]
         for work in self._works:
             self._put(work.first())

@@ -90,7 +90,8 @@ class Manifest:
                 if number == len(lines) and not text.endswith("\n"):
                     break  # the run was killed while it wrote
                 raise SourceError(
-                    f"manifest {self.address}: line {number} is damaged; remove the file, and all is done again"
+                    f"manifest {self.address}: line {number} is damaged, or no line of a manifest; move the file away, "
+                    "and all is done again"
                 ) from error
         return entries
 

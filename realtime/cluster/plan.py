@@ -57,7 +57,9 @@ def make_plan(
         elif status == "done" and len(there) == len(one.targets):
             plan.kept.append((one.name, target))
         elif there and not options.overwrite:
-            made = ", made with other settings" if entry.get("status") == "done" and not status else ""
+            made = (
+                ", made with other settings or of another input" if entry.get("status") == "done" and not status else ""
+            )
             raise OptionError(f"output {there[0]}: is there already{made}; use --overwrite, or choose another name")
         else:
             plan.to_do.append(one)

@@ -160,6 +160,11 @@ class RayPool:
         largest = int(max((node.get("CPU", 0) for node in nodes), default=0))
         cores = self._options.cpus_per_worker or max(1, min(_USUAL_CORES, largest))
         room = sum(_room(node, cores, gpus) for node in nodes)
+        if room == 0:
+            raise OptionError(
+                f"cluster: no machine has {cores} CPUs and {gpus:g} GPUs for a worker; "
+                "give a smaller --cpus-per-worker or --gpus-per-worker"
+            )
         if (self._options.workers or 1) > room:
             raise OptionError(
                 f"workers {self._options.workers or 1}: the cluster has room for {room} with {cores} CPUs and "

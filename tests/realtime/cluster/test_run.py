@@ -67,6 +67,9 @@ def test_what_is_damaged_fails_alone_and_the_manifest_says_all(folder: Path) -> 
     failures = next(facts["failures"] for kind, _, facts in told.events if kind == "failures")
     assert sorted(Path(failure["source"]).name for failure in failures) == ["broken.mp4", "broken.png"]
     assert all(failure["text"].count("\n") == 0 and failure["source"] in failure["text"] for failure in failures)
+    begun = {Path(source).name: facts["targets"] for kind, source, facts in told.events if kind == "begin"}
+    assert len(begun) == 13
+    assert begun["a.mp4"] == [str(folder / "out" / "a.mp4")]
     assert take_apart(folder / "out" / "a.mp4").images
     assert len(list((folder / "out").iterdir())) == 12
     known = entries(folder / "out" / "manifest.jsonl")
@@ -84,7 +87,7 @@ def test_the_same_command_does_only_what_is_missing(folder: Path) -> None:
         (folder / "in" / name).unlink()
     options = FileOptions((str(folder / "in"),), str(folder / "out"), engine=ENGINE, network="fast")
     assert run_cluster(options, CLUSTER, told, no_pool) == RunResult(0, 0)
-    with pytest.raises(OptionError, match="is there already, made with other settings; use --overwrite"):
+    with pytest.raises(OptionError, match="made with other settings or of another input; use --overwrite"):
         run_cluster(replace(options, styles="udnie"), CLUSTER, told, no_pool)
     assert (
         run_cluster(replace(options, styles="udnie", overwrite=True), CLUSTER, told, lambda *_: LocalPool()).failed == 0

@@ -94,7 +94,7 @@ def test_a_manifest_is_known_again_though_a_kill_cut_its_last_line(place: str, t
     again = Manifest(address)
     assert (again.entry("a")["status"], again.entry("b")["status"], again.entry("c")) == ("done", "waiting", {})
     file.write_text("no manifest\n", encoding="utf-8")
-    with pytest.raises(SourceError, match="line 1 is damaged; remove the file, and all is done again"):
+    with pytest.raises(SourceError, match="line 1 is damaged, or no line of a manifest; move the file away"):
         Manifest(address)
 
 

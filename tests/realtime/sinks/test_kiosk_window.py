@@ -28,6 +28,13 @@ def _pixels_of_cursor(screen: Screen, x: int, y: int) -> int:
     return int((np.abs(with_mouse - without).max(axis=2) > 40).sum())
 
 
+def _stands_still(screen: Screen) -> bool:
+    """Whether the window is where it stays: filling the screen, it is drawn anew."""
+    before = screen.screenshot()
+    time.sleep(0.5)
+    return _difference(before, screen.screenshot()) < 1
+
+
 @pytest.mark.needs_display
 @pytest.mark.slow
 def test_a_kiosk_hides_the_cursor_crosses_over_and_goes_on_after_q(screen: Screen, tmp_path: Path) -> None:
@@ -36,6 +43,7 @@ def test_a_kiosk_hides_the_cursor_crosses_over_and_goes_on_after_q(screen: Scree
     look = ["--style", "candy", "--smoothing", "0", "--crossfade", "1"]
     program = screen.start("--source", str(still), "--engine", "onnx", "--network", "fast", "--kiosk", *look)
     _wait_for("an image", lambda: float(screen.image().std()) > 10)
+    _wait_for("the window to fill the screen", lambda: _stands_still(screen))
     assert _pixels_of_cursor(screen, 100, 100) == 0
     assert _pixels_of_cursor(screen, 400, 250) == 0, "beside the image"
 
