@@ -17,7 +17,7 @@ from test_uploads import file_that_says_it_is
 from web_page import PageAddress
 
 ROOT = Path(__file__).parents[3]
-PEAK_BYTES, GIVEN_BACK_S = 1.5e9, 10.0
+PEAK_BYTES, GIVEN_BACK_S, ROUNDS = 1.5e9, 10.0, 3
 USUAL_WH, LARGE_WH = (1200, 900), (6000, 4000)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -100,8 +100,13 @@ def test_uploads_take_little_and_give_it_back(server: _Server) -> None:
     _upload_all(server, USUAL_WH)  # each kind's library is loaded with its first image, and stays
     time.sleep(6)
     before = server.held_bytes
-    _upload_all(server, LARGE_WH)
-    until_s = time.monotonic() + GIVEN_BACK_S
-    while server.held_bytes > 1.1 * before:
-        assert time.monotonic() < until_s, f"{before / 1e6:.0f} MB before, {server.held_bytes / 1e6:.0f} MB after"
-        time.sleep(0.2)
+    held = []
+    for _ in range(ROUNDS):  # what is lost grows with each; a heap that is given back a round later does not
+        _upload_all(server, LARGE_WH)
+        until_s = time.monotonic() + GIVEN_BACK_S
+        while (now := server.held_bytes) > 1.1 * before and time.monotonic() < until_s:
+            time.sleep(0.2)
+        held.append(now)
+        if now <= 1.1 * before:
+            return
+    pytest.fail(f"{before / 1e6:.0f} MB before, after each round {[round(bytes_ / 1e6) for bytes_ in held]} MB")
