@@ -67,6 +67,24 @@ def signals_noted(note: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
+def signals_delayed() -> Iterator[None]:
+    """Inside, signals to end wait for the end of the block.
+
+    For native libraries that are loaded during a run: an exception in the midst of that may abort the process.
+    """
+    kept: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # Python gives signals to the main thread
+        yield
+        return
+    try:
+        with _handled_by(lambda number, _: kept.append(number)):
+            yield
+    finally:
+        if kept:
+            signal.raise_signal(kept[0])
+
+
+@contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Inside, signals to end do so at once.
 

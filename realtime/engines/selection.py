@@ -11,6 +11,7 @@ from realtime.engines.devices import gpu_fault, unused_gpu
 from realtime.engines.low_memory import LowMemoryEngine
 from realtime.engines.model_choice import model_file_of
 from realtime.engines.protocol import Engine
+from realtime.interrupts import signals_delayed
 from realtime.options import EngineName, EngineOptions, Precision
 from realtime.style import Style
 from realtime.style_catalogue import Catalogue
@@ -69,7 +70,7 @@ def open_named_engine(catalogue: Catalogue, options: EngineOptions) -> Engine:
         EngineError: it cannot be had.
         MissingPackageError: its package is not installed.
     """
-    with optional_packages(f"engine {options.engine}"):
+    with signals_delayed(), optional_packages(f"engine {options.engine}"):
         if options.engine == "torch":
             from realtime.engines.torch_engine import TorchEngine
 
@@ -82,9 +83,9 @@ def open_named_engine(catalogue: Catalogue, options: EngineOptions) -> Engine:
             from realtime.engines.openvino_engine import OpenVinoEngine
 
             return OpenVinoEngine(catalogue, options)
-    from realtime.engines.onnx_engine import OnnxEngine
+        from realtime.engines.onnx_engine import OnnxEngine
 
-    return OnnxEngine(catalogue, options)
+        return OnnxEngine(catalogue, options)
 
 
 def choose_engine(
