@@ -129,7 +129,13 @@ def _reason(processes: Sequence[BaseProcess], store: TCPStore) -> str:
 
 def _follow(index: int, size: int, port: int, work: Callable[[Member], None]) -> None:
     """What another process does; `index` counts from 0 and leaves out the leader."""
-    member = Member(index + 1, size)
+    try:
+        _work_and_report(Member(index + 1, size), port, work)
+    except SystemExit as error:  # Python's own end takes the group down under its threads, which may abort the process
+        os._exit(int(error.code or 0))
+
+
+def _work_and_report(member: Member, port: int, work: Callable[[Member], None]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Errors of the store mean that the leader has ended, so there is nobody to report them to.
     with contextlib.suppress(torch.distributed.DistError):

@@ -75,7 +75,6 @@ def _step_and_show_weights(member: Member) -> None:
     raise TrainingError(str(next(network.parameters()).tolist()))
 
 
-@pytest.mark.xfail(strict=False, reason="open: on a busy machine a training process sometimes aborts")
 def test_two_share_weights_gradients_and_the_first_error_on_this_machine_alone(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
