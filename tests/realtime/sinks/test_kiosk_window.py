@@ -35,7 +35,6 @@ def _stands_still(screen: Screen) -> bool:
     return _difference(before, screen.screenshot()) < 1
 
 
-@pytest.mark.xfail(strict=False, reason="open: beside cold starts on two cores the window sometimes shows no image")
 @pytest.mark.needs_display
 @pytest.mark.slow
 def test_a_kiosk_hides_the_cursor_crosses_over_and_goes_on_after_q(screen: Screen, tmp_path: Path) -> None:
