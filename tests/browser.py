@@ -12,7 +12,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Download, Page, Route, sync_playwright
 from web_page import WebPage
 
 from realtime.frame import Image
@@ -36,6 +36,14 @@ def sample_frames(count: int) -> list[Image]:
             if len(images) == count:
                 break
     return images
+
+
+def recorded_frames(download: Download, folder: Path) -> int:
+    """How many frames a recording has that the page gave to the visitor; it is put in a folder first."""
+    recorded = folder / download.suggested_filename
+    download.save_as(recorded)
+    with av.open(str(recorded)) as video:
+        return sum(1 for _ in video.decode(video=0))
 
 
 @contextmanager

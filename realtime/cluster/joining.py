@@ -9,7 +9,8 @@ import numpy as np
 
 from realtime.postprocess import Smoothed
 from realtime.videos.segments import SegmentRecord, finished_segment, segment_paths
-from realtime.videos.video_part import PartEnds, load_state, state_paths
+from realtime.videos.smoothing_state import load_smoothed
+from realtime.videos.video_part import PartEnds, state_paths
 
 TOLERATED_LEVELS = 1.0
 """Of 255: by less than this a value that smoothing remembers may differ at the beginning of a part."""
@@ -60,8 +61,8 @@ def _ends(folder: Path, number: int) -> PartEnds:
 
 def _states_fit(folder: Path, number: int) -> bool:
     """Whether a part began with what the one before ended with."""
-    ended = load_state(state_paths(folder, number - 1)[1])
-    begun = load_state(state_paths(folder, number)[0])
+    ended = load_smoothed(state_paths(folder, number - 1)[1])
+    begun = load_smoothed(state_paths(folder, number)[0])
     if ended is None or begun is None:
         return ended is None and begun is None
     return _differ_by(ended, begun) < TOLERATED_LEVELS

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from neural_style.packages import optional_packages
+from realtime.cluster.storage import first_line
 from realtime.errors import EngineError, OptionError
 from realtime.interrupts import SIGNALS
 
@@ -86,10 +87,9 @@ class RayCluster:
         try:
             self.ray.init(**options)
         except Exception as error:  # of any kind: one that a busy machine has not started in time is a bare Exception
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             what = "a local cluster cannot be started" if self._address is None else f"{self._address} cannot be joined"
             token = "" if self._address is None else "; where it asks for a token, set RAY_AUTH_MODE=token"
-            raise OptionError(f"ray: {what} ({reason}){token}; --verbose says more") from error
+            raise OptionError(f"ray: {what} ({first_line(error)}){token}; --verbose says more") from error
         if self._address is None and self.ray.util.get_node_ip_address() != _LOOPBACK:
             raise EngineError("ray: others would reach the local cluster, because Ray was imported before this program")
 

@@ -100,7 +100,7 @@ def files_below(address: str) -> list[str]:
         folder = str(files._strip_protocol(address)).rstrip("/") + "/"
         return sorted(str(name).removeprefix(folder) for name in files.find(address))
     except Exception as error:
-        raise SourceError(f"input {address}: cannot be read ({_first_line(error)})") from error
+        raise SourceError(f"input {address}: cannot be read ({first_line(error)})") from error
 
 
 class _Local:
@@ -167,7 +167,7 @@ class _Remote:
         try:
             info = self.files.info(address)
         except Exception as error:  # each file system has its own
-            raise SourceError(f"input {address}: cannot be read ({_first_line(error)})") from error
+            raise SourceError(f"input {address}: cannot be read ({first_line(error)})") from error
         changed = next(
             (info[name] for name in ("ETag", "etag", "mtime", "created", "LastModified") if name in info), ""
         )
@@ -184,7 +184,7 @@ class _Remote:
         try:
             self.files.get_file(address, str(path))
         except Exception as error:
-            raise SourceError(f"input {address}: cannot be read ({_first_line(error)})") from error
+            raise SourceError(f"input {address}: cannot be read ({first_line(error)})") from error
         return path
 
     def put(self, file: Path, address: str) -> None:
@@ -196,7 +196,7 @@ class _Remote:
                 self.files.mv(hidden, address)
         except Exception as error:
             raise SinkError(
-                f"output {address}: cannot be written ({_first_line(error)}); choose another place"
+                f"output {address}: cannot be written ({first_line(error)}); choose another place"
             ) from error
         file.unlink()
 
@@ -207,7 +207,7 @@ class _Remote:
             self.files.mv(address, target)
         except Exception as error:
             raise SinkError(
-                f"output {target}: cannot be written ({_first_line(error)}); choose another place"
+                f"output {target}: cannot be written ({first_line(error)}); choose another place"
             ) from error
 
     def remove(self, folder: str) -> None:
@@ -225,5 +225,6 @@ class _Remote:
         return f"{folder}/.{name}.{uuid4().hex[:8]}.partial"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of what a library says is wrong, or the kind of error where it says nothing."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import numpy as np
 import psutil
 
 from neural_style.atomic_file import partial_folder, whole_file
 from realtime.errors import OptionError, SinkError
 from realtime.postprocess import Smoothed
 from realtime.videos.segments import SegmentRecord, finished_segments, segment_paths
+from realtime.videos.smoothing_state import load_smoothed, save_smoothed
 
 _FINGERPRINT = "job.json"
 
@@ -64,8 +64,7 @@ class WorkFolder:
 
     def save_state(self, pieces: int, smoothed: Smoothed | None) -> None:
         """Keeps what smoothing remembers after so many pieces; called before the last of them is finished."""
-        with whole_file(self._state_path(pieces)) as partial:
-            np.savez(partial, **({} if smoothed is None else vars(smoothed)))
+        save_smoothed(self._state_path(pieces), smoothed)
         for earlier in range(pieces - 2, -1, -1):
             if not self._state_path(earlier).is_file():
                 break
@@ -73,11 +72,7 @@ class WorkFolder:
 
     def load_state(self, pieces: int) -> Smoothed | None:
         """What `save_state` kept."""
-        path = self._state_path(pieces)
-        if not path.is_file():
-            return None
-        with path.open("rb") as file, np.load(file) as arrays:
-            return Smoothed(**arrays) if arrays.files else None
+        return load_smoothed(self._state_path(pieces))
 
     def _has_state(self, pieces: int) -> bool:
         try:

@@ -20,6 +20,7 @@ from realtime.media.video_frame import VideoFrame
 from realtime.postprocess import Smoothed
 from realtime.stats import Stats
 from realtime.videos.segments import SegmentWriter, segment_paths
+from realtime.videos.smoothing_state import load_smoothed, save_smoothed
 from realtime.videos.tracks import Note
 from realtime.videos.video_output import OutputPlan, VideoOutput, until_closed
 
@@ -133,7 +134,7 @@ class PartOutput(VideoOutput):
         except OSError as error:
             raise SinkError(f"folder {files.folder}: cannot be written ({error.strerror}); make room") from error
         if files.states:
-            self._finisher.go_on(load_state(files.states[place]), look)
+            self._finisher.go_on(load_smoothed(files.states[place]), look)
         self._begin: Smoothed | None = None
         self._before: Image | None = None
         self._last: Image | None = None
@@ -173,8 +174,7 @@ class PartOutput(VideoOutput):
         states = state_paths(self._folder, self._part.number)
         for path, smoothed in zip(states, (self._begin, self._finisher.smoothed), strict=True):
             if smoothed is not None:
-                with path.open("wb") as file:
-                    np.savez(file, **vars(smoothed))
+                save_smoothed(path, smoothed)
         _, record = segment_paths(self._folder, self._part.number)
         ends = PartEnds(_hash(self._before), _hash(self._last))
         content = json.loads(record.read_text(encoding="utf-8")) | asdict(ends)
@@ -183,14 +183,6 @@ class PartOutput(VideoOutput):
 
     def remove(self) -> None:
         """See `VideoOutput.remove`; the folder is its owner's."""
-
-
-def load_state(path: Path) -> Smoothed | None:
-    """What smoothing remembers, of a file of `state_paths`; None where there is none."""
-    if not path.is_file():
-        return None
-    with path.open("rb") as file, np.load(file) as arrays:
-        return Smoothed(**arrays)
 
 
 def _hash(pixels: Image | None) -> str:

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
-from browser import CAMERA_WH, CHROMIUM, WAIT_MS, Tab, chromium, sample_frames, with_many_styles
+from browser import CAMERA_WH, CHROMIUM, WAIT_MS, Tab, chromium, recorded_frames, sample_frames, with_many_styles
 from PIL import Image as Pillow
 from playwright.sync_api import Browser, Page
 
@@ -243,10 +242,7 @@ def test_snapshot_recording_and_comparison_are_made_in_the_browser(
     served.show(1.5)
     with visitor.page.expect_download() as downloading:
         visitor.page.click("#record")
-    recorded = tmp_path / downloading.value.suggested_filename
-    downloading.value.save_as(recorded)
-    with av.open(str(recorded)) as video:
-        assert sum(1 for _ in video.decode(video=0)) > 5
+    assert recorded_frames(downloading.value, tmp_path) > 5
     stylized = visitor.seen()
     assert min(_distance(stylized, frame) for frame in served.frames) > 20
     visitor.page.evaluate("document.getElementById('split').focus()")
